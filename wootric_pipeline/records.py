@@ -1,0 +1,105 @@
+"""A row as the API shows it becomes a row as it is loaded: times in UTC, documented fields of their type.
+
+Nothing else is changed and no field is dropped.
+"""
+
+import re
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any, cast
+
+from dlt.common.data_types import coerce_value, py_type_to_sc_type
+
+from .errors import UnexpectedAnswer
+from .tables import BIGINT, BOOL, CURSOR, PRIMARY_KEY, TEXT, TIMESTAMP, DataType, Table
+
+Row = dict[str, Any]
+
+_PYTHON_TYPES: dict[DataType, type] = {BIGINT: int, BOOL: bool, TEXT: str}
+
+# What follows the 19 characters of `2018-01-02 23:03:41`: a fraction, and a zone in one of the documented forms.
+_AFTER_SECONDS = re.compile(r"(?P<fraction>\.\d+)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?")
+
+
+def parse_time(text: str) -> datetime:
+    """The moment a text of the API means, in UTC.
+
+    Understands the documented forms `2018-01-02 23:03:41 -0800`, `2014-12-01 18:36:59` (no zone: UTC),
+    `2015-02-12T06:29:27.000-08:00` and `2015-04-20 04:46:51-08:00`.
+
+    Raises:
+        ValueError: The text is no such time. The message does not repeat it.
+    """
+    if len(text) < 19:
+        raise ValueError("not a time")
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc) + _correction(text[19:])
+
+
+@lru_cache(maxsize=4096)
+def _correction(after_seconds: str) -> timedelta:
+    match = _AFTER_SECONDS.fullmatch(after_seconds)
+    if match is None:
+        raise ValueError("not a time")
+    correction = timedelta(seconds=float(match["fraction"] or 0))
+    zone = match["zone"]
+    if zone in (None, "Z", "UTC"):
+        return correction
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    return correction - offset if zone[0] == "+" else correction + offset
+
+
+def to_record(table: Table, row: Any) -> Row:
+    """One element of a list answer as the row to load; the object is changed in place.
+
+    Raises:
+        UnexpectedAnswer: It is no object, lacks its `id`, `created_at` or `updated_at`, or a documented field
+            has a value of a type that cannot be loaded into its column without loss.
+    """
+    _check_identity(table, row)
+    for column, data_type in table.columns.items():
+        value = row.get(column)
+        if value is None:
+            continue
+        if data_type == TIMESTAMP:
+            row[column] = _time(table, row, column, value)
+        elif type(value) is not _PYTHON_TYPES[data_type]:
+            row[column] = _coerced(table, row, column, data_type, value)
+    for name in table.objects:
+        # As a column of its own a null would have no type; the columns made of the object are null without it.
+        if row.get(name, row) is None:
+            del row[name]
+    return cast(Row, row)
+
+
+def _check_identity(table: Table, row: Any) -> None:
+    if not isinstance(row, dict):
+        raise UnexpectedAnswer(f"A row of {table.name} is not an object; the API's format has changed.")
+    if type(row.get(PRIMARY_KEY)) is not int:
+        raise UnexpectedAnswer(f"A row of {table.name} has no whole number as its id.")
+    for required in ("created_at", CURSOR):
+        if row.get(required) is None:
+            raise UnexpectedAnswer(f"{_name(table, row)} has no {required}.")
+
+
+def _time(table: Table, row: Row, column: str, value: Any) -> datetime:
+    try:
+        return parse_time(value)
+    except (ValueError, TypeError, OverflowError):
+        raise UnexpectedAnswer(f"{_name(table, row)} has a {column} that is not a time.") from None
+
+
+def _coerced(table: Table, row: Row, column: str, data_type: DataType, value: Any) -> Any:
+    try:
+        if type(value) in (str, int, float):
+            coerced = coerce_value(data_type, py_type_to_sc_type(type(value)), value)
+            if data_type == TEXT or type(value) is str or coerced == value:
+                return coerced
+    except ValueError:
+        pass
+    raise UnexpectedAnswer(
+        f"{_name(table, row)} has a {column} of type {type(value).__name__} where {data_type} belongs."
+    )
+
+
+def _name(table: Table, row: Row) -> str:
+    return f"The row with id {row[PRIMARY_KEY]} of {table.name}"

@@ -1,0 +1,58 @@
+"""What a user may set, checked: a mistake is told in one sentence before the first request."""
+
+from datetime import datetime, timezone
+
+from .errors import ConfigurationError
+from .tables import TABLES, Table
+
+
+def moment(name: str, value: str | None) -> datetime | None:
+    """An ISO 8601 date or time; a date is its midnight, and what has no zone is UTC.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if value is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigurationError(
+            f"{name} must be a date such as 2024-01-31 or a time such as 2024-01-31T08:00:00Z."
+        ) from None
+    return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+
+
+def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None, datetime | None]:
+    """Both ends of what is to be loaded, closed-open.
+
+    Raises:
+        ConfigurationError: One is no date, the end is not after the start, or there is an end without a start.
+    """
+    start, end = moment("start_date", start_date), moment("end_date", end_date)
+    if end is not None and start is None:
+        raise ConfigurationError("end_date needs a start_date: together they are the range to load.")
+    if start is not None and end is not None and end <= start:
+        raise ConfigurationError("end_date must be later than start_date.")
+    return start, end
+
+
+def at_least(name: str, value: int | None, least: int) -> None:
+    """Raises ConfigurationError if a number is set below the least that makes sense."""
+    if value is not None and value < least:
+        raise ConfigurationError(f"{name} must be {least} or more.")
+
+
+def tables(names: str | None) -> list[Table]:
+    """The tables of a list such as `responses,declines`; None is all of them.
+
+    Raises:
+        ConfigurationError: Wootric has no such table.
+    """
+    if names is None:
+        return list(TABLES.values())
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in TABLES]
+    if unknown or not wanted:
+        raise ConfigurationError(f"There is no table {', '.join(unknown) or 'named'}; choose from {', '.join(TABLES)}.")
+    return [TABLES[name] for name in TABLES if name in wanted]
