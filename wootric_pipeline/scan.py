@@ -1,0 +1,220 @@
+"""A time range of one list -> pages of rows, complete and cheap. No sockets, no clock: it is given `fetch`.
+
+The API answers at most 50 rows a page and 30 pages a query, shows times without the fractions of a second it stores,
+and lets rows move while a client pages. So a range is read by seeking: each request begins at the second of the last
+row read, in ascending order, and rows of that second that come twice are dropped. A row that is updated meanwhile
+leaves the range at its end and cannot push another out of sight. Bounds are whole seconds, `gte` and `lt` only.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .errors import IncompleteScan, UnexpectedAnswer
+from .tables import PRIMARY_KEY, Table
+
+PAGE_ROWS = 50
+PAGES_MAX = 30
+CELL_PASSES_MAX = 8
+ORDER_EVIDENCE_SECONDS = 10
+FAR_FUTURE = 4_102_444_800
+"""2100-01-01, UNIX seconds: nothing is updated after it, so a filter on it that is honoured answers nothing."""
+
+Row = dict[str, Any]
+Page = list[Row]
+Fetch = Callable[[Mapping[str, str | int]], Page]
+"""Asks the list for one page by its query; rows come with their times as datetimes."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One of the two times a list can be filtered and sorted by."""
+
+    filter: str
+    field: str
+
+    def second(self, row: Row) -> int:
+        """The second a row lies in, UNIX time."""
+        moment: datetime = row[self.field]
+        return int(moment.timestamp())
+
+
+UPDATED = Axis("updated", "updated_at")
+CREATED = Axis("created", "created_at")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A closed-open range on an axis in UNIX seconds; `until` None leaves it open."""
+
+    axis: Axis
+    since: int
+    until: int | None = None
+
+    def params(self) -> dict[str, int]:
+        """The query that asks for it."""
+        params = {f"{self.axis.filter}[gte]": self.since}
+        if self.until is not None:
+            params[f"{self.axis.filter}[lt]"] = self.until
+        return params
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row lies in it, as far as the shown second tells."""
+        second = self.axis.second(row)
+        return self.since <= second and (self.until is None or second < self.until)
+
+
+class OrderIgnored(Exception):
+    """The list is not sorted by the key it was asked to sort by; everything before `second` has been read."""
+
+    def __init__(self, second: int) -> None:
+        super().__init__(second)
+        self.second = second
+
+
+def honours_updated(fetch: Fetch) -> bool:
+    """One request that tells whether a list knows the `updated` filter: one that does not ignores it silently."""
+    return not fetch({**Bounds(UPDATED, FAR_FUTURE).params(), "per_page": 1})
+
+
+class Scan:
+    """Reads ranges of one table.
+
+    Args:
+        table: For its default order and, in errors, its name.
+        fetch: Asks for one page.
+    """
+
+    def __init__(self, table: Table, fetch: Fetch) -> None:
+        self._table = table
+        self._fetch = fetch
+        self._sorts_by: set[Axis] = set()
+
+    def pages(self, bounds: Bounds, *others: Bounds) -> Iterator[Page]:
+        """All rows within the bounds, ascending along the first one's axis; rows of one second may come in any order.
+
+        Args:
+            bounds: What to read; its axis is the one seeked along.
+            others: Bounds on other axes whose filter the list honours; ties are split along them.
+
+        Raises:
+            IncompleteScan: More rows share all seconds than the API reveals. All before that second were yielded.
+            OrderIgnored: The list is not sorted as asked. All before the second it names were yielded.
+            UnexpectedAnswer: Rows lie outside the bounds asked for.
+        """
+        axis, position = bounds.axis, bounds.since
+        seen: set[int] = set()
+        while True:
+            rest = Bounds(axis, position, bounds.until)
+            page = self._page(rest, others)
+            page = self._missing_before(page, rest, others) + page
+            yield from _unseen(page, seen)
+            if len(page) < PAGE_ROWS:
+                return
+            first, last = axis.second(page[0]), axis.second(page[-1])
+            if first == last:
+                seen.update(row[PRIMARY_KEY] for row in page)
+                for tied in self._second(Bounds(axis, last, last + 1), others):
+                    yield from _unseen(tied, seen)
+                position, seen = last + 1, set()
+            else:
+                position, seen = last, {row[PRIMARY_KEY] for row in page if axis.second(row) == last}
+
+    def _page(self, bounds: Bounds, others: tuple[Bounds, ...], number: int = 1, order: str = "asc") -> Page:
+        params: dict[str, str | int] = {"per_page": PAGE_ROWS, "sort_key": bounds.axis.field, "sort_order": order}
+        for each in (*others, bounds):
+            params.update(each.params())
+        if number > 1:
+            params["page"] = number
+        page = self._fetch(params)
+        for each in (*others, bounds):
+            if not all(map(each.holds, page)):
+                raise UnexpectedAnswer(
+                    f"Wootric answered with rows of {self._table.name} outside the {each.axis.field} asked for."
+                )
+        times = [row[bounds.axis.field] for row in page]
+        if times != sorted(times, reverse=order == "desc"):
+            raise OrderIgnored(bounds.since)
+        return page
+
+    def _missing_before(self, page: Page, bounds: Bounds, others: tuple[Bounds, ...]) -> Page:
+        """Makes sure that a full page is the beginning of its range; answers the rows it should have begun with.
+
+        A list that ignores `sort_key` answers in its default order. A page can be in both orders at once, and then
+        rows that lie earlier may be missing from it. Until a page could come from no other order than the one asked
+        for, what lies before its last second is asked for once more: fewer rows than a page are all there are.
+        """
+        axis = bounds.axis
+        if len(page) < PAGE_ROWS or axis in self._sorts_by or axis.field == self._table.default_sort_key:
+            return []
+        last = axis.second(page[-1])
+        values = [row.get(self._table.default_sort_key) or "" for row in page]
+        ascending, descending = values == sorted(values), values == sorted(values, reverse=True)
+        if not ascending and not descending:
+            if len({row[axis.field] for row in page}) >= ORDER_EVIDENCE_SECONDS:
+                self._sorts_by.add(axis)
+            return []
+        by_creation = self._table.default_sort_key == CREATED.field
+        if by_creation and ascending and not descending and CREATED.second(page[-1]) == last:
+            # A row created later than the last one cannot have been updated before it.
+            return []
+        if last == bounds.since:
+            return []
+        before = self._page(Bounds(axis, bounds.since, last), others)
+        if len(before) == PAGE_ROWS:
+            raise OrderIgnored(bounds.since)
+        known = {row[PRIMARY_KEY] for row in page}
+        return [row for row in before if row[PRIMARY_KEY] not in known]
+
+    def _second(self, second: Bounds, others: tuple[Bounds, ...]) -> Iterator[Page]:
+        """All rows of one second, by seeking along another axis inside it, or else by pages."""
+        for index, other in enumerate(others):
+            if other.until is None or other.until - other.since > 1:
+                remaining = (*others[:index], *others[index + 1 :])
+                try:
+                    yield from self.pages(other, second, *remaining)
+                    return
+                except OrderIgnored:
+                    break
+        yield from self._cell(second, others)
+
+    def _cell(self, second: Bounds, others: tuple[Bounds, ...]) -> Iterator[Page]:
+        """All rows of a second that no filter splits any further, read by pages from both ends.
+
+        A row that leaves between two pages moves the ones behind it up, so that one is skipped: the cell is read
+        until all rows of one pass are found again by the next, so that none can have left during the former.
+        """
+        rows: dict[int, Row] = {}
+        found: set[int] = set()
+        for attempt in range(CELL_PASSES_MAX):
+            before = rows.keys()
+            rows, reaches = self._pass(second, others)
+            yield from _unseen(list(rows.values()), found)
+            found |= rows.keys()
+            if not reaches:
+                break
+            if attempt and before <= rows.keys():
+                return
+        raise IncompleteScan(
+            f"{self._table.name} has {len(found)} rows or more in the second {second.since} (UNIX time of "
+            f"{second.axis.field}), more than the API reveals; nothing after that second was read."
+        )
+
+    def _pass(self, second: Bounds, others: tuple[Bounds, ...]) -> tuple[dict[int, Row], bool]:
+        """What one reading of a cell finds, by id, and whether it reaches from one end to the other."""
+        rows: dict[int, Row] = {}
+        for order in ("asc", "desc"):
+            before = set(rows)
+            for number in range(1, PAGES_MAX + 1):
+                page = self._page(second, others, number, order)
+                rows.update((row[PRIMARY_KEY], row) for row in page)
+                if len(page) < PAGE_ROWS or any(row[PRIMARY_KEY] in before for row in page):
+                    return rows, True
+        return rows, False
+
+
+def _unseen(page: Page, seen: set[int]) -> Iterator[Page]:
+    """The page without rows seen before, unless nothing remains of it."""
+    if fresh := [row for row in page if row[PRIMARY_KEY] not in seen]:
+        yield fresh
