@@ -1,0 +1,127 @@
+"""Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Optional
+
+import dlt
+from dlt.common.schema.typing import TColumnSchema
+from dlt.common.typing import TSecretStrValue
+from dlt.extract import DltResource
+from dlt.extract.hints import TResourceNestedHints
+
+from . import settings
+from .client import Client, Credentials
+from .errors import WootricError
+from .reading import Cursor, Reading
+from .report import Run
+from .scan import Page
+from .tables import CURSOR, DECLINES, END_USERS, PRIMARY_KEY, RESPONSES, Table
+
+__all__ = ["Run", "WootricError", "wootric_source"]
+
+
+@dlt.source(name="wootric", section="wootric")
+def wootric_source(
+    client_id: Optional[TSecretStrValue] = None,
+    client_secret: Optional[TSecretStrValue] = None,
+    username: Optional[TSecretStrValue] = None,
+    password: Optional[TSecretStrValue] = None,
+    account_token: Optional[TSecretStrValue] = None,
+    base_url: str = "https://api.wootric.com",
+    start_date: Optional[str] = None,
+    end_date: Optional[str] = None,
+    lookback_seconds: int = 300,
+    rescan_days: Optional[int] = None,
+    connections: int = 4,
+    run: Optional[Run] = None,
+) -> list[DltResource]:
+    """The tables of one Wootric account, each complete up to the moment its reading began.
+
+    >>> pipeline = dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
+    >>> pipeline.run(wootric_source())
+    >>> pipeline.run(wootric_source().with_resources("responses"))
+
+    Every argument is also a setting in `[sources.wootric]` of dlt's configuration, except `end_date` and `run`, which
+    belong to a single call. All times are UTC unless they name a zone.
+
+    Args:
+        client_id: Of the API client made in Wootric's settings; with `client_secret`.
+        client_secret: See `client_id`.
+        username: E-mail address of a person with access to the account, instead of a client; with `password`.
+        password: See `username`.
+        account_token: Which account (`NPS-...`), for a person who has several.
+        base_url: Where the API is. Accounts in Europe and Australia have hosts of their own.
+        start_date: First day to load, ISO date or time; default all history. A table with a cursor goes on from it.
+        end_date: With `start_date`: load just the rows updated in this closed-open range, and leave the cursor alone.
+        lookback_seconds: How far before the cursor a run begins, so that rows that became visible late are caught.
+        rescan_days: For lists on which the API ignores the `updated` filter: how many days of `created_at` to read
+            again in each run; default all since `start_date`. Rows created earlier are then not seen to change.
+        connections: How many requests may be under way at once.
+        run: Takes notes of what is done; only programs that report on it pass one.
+
+    Returns:
+        The resources `end_users`, `responses` and `declines`, to be merged on `id`.
+
+    Raises:
+        ConfigurationError: A setting is missing or cannot be.
+        WootricError: While dlt extracts: a table cannot be read completely. Nothing of the run is committed then.
+    """
+    start, end = settings.span(start_date, end_date)
+    settings.at_least("lookback_seconds", lookback_seconds, 0)
+    settings.at_least("rescan_days", rescan_days, 1)
+    settings.at_least("connections", connections, 1)
+    credentials = Credentials(client_id, client_secret, username, password, account_token)
+    run = run or Run()
+    client = Client(base_url, credentials, connections=connections)
+    run.client = client
+    reading = Reading(client, run, rescan_days)
+
+    # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
+    dlt.current.source_schema().remove_type_detection("iso_timestamp")
+
+    return [
+        _resource(END_USERS, reading, start, end, lookback_seconds),
+        _resource(RESPONSES, reading, start, end, lookback_seconds),
+        _resource(DECLINES, reading, start, end, lookback_seconds),
+    ]
+
+
+def _resource(
+    table: Table, reading: Reading, start: datetime | None, end: datetime | None, lookback_seconds: int
+) -> DltResource:
+    incremental = dlt.sources.incremental(CURSOR, initial_value=start, end_value=end, lag=lookback_seconds)
+
+    def rows(updated_at: Cursor = incremental) -> Iterator[Page]:
+        yield from reading.pages(table, updated_at)
+
+    return dlt.resource(
+        rows,
+        name=table.name,
+        primary_key=PRIMARY_KEY,
+        write_disposition="merge",
+        columns=_columns(table),
+        nested_hints={name: _text_list() for name in table.text_lists},
+        file_format="parquet",
+    )
+
+
+def _columns(table: Table) -> dict[str, TColumnSchema]:
+    columns: dict[str, TColumnSchema] = {
+        name: {"name": name, "data_type": data_type} for name, data_type in {**table.columns, **table.flattened}.items()
+    }
+    # Of two versions of a row in one load, the newest is kept.
+    columns[CURSOR]["dedup_sort"] = "desc"
+    return columns
+
+
+def _text_list() -> TResourceNestedHints:
+    """Hints for the child table of a list of texts, so that it exists before the first list has an element."""
+    columns: list[TColumnSchema] = [
+        {"name": "value", "data_type": "text"},
+        {"name": "_dlt_root_id", "data_type": "text", "nullable": False, "root_key": True},
+        {"name": "_dlt_parent_id", "data_type": "text", "nullable": False, "parent_key": True},
+        {"name": "_dlt_list_idx", "data_type": "bigint", "nullable": False},
+        {"name": "_dlt_id", "data_type": "text", "nullable": False, "unique": True, "row_key": True},
+    ]
+    return {"columns": {column["name"]: column for column in columns}}

@@ -1,0 +1,76 @@
+"""Runs a pipeline until every table is complete, with checkpoints, and first what an earlier run left behind."""
+
+from collections.abc import Sequence
+
+from dlt.common.pipeline import LoadInfo
+from dlt.extract import DltSource
+from dlt.pipeline.pipeline import Pipeline
+
+from .report import Run, SchemaChange
+from .tables import TABLES
+
+SECONDS_PER_MINUTE = 60
+DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
+    f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.text_lists
+}
+
+
+def load(
+    pipeline: Pipeline,
+    source: DltSource,
+    run: Run,
+    tables: Sequence[str],
+    *,
+    checkpoint_minutes: float = 5,
+    full_refresh: bool = False,
+) -> None:
+    """Loads tables until each is complete or has failed for a reason noted in `run`.
+
+    A long reading is committed every few minutes: a run that is killed goes on near where it was.
+
+    Args:
+        pipeline: Where to.
+        source: A `wootric_source` made with the same `run`.
+        run: Takes the notes.
+        tables: Their names.
+        checkpoint_minutes: How long to read before what was read is committed.
+        full_refresh: Drop the tables and their cursors first.
+
+    Raises:
+        WootricError: Nothing can be read at all.
+        PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
+    """
+    if pipeline.has_pending_data:
+        # With a package pending, dlt loads that and extracts nothing.
+        _note(run, pipeline.run())
+    waiting = list(tables)
+    pipeline.refresh = "drop_resources" if full_refresh else None
+    while waiting:
+        run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE)
+        _note(run, pipeline.run(source.with_resources(*waiting)))
+        pipeline.refresh = None
+        waiting = [name for name in waiting if not run.table(name).ended]
+    _create_child_tables(pipeline, tables)
+
+
+def _note(run: Run, info: LoadInfo | None) -> None:
+    for package in info.load_packages if info else []:
+        for name, table in package.schema_update.items():
+            if name.startswith("_dlt"):
+                continue
+            run.schema_changes.extend(
+                SchemaChange(name, column, schema.get("data_type"))
+                for column, schema in table["columns"].items()
+                if column not in DECLARED.get(name, ()) and not column.startswith("_dlt")
+            )
+
+
+def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
+    """Creates child tables of lists of texts that never had an element; dlt alone would wait for the first."""
+    schema = pipeline.default_schema
+    children = [f"{name}__{field}" for name in tables for field in TABLES[name].text_lists]
+    unseen = [name for name in children if "x-normalizer" not in schema.tables.get(name, {"x-normalizer": {}})]
+    for name in unseen:
+        schema.tables[name]["x-normalizer"] = {"seen-data": True}
+    if unseen:
+        pipeline.sync_schema()
