@@ -1,0 +1,233 @@
+#!/usr/bin/env python
+"""Loads a Wootric account into DuckDB, or wherever dlt's settings say; `--help` tells the options."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NoReturn
+
+import dlt
+from dlt.common.runtime.collector import AliveCollector, EnlightenCollector, LogCollector, TqdmCollector
+from dlt.common.runtime.collector_base import Collector
+from dlt.pipeline.pipeline import Pipeline
+
+from wootric_pipeline import Run, report, settings, wootric_source
+from wootric_pipeline.client import VERSION
+from wootric_pipeline.errors import ApiUnavailable, ConfigurationError, UnexpectedAnswer
+from wootric_pipeline.failures import FAILURE, explain
+from wootric_pipeline.loading import load
+from wootric_pipeline.reading import check
+from wootric_pipeline.tables import TABLES
+
+PIPELINE_NAME = "wootric_pipeline"
+DEMO_PIPELINE_NAME = "wootric_demo"
+DEFAULT_DESTINATION = "duckdb"
+DEFAULT_DATASET = "wootric"
+CHECKPOINT_MINUTES = 5.0
+LOG_PERIOD_SECONDS = 10.0
+DLT_RUNTIME = {
+    # dlt logs failures with tracebacks and repeats messages of destinations, which may hold rows.
+    "log_level": "CRITICAL",
+    # Nothing is sent anywhere but to Wootric and the destination.
+    "dlthub_telemetry": "false",
+}
+DEMO_STATE_KEY = "demo_history_ends_at"
+
+COLLECTORS: dict[str, Callable[[], Collector]] = {
+    "tqdm": TqdmCollector,
+    "enlighten": EnlightenCollector,
+    "alive_progress": AliveCollector,
+    "log": lambda: LogCollector(LOG_PERIOD_SECONDS, sys.stderr, dump_system_stats=False),
+}
+
+DEMO_QUERIES = {
+    "NPS by month": """\
+SELECT strftime(created_at, '%Y-%m') AS month, count(*) AS responses,
+       round(100.0 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*)) AS nps
+FROM {dataset}.responses WHERE completed AND NOT excluded_from_calculations
+GROUP BY month ORDER BY month DESC LIMIT 6""",
+    "Top tags": """\
+SELECT tags.value AS tag, count(*) AS responses, round(avg(responses.score), 1) AS average_score
+FROM {dataset}.responses__tags AS tags JOIN {dataset}.responses ON responses._dlt_id = tags._dlt_parent_id
+GROUP BY tag ORDER BY responses DESC LIMIT 5""",
+}
+
+
+class Arguments(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, without the list of options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with exit code 2."""
+        raise ConfigurationError(f"{message[:1].upper()}{message[1:]}; see --help.")
+
+
+def arguments() -> Arguments:
+    """The command line."""
+    parser = Arguments(prog="wootric_pipeline.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--demo", action="store_true", help="load the sandbox account; no credentials, no network")
+    parser.add_argument("--tables", metavar="A,B", help=f"only these of {', '.join(TABLES)}")
+    parser.add_argument(
+        "--start-date", metavar="D", help="first day to load, ISO date or time (default: settings, else all)"
+    )
+    parser.add_argument(
+        "--end-date", metavar="D", help="with --start-date: load this closed-open range, leave the cursor alone"
+    )
+    parser.add_argument(
+        "--full-refresh", action="store_true", help="drop the selected tables and their cursors, load again"
+    )
+    parser.add_argument("--destination", metavar="NAME", help="a dlt destination (default: settings, else duckdb)")
+    parser.add_argument("--dataset", metavar="NAME", help="default: settings, else wootric")
+    parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
+    parser.add_argument(
+        "--progress",
+        choices=("auto", *COLLECTORS, "none"),
+        default="auto",
+        help="auto: live on a terminal, quiet elsewhere",
+    )
+    parser.add_argument("--version", action="version", version=f"wootric_pipeline {VERSION}")
+    return parser
+
+
+def collector(name: str) -> Collector | None:
+    """What shows the progress: dlt's own collectors, on stderr."""
+    if name == "auto":
+        name = "tqdm" if sys.stderr.isatty() else "none"
+    return COLLECTORS[name]() if name in COLLECTORS else None
+
+
+def setting(key: str, default: Any) -> Any:
+    """A value of dlt's configuration (environment, .dlt/config.toml)."""
+    value: Any = dlt.config.get(key)
+    return default if value is None else value
+
+
+def make_pipeline(options: argparse.Namespace, name: str) -> Pipeline:
+    """The dlt pipeline; destination and dataset come from the command line, dlt's settings, or are duckdb and wootric.
+
+    Raises:
+        ConfigurationError: DuckDB cannot tell the dataset from the file.
+    """
+    section = f"pipelines.{name}."
+    pipeline = dlt.pipeline(
+        pipeline_name=name,
+        destination=options.destination
+        or setting(f"{section}destination_type", None)
+        or setting("destination_type", DEFAULT_DESTINATION),
+        dataset_name=options.dataset
+        or setting(f"{section}dataset_name", None)
+        or setting("dataset_name", DEFAULT_DATASET),
+        progress=collector(options.progress),  # type: ignore[arg-type]  # None is dlt's silent collector
+    )
+    if pipeline.destination.destination_name == "duckdb" and pipeline.dataset_name == name:
+        raise ConfigurationError(
+            "The dataset must not have the name of the DuckDB file; choose another with --dataset."
+        )
+    return pipeline
+
+
+@contextmanager
+def demo_account(pipeline: Pipeline) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Serves the demo account, the same in every run of the pipeline; how to reach it, and whether it is new."""
+    from wootric_pipeline.account import DemoAccount
+    from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
+
+    # Before the first load dlt would take this pipeline's notes for those of a dataset that was deleted.
+    pipeline.sync_destination()
+    try:
+        history_ends_at, is_new = pipeline.get_local_state_val(DEMO_STATE_KEY), False
+    except KeyError:
+        history_ends_at, is_new = int(time.time()), True
+        pipeline.set_local_state_val(DEMO_STATE_KEY, history_ends_at)
+    account = DemoAccount(history_ends_at)
+    account.advance(time.time())
+    with Sandbox(account) as sandbox:
+        yield {"base_url": sandbox.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}, is_new
+
+
+def demo_answers(pipeline: Pipeline) -> str:
+    """Two things to ask the loaded data, with the answers."""
+    lines = []
+    with pipeline.sql_client() as client:
+        for title, template in DEMO_QUERIES.items():
+            query = template.format(dataset=pipeline.dataset_name)
+            with client.execute_query(query) as cursor:
+                head = [column[0] for column in cursor.description]
+                lines += ["", "", f"{title}:", query, "", *report.as_table(head, cursor.fetchall())]
+    return "\n".join(lines)
+
+
+def check_all(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
+    """Signs in, reads a row of each table and connects to the destination; what cannot be read, in sentences."""
+    client = run.connected()
+    client.sign_in()
+    troubles = []
+    for name in tables:
+        try:
+            run.checked[name] = check(client, TABLES[name])
+        except (ApiUnavailable, UnexpectedAnswer) as trouble:
+            run.checked[name] = None
+            troubles.append(str(trouble))
+    with pipeline.destination_client() as destination:
+        destination.is_storage_initialized()
+    return " ".join(troubles)
+
+
+def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
+    """Does what the command line asks for; the report for people, and what failed, in sentences."""
+    names = [table.name for table in settings.tables(options.tables)]
+    settings.span(options.start_date, options.end_date)
+    pipeline = make_pipeline(options, about["pipeline"])
+    about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
+    dates: dict[str, Any] = {"start_date": options.start_date, "end_date": options.end_date}
+    account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
+        demo_account(pipeline) if options.demo else nullcontext(({}, False))
+    )
+    with account as (access, is_new):
+        source = wootric_source(run=run, **access, **{name: value for name, value in dates.items() if value})
+        if options.check:
+            failed = check_all(pipeline, run, names)
+        else:
+            minutes = float(setting("sources.wootric.checkpoint_minutes", CHECKPOINT_MINUTES))
+            load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=options.full_refresh or is_new)
+            failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
+    text = report.as_text(run, destination=about["destination"], dataset=about["dataset"])
+    if options.demo and not options.check and not options.json and about["destination"] == DEFAULT_DESTINATION:
+        text += demo_answers(pipeline)
+    return text, failed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and answers the exit code: 0 complete, 2 a mistake of the user's, 1 anything else."""
+    run = Run(isolates_tables=True)
+    about = {"pipeline": PIPELINE_NAME, "destination": "", "dataset": ""}
+    words = list(sys.argv[1:] if argv is None else argv)
+    text = ""
+    for key, value in DLT_RUNTIME.items():
+        if dlt.config.get(f"runtime.{key}") is None:
+            os.environ[f"RUNTIME__{key.upper()}"] = value
+    try:
+        options = arguments().parse_args(words)
+        if options.demo:
+            about["pipeline"] = DEMO_PIPELINE_NAME
+        text, sentence = run_pipeline(options, run, about)
+        code = FAILURE if sentence else 0
+    except KeyboardInterrupt:
+        sentence, code = "Stopped; what was loaded before stays valid, and running again continues.", FAILURE
+    except Exception as error:
+        sentence, code = explain(error)
+    if "--json" in words:
+        print(json.dumps(report.as_json(run, **about, error=sentence or None)))
+    elif text:
+        print(text)
+    if sentence:
+        print(sentence, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
