@@ -1,0 +1,52 @@
+"""What every test starts from: an empty working folder, no settings of the machine's, and accounts to read."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wootric_pipeline.account import SECOND, Account
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Sandbox
+
+PROJECT = Path(__file__).parent.parent
+NOON = 1_700_000_000
+"""2023-11-14 22:13:20 UTC: a moment in UNIX seconds that tests count from."""
+
+Serve = Callable[..., Sandbox]
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each test in a folder of its own, with dlt's working files in it and no settings from outside."""
+    for name in list(os.environ):
+        if name.startswith(("SOURCES__", "DESTINATION", "PIPELINES__", "RUNTIME__", "DLT_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("RUNTIME__LOG_LEVEL", "CRITICAL")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts sandboxes: `serve(account, rate_limit=10)`; they stop with the test."""
+    with ExitStack() as running:
+
+        def start(account: Account, **behaviour: Any) -> Sandbox:
+            return running.enter_context(Sandbox(account, Behaviour(**behaviour)))
+
+        yield start
+
+
+def access(sandbox: Sandbox) -> dict[str, Any]:
+    """The arguments of `wootric_source` for a sandbox."""
+    return {"base_url": sandbox.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
+
+def row(row_id: int, second: int = NOON, *, created: int | None = None, **fields: Any) -> dict[str, Any]:
+    """A row of an account, updated in a second; `created` defaults to the same second."""
+    created_second = second if created is None else created
+    return {"id": row_id, "created_at": created_second * SECOND, "updated_at": second * SECOND, **fields}
