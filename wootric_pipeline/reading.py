@@ -1,4 +1,4 @@
-"""Reads the tables of one account for dlt: decides how each can be read, reads ahead, and moves the cursor.
+"""Reads the tables of one account for dlt: reads ahead of it, moves the cursor, pauses for commits.
 
 The cursor is dlt's own (`dlt.sources.incremental`), moved by this room alone: a page's last time is committed with
 the page where rows come in the order of the cursor, and only after the last page where they do not.
@@ -6,56 +6,32 @@ the page where rows come in the order of the cursor, and only after the last pag
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import dlt
 
 from .client import Client
-from .errors import AuthenticationFailed, ConfigurationError, UnexpectedAnswer, WootricError
+from .errors import AuthenticationFailed, ConfigurationError, WootricError
 from .records import to_record
 from .report import Mode, Run, TableRun
-from .scan import CREATED, UPDATED, Bounds, OrderIgnored, Page, Scan, honours_updated
-from .tables import CURSOR, Table
+from .scan import Batch, Page, Params, Scan, Span, honours_updated
+from .tables import Table
 
 LOOK_AHEAD_PAGES = 8
-SECONDS_PER_DAY = 86_400
 
 Cursor = dlt.sources.incremental[datetime]
-
-
-class Batch(NamedTuple):
-    """Rows, and how far the cursor may move once they are committed; None leaves it where it is."""
-
-    rows: Page
-    cursor: datetime | None
 
 
 def check(client: Client, table: Table) -> Mode:
     """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises."""
 
-    def fetch(params: Mapping[str, str | int]) -> Page:
+    def fetch(params: Params) -> Page:
         return [to_record(table, row) for row in client.get(table.path, params)]
 
     fetch({"per_page": 1})
     return "updated" if honours_updated(fetch) else "created"
-
-
-@dataclass(frozen=True)
-class Span:
-    """What a run wants of a table, in UNIX seconds, closed-open on `updated_at`.
-
-    Attributes:
-        since: Where to begin.
-        until: Where to end; None is the start of the reading, by the server's clock.
-        created_since: Where to begin on `created_at`, should the list have to be read along that.
-    """
-
-    since: int
-    until: int | None
-    created_since: int
 
 
 class Reading:
@@ -87,7 +63,9 @@ class Reading:
         committed: datetime | None = cursor.get_state()["last_value"]
         notes = self._run.table(table.name)
         notes.begin(committed)
-        batches = self._resumed(table, committed) or _read_ahead(self._batches(table, _span(cursor), notes))
+        batches = self._resumed(table, committed) or _read_ahead(
+            self._batches(table, _span(cursor, self._rescan_days), notes)
+        )
         try:
             for batch in batches:
                 if batch.rows:
@@ -116,58 +94,25 @@ class Reading:
         return batches if at is not None and at == committed else None
 
     def _batches(self, table: Table, span: Span, notes: TableRun) -> Iterator[Batch]:
-        def fetch(params: Mapping[str, str | int]) -> Page:
+        def fetch(params: Params) -> Page:
             notes.requests += 1
             return [to_record(table, row) for row in self._client.get(table.path, params)]
 
-        honours = honours_updated(fetch)
-        now = int(self._client.server_now())
-        updated = Bounds(UPDATED, span.since, now if span.until is None else min(span.until, now))
-        notes.mode = "updated" if honours else "created"
         scan = Scan(table, fetch)
-        if honours:
-            try:
-                for page in scan.pages(updated, Bounds(CREATED, 0)):
-                    yield Batch(page, max(row[CURSOR] for row in page))
-                return
-            except OrderIgnored as ignored:
-                updated = Bounds(UPDATED, ignored.second, updated.until)
-                notes.mode = "created"
-        yield from self._along_created(table, scan, updated, 0 if honours else self._created_since(span, now), honours)
-
-    def _created_since(self, span: Span, now: int) -> int:
-        if self._rescan_days is None:
-            return span.created_since
-        return max(span.created_since, now - self._rescan_days * SECONDS_PER_DAY)
-
-    def _along_created(
-        self, table: Table, scan: Scan, updated: Bounds, created_since: int, honours_updated: bool
-    ) -> Iterator[Batch]:
-        """Rows in the order of their creation; what lies outside the range of updates is read and left out.
-
-        A row updated after the reading began is left out, too: kept, it would move the cursor past the updates
-        meanwhile of rows that were already read.
-        """
-        newest: datetime | None = None
-        try:
-            for page in scan.pages(
-                Bounds(CREATED, created_since, updated.until), *([updated] if honours_updated else [])
-            ):
-                wanted = [row for row in page if updated.holds(row)]
-                newest = max([row[CURSOR] for row in wanted] + ([newest] if newest else []), default=None)
-                yield Batch(wanted, None)
-        except OrderIgnored:
-            raise UnexpectedAnswer(f"Wootric sorts {table.name} neither by updated_at nor by created_at.") from None
-        yield Batch([], newest)
+        for batch in scan.read(span, self._client.server_now):
+            notes.mode = scan.mode
+            yield batch
+        notes.mode = scan.mode
 
 
-def _span(cursor: Cursor) -> Span:
+def _span(cursor: Cursor, rescan_days: int | None) -> Span:
     initial, start, end = cursor.initial_value, cursor.start_value, cursor.end_value
     return Span(
         since=int(start.timestamp()) if start else 0,
         until=int(end.timestamp()) if end else None,
         # A range in the past says when rows were updated, which leaves open when they were created.
         created_since=int(initial.timestamp()) if initial and not end else 0,
+        rescan_days=rescan_days,
     )
 
 

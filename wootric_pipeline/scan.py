@@ -9,21 +9,23 @@ leaves the range at its end and cannot push another out of sight. Bounds are who
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from .errors import IncompleteScan, UnexpectedAnswer
-from .tables import PRIMARY_KEY, Table
+from .tables import CURSOR, PRIMARY_KEY, Table
 
 PAGE_ROWS = 50
 PAGES_MAX = 30
 CELL_PASSES_MAX = 8
+SECONDS_PER_DAY = 86_400
 ORDER_EVIDENCE_SECONDS = 10
 FAR_FUTURE = 4_102_444_800
 """2100-01-01, UNIX seconds: nothing is updated after it, so a filter on it that is honoured answers nothing."""
 
 Row = dict[str, Any]
 Page = list[Row]
-Fetch = Callable[[Mapping[str, str | int]], Page]
+Params = Mapping[str, str | int]
+Fetch = Callable[[Params], Page]
 """Asks the list for one page by its query; rows come with their times as datetimes."""
 
 
@@ -53,7 +55,9 @@ class Bounds:
     until: int | None = None
 
     def params(self) -> dict[str, int]:
-        """The query that asks for it."""
+        """The query that asks for it; nothing where it is all there is."""
+        if not self.since and self.until is None:
+            return {}
         params = {f"{self.axis.filter}[gte]": self.since}
         if self.until is not None:
             params[f"{self.axis.filter}[lt]"] = self.until
@@ -73,23 +77,114 @@ class OrderIgnored(Exception):
         self.second = second
 
 
+class FilterIgnored(Exception):
+    """The list answers with rows outside the bounds it was asked for."""
+
+    def __init__(self, axis: Axis) -> None:
+        super().__init__(axis)
+        self.axis = axis
+
+
 def honours_updated(fetch: Fetch) -> bool:
     """One request that tells whether a list knows the `updated` filter: one that does not ignores it silently."""
     return not fetch({**Bounds(UPDATED, FAR_FUTURE).params(), "per_page": 1})
 
 
+class Batch(NamedTuple):
+    """Rows, and how far the cursor may move once they are committed; None leaves it where it is."""
+
+    rows: Page
+    cursor: datetime | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is wanted of a table, in UNIX seconds, closed-open on `updated_at`.
+
+    Attributes:
+        since: Where to begin.
+        until: Where to end; None is the start of the reading, by the server's clock.
+        created_since: Where to begin on `created_at`, should the list have to be read along that.
+        rescan_days: How many days of `created_at` to read then at most; None is all since `created_since`.
+    """
+
+    since: int
+    until: int | None = None
+    created_since: int = 0
+    rescan_days: int | None = None
+
+
 class Scan:
-    """Reads ranges of one table.
+    """Reads one table.
 
     Args:
         table: For its default order and, in errors, its name.
         fetch: Asks for one page.
+
+    Attributes:
+        mode: The time the table is read along, once that is known.
     """
 
     def __init__(self, table: Table, fetch: Fetch) -> None:
+        self.mode: Literal["updated", "created"] | None = None
         self._table = table
         self._fetch = fetch
         self._sorts_by: set[Axis] = set()
+
+    def read(self, span: Span, server_now: Callable[[], float]) -> Iterator[Batch]:
+        """All rows of a span, along `updated_at` where the list can be filtered and sorted by it, else `created_at`.
+
+        Args:
+            span: What to read.
+            server_now: The server's clock, UNIX seconds; asked after the first request.
+
+        Raises:
+            IncompleteScan: More rows share a second than the API reveals. All before that second were yielded.
+            UnexpectedAnswer: Rows lie outside the bounds asked for, or come in no order.
+        """
+        honours = honours_updated(self._fetch)
+        now = int(server_now())
+        updated = Bounds(UPDATED, span.since, now if span.until is None else min(span.until, now))
+        if honours:
+            self.mode = "updated"
+            try:
+                for page in self.pages(updated, Bounds(CREATED, 0)):
+                    yield Batch(page, max(row[CURSOR] for row in page))
+                return
+            except OrderIgnored as ignored:
+                updated = Bounds(UPDATED, ignored.second, updated.until)
+            except FilterIgnored:
+                # The probe tells nothing while a list has no rows.
+                honours = False
+        self.mode = "created"
+        if honours:
+            yield from self._along_created(Bounds(CREATED, 0, updated.until), updated, (updated,))
+        else:
+            oldest = span.created_since if span.rescan_days is None else now - span.rescan_days * SECONDS_PER_DAY
+            created = Bounds(CREATED, max(oldest, span.created_since), updated.until)
+            yield from self._along_created(created, updated, ())
+
+    def _along_created(self, created: Bounds, updated: Bounds, others: tuple[Bounds, ...]) -> Iterator[Batch]:
+        """Rows in the order of their creation; what lies outside the range of updates is read and left out.
+
+        A row updated after the reading began is left out, too: kept, it would move the cursor past the updates
+        meanwhile of rows that were already read.
+        """
+        newest: datetime | None = None
+        try:
+            for page in self.pages(created, *others):
+                wanted = [row for row in page if updated.holds(row)]
+                newest = max([row[CURSOR] for row in wanted] + ([newest] if newest else []), default=None)
+                yield Batch(wanted, None)
+        except FilterIgnored as ignored:
+            raise UnexpectedAnswer(
+                f"Wootric answered with rows of {self._table.name} outside the {ignored.axis.field} asked for."
+            ) from None
+        except OrderIgnored:
+            raise UnexpectedAnswer(
+                f"Wootric sorts {self._table.name} neither by updated_at nor by created_at."
+            ) from None
+        yield Batch([], newest)
 
     def pages(self, bounds: Bounds, *others: Bounds) -> Iterator[Page]:
         """All rows within the bounds, ascending along the first one's axis; rows of one second may come in any order.
@@ -101,7 +196,7 @@ class Scan:
         Raises:
             IncompleteScan: More rows share all seconds than the API reveals. All before that second were yielded.
             OrderIgnored: The list is not sorted as asked. All before the second it names were yielded.
-            UnexpectedAnswer: Rows lie outside the bounds asked for.
+            FilterIgnored: Rows lie outside the bounds asked for.
         """
         axis, position = bounds.axis, bounds.since
         seen: set[int] = set()
@@ -130,9 +225,7 @@ class Scan:
         page = self._fetch(params)
         for each in (*others, bounds):
             if not all(map(each.holds, page)):
-                raise UnexpectedAnswer(
-                    f"Wootric answered with rows of {self._table.name} outside the {each.axis.field} asked for."
-                )
+                raise FilterIgnored(each.axis)
         times = [row[bounds.axis.field] for row in page]
         if times != sorted(times, reverse=order == "desc"):
             raise OrderIgnored(bounds.since)

@@ -1,0 +1,153 @@
+"""A range is read completely and cheaply, whatever the rows, the ties and the order."""
+
+from math import ceil
+
+import pytest
+
+from tests.api_model import Model, account_of
+from tests.conftest import NOON, row
+from wootric_pipeline.account import SECOND, Account
+from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
+from wootric_pipeline.sandbox import Behaviour
+from wootric_pipeline.scan import Span
+
+CREATED_ONLY = Behaviour(ignores_updated=frozenset({"responses"}))
+UNSORTED = Behaviour(ignores_sort_key=frozenset({"responses", "end_users"}))
+
+
+def ids(rows: list[dict[str, int]]) -> list[int]:
+    return [each["id"] for each in rows]
+
+
+def spread(count: int, *, seconds_apart: int = 60) -> list[dict[str, int]]:
+    """Rows updated one after the other, each an hour after its creation but for every third."""
+    first = NOON - (count + 60) * seconds_apart
+    return [
+        row(index, first + index * seconds_apart, created=first + index * seconds_apart - (3_600 if index % 3 else 0))
+        for index in range(count)
+    ]
+
+
+def test_an_empty_list_takes_a_probe_and_a_page() -> None:
+    model = Model(Account())
+    assert model.read() == []
+    assert len(model.queries) == 2
+
+
+def test_pages_come_in_the_order_of_the_cursor() -> None:
+    model = Model(account_of(spread(1_234)))
+    assert ids(model.read()) == list(range(1_234))
+
+
+@pytest.mark.parametrize("count", [49, 50, 51, 100, 1_499, 1_500, 1_501, 5_000])
+def test_requests_stay_within_five_percent_of_the_least_possible(count: int) -> None:
+    model = Model(account_of(spread(count)))
+    assert len(model.read()) == count
+    assert len(model.queries) <= ceil(count / 50 * 1.05) + 2
+
+
+def test_queries_seek_with_whole_seconds_gte_and_lt_only() -> None:
+    model = Model(account_of(spread(120)))
+    model.read()
+    assert model.queries[0] == {"updated[gte]": 4_102_444_800, "per_page": 1}
+    for query in model.queries[1:]:
+        assert {key for key in query if "[" in key} == {"updated[gte]", "updated[lt]"}
+        assert (query["sort_key"], query["sort_order"], query["per_page"]) == ("updated_at", "asc", 50)
+
+
+def test_the_range_is_closed_at_its_start_and_open_at_its_end() -> None:
+    model = Model(account_of([row(second, NOON - 10 + second) for second in range(8)]))
+    assert ids(model.read(Span(NOON - 8, NOON - 5))) == [2, 3, 4]
+
+
+def test_what_changes_after_the_start_belongs_to_the_next_run() -> None:
+    model = Model(account_of([row(1, NOON - 5), row(2, NOON), row(3, NOON + 5)]))
+    assert ids(model.read(started_at=NOON)) == [1]
+
+
+@pytest.mark.parametrize("count", [50, 51, 99, 100, 1_500, 1_501, 10_000])
+def test_rows_updated_in_one_second_are_split_by_their_creation(count: int) -> None:
+    tied = [row(index, NOON - 100, created=NOON - 90_000 + index) for index in range(count)]
+    model = Model(account_of([row(-1, NOON - 200), *tied, row(count, NOON - 50)]))
+    assert sorted(ids(model.read())) == list(range(-1, count + 1))
+    assert len(model.queries) <= ceil(count / 50 * 1.05) + 7
+
+
+@pytest.mark.parametrize("count", [51, 1_500, 2_999])
+@pytest.mark.parametrize("behaviour", [Behaviour(), CREATED_ONLY])
+def test_rows_created_and_updated_in_one_second_are_read_from_both_ends(count: int, behaviour: Behaviour) -> None:
+    model = Model(account_of([row(index, NOON - 100) for index in range(count)]), behaviour=behaviour)
+    assert sorted(ids(model.read())) == list(range(count))
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(), CREATED_ONLY])
+def test_more_rows_in_a_second_than_the_api_reveals_are_an_error_that_names_it(behaviour: Behaviour) -> None:
+    model = Model(account_of([row(index, NOON - 100) for index in range(3_100)]), behaviour=behaviour)
+    with pytest.raises(IncompleteScan, match=rf"^responses has 3000 rows or more in the second {NOON - 100} "):
+        model.read()
+
+
+def test_a_row_that_leaves_while_a_second_is_paged_hides_no_other() -> None:
+    def leave(row_id: int) -> None:
+        account.change("responses", row_id, (NOON + 5) * SECOND)
+
+    account = account_of([row(index, NOON - 100) for index in range(160)])
+    # The third page of the cell is next when rows of its first page leave.
+    model = Model(account, changes=[*[lambda *_: None] * 5, lambda *_: [leave(0), leave(1)] and None])
+    assert set(ids(model.read())) >= set(range(2, 160))
+
+
+def test_a_list_that_ignores_updated_is_read_along_its_creation_and_filtered() -> None:
+    rows = spread(700)
+    model = Model(account_of(rows), behaviour=CREATED_ONLY)
+    since = rows[350]["updated_at"] // SECOND
+    assert sorted(ids(model.read(Span(since)))) == list(range(350, 700))
+    assert all("created[gte]" in query for query in model.queries[1:])
+    assert len(model.queries) <= ceil(700 / 50 * 1.05) + 2
+
+
+def test_rescan_days_limit_how_far_back_creation_is_read() -> None:
+    days = [row(day, NOON - 3_600, created=NOON - day * 86_400 - 60) for day in range(10)]
+    model = Model(account_of(days), behaviour=CREATED_ONLY)
+    assert sorted(ids(model.read(Span(0, rescan_days=3)))) == [0, 1, 2]
+
+
+def test_a_row_updated_during_a_reading_along_creation_is_left_to_the_next() -> None:
+    rows = [row(index, NOON - 1_000 + index) for index in range(200)]
+    account = account_of(rows)
+    changes = [
+        lambda *_: None,
+        lambda *_: None,
+        lambda *_: account.change("responses", 199, (NOON + 3) * SECOND) and None,
+    ]
+    model = Model(account, behaviour=CREATED_ONLY, changes=changes)
+    assert ids(model.read(started_at=NOON)) == list(range(199))
+
+
+def test_a_list_that_ignores_sort_key_is_read_along_its_default_order() -> None:
+    rows = [row(index, NOON - 10_000 + (index * 7_919) % 9_000, created=NOON - 50_000 + index) for index in range(400)]
+    model = Model(account_of(rows), behaviour=UNSORTED)
+    assert sorted(ids(model.read())) == list(range(400))
+
+
+def test_a_page_that_is_in_both_orders_hides_no_earlier_update() -> None:
+    # Sorted by creation, the first page looks sorted by update as well; row 99 was created later and updated earlier.
+    rows = [row(index, NOON - 1_000 + index, created=NOON - 90_000 + index) for index in range(60)]
+    hidden = row(99, NOON - 5_000, created=NOON - 6_000)
+    model = Model(account_of([*rows, hidden]), behaviour=UNSORTED)
+    assert sorted(ids(model.read())) == [*range(60), 99]
+
+
+def test_a_list_sorted_by_neither_time_is_an_error() -> None:
+    rows = [row(index, NOON - 10_000 + index * 7_919 % 9_000, email=f"{index:05}@example.com") for index in range(400)]
+    model = Model(account_of(rows, "end_users"), table="end_users", behaviour=UNSORTED)
+    with pytest.raises(UnexpectedAnswer, match="sorts end_users neither by updated_at nor by created_at"):
+        model.read()
+
+
+def test_rows_outside_the_range_asked_for_are_an_error() -> None:
+    model = Model(account_of(spread(60)))
+    answers = [[], model._as_read(row(1, NOON + 900))]
+    model.fetch = lambda params: [] if "sort_key" not in params else [answers[1]]  # type: ignore[method-assign]
+    with pytest.raises(UnexpectedAnswer, match="outside the created_at asked for"):
+        model.read()
