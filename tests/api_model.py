@@ -1,11 +1,11 @@
-"""The API as `scan` sees it, without HTTP: a list of rows under the documented rules, which may move while they are read."""
+"""The API as `scan` sees it, without HTTP: rows under the documented rules, which may move while they are read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from tests.conftest import NOON
+from tests.conftest import NOON, row
 from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.sandbox import Behaviour, Query
 from wootric_pipeline.scan import Page, Scan, Span
@@ -57,3 +57,36 @@ def account_of(rows: list[dict[str, Any]], table: str = "responses") -> Account:
     account = Account()
     account.fill(table, rows)
     return account
+
+
+def update(choice: int) -> Change:
+    """One of the responses is updated."""
+
+    def change(account: Account, now: int) -> None:
+        if rows := account.rows["responses"]:
+            account.change("responses", list(rows)[choice % len(rows)], now * SECOND)
+
+    return change
+
+
+def delete(choice: int) -> Change:
+    """One of the responses is deleted."""
+
+    def change(account: Account, _now: int) -> None:
+        if rows := account.rows["responses"]:
+            account.delete("responses", list(rows)[choice % len(rows)])
+
+    return change
+
+
+def insert(choice: int) -> Change:
+    """A response comes in."""
+
+    def change(account: Account, now: int) -> None:
+        account.put("responses", row(10_000 + choice, now))
+
+    return change
+
+
+def nothing(_account: Account, _now: int) -> None:
+    """All stays as it is."""

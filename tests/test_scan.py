@@ -4,7 +4,7 @@ from math import ceil
 
 import pytest
 
-from tests.api_model import Model, account_of
+from tests.api_model import Model, account_of, nothing, update
 from tests.conftest import NOON, row
 from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
@@ -88,12 +88,9 @@ def test_more_rows_in_a_second_than_the_api_reveals_are_an_error_that_names_it(b
 
 
 def test_a_row_that_leaves_while_a_second_is_paged_hides_no_other() -> None:
-    def leave(row_id: int) -> None:
-        account.change("responses", row_id, (NOON + 5) * SECOND)
-
     account = account_of([row(index, NOON - 100) for index in range(160)])
-    # The third page of the cell is next when rows of its first page leave.
-    model = Model(account, changes=[*[lambda *_: None] * 5, lambda *_: [leave(0), leave(1)] and None])
+    # The third page of the cell is next when a row of its first page leaves.
+    model = Model(account, changes=[*[nothing] * 5, update(0), update(1)])
     assert set(ids(model.read())) >= set(range(2, 160))
 
 
@@ -120,7 +117,7 @@ def test_a_row_updated_during_a_reading_along_creation_is_left_to_the_next() -> 
         lambda *_: None,
         lambda *_: account.change("responses", 199, (NOON + 3) * SECOND) and None,
     ]
-    model = Model(account, behaviour=CREATED_ONLY, changes=changes)
+    model = Model(account, behaviour=CREATED_ONLY, changes=[nothing, nothing, update(199)])
     assert ids(model.read(started_at=NOON)) == list(range(199))
 
 
@@ -145,9 +142,9 @@ def test_a_list_sorted_by_neither_time_is_an_error() -> None:
         model.read()
 
 
-def test_rows_outside_the_range_asked_for_are_an_error() -> None:
-    model = Model(account_of(spread(60)))
-    answers = [[], model._as_read(row(1, NOON + 900))]
-    model.fetch = lambda params: [] if "sort_key" not in params else [answers[1]]  # type: ignore[method-assign]
+def test_rows_outside_the_range_asked_for_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(Account())
+    late = account_of([row(1, NOON + 900)])
+    monkeypatch.setattr(model, "fetch", lambda params: Model(late).fetch({}) if "sort_key" in params else [])
     with pytest.raises(UnexpectedAnswer, match="outside the created_at asked for"):
         model.read()

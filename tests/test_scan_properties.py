@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tests.api_model import Change, Model, account_of
-from tests.conftest import NOON, row
+from tests.api_model import Change, Model, account_of, delete, insert, update
+from tests.conftest import NOON
 from wootric_pipeline import sandbox, scan
-from wootric_pipeline.account import SECOND, Account
+from wootric_pipeline.account import SECOND
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.sandbox import Behaviour
 from wootric_pipeline.scan import Span
@@ -48,29 +48,6 @@ def rows_with_ties(draw: st.DrawFn) -> list[dict[str, Any]]:
             {"id": index, "created_at": first, "updated_at": last, "email": f"{rnd.randrange(count)}@example.com"}
         )
     return rows
-
-
-def update(choice: int) -> Change:
-    def change(account: Account, now: int) -> None:
-        if rows := account.rows["responses"]:
-            account.change("responses", list(rows)[choice % len(rows)], now * SECOND)
-
-    return change
-
-
-def delete(choice: int) -> Change:
-    def change(account: Account, _now: int) -> None:
-        if rows := account.rows["responses"]:
-            account.delete("responses", list(rows)[choice % len(rows)])
-
-    return change
-
-
-def insert(choice: int) -> Change:
-    def change(account: Account, now: int) -> None:
-        account.put("responses", row(10_000 + choice, now))
-
-    return change
 
 
 def some_changes(rnd: random.Random, count: int) -> list[Change]:
