@@ -112,11 +112,6 @@ def test_rescan_days_limit_how_far_back_creation_is_read() -> None:
 def test_a_row_updated_during_a_reading_along_creation_is_left_to_the_next() -> None:
     rows = [row(index, NOON - 1_000 + index) for index in range(200)]
     account = account_of(rows)
-    changes = [
-        lambda *_: None,
-        lambda *_: None,
-        lambda *_: account.change("responses", 199, (NOON + 3) * SECOND) and None,
-    ]
     model = Model(account, behaviour=CREATED_ONLY, changes=[nothing, nothing, update(199)])
     assert ids(model.read(started_at=NOON)) == list(range(199))
 

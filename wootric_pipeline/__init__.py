@@ -92,7 +92,7 @@ def _resource(
 ) -> DltResource:
     incremental = dlt.sources.incremental(CURSOR, initial_value=start, end_value=end, lag=lookback_seconds)
 
-    def rows(updated_at: Cursor = incremental) -> Iterator[Page]:
+    def rows(updated_at: Cursor = incremental) -> Iterator[Page | None]:
         yield from reading.pages(table, updated_at)
 
     return dlt.resource(

@@ -234,7 +234,8 @@ class DemoAccount(Account):
         user = self._random.choice(users)
         created = self._moment()
         if created < user["created_at"]:
-            created += self._random.randrange(user["created_at"] - created, self._ends_at * SECOND - created)
+            end = max(self._ends_at * SECOND, user["created_at"] + 1)
+            created = self._random.randrange(user["created_at"], end)
         return {
             "id": row_id,
             "created_at": created,

@@ -50,7 +50,7 @@ class Reading:
         self._rescan_days = rescan_days
         self._paused: dict[str, tuple[datetime, Iterator[Batch]]] = {}
 
-    def pages(self, table: Table, cursor: Cursor) -> Iterator[Page]:
+    def pages(self, table: Table, cursor: Cursor) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
         Where the run pauses, the next call for the same table goes on behind the last page, provided that page's
@@ -66,6 +66,8 @@ class Reading:
         batches = self._resumed(table, committed) or _read_ahead(
             self._batches(table, _span(cursor, self._rescan_days), notes)
         )
+        # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
+        yield None
         try:
             for batch in batches:
                 if batch.rows:
