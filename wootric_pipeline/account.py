@@ -149,7 +149,10 @@ class DemoAccount(Account):
         super().__init__(time_zone)
         self._ends_at = history_ends_at
         self._random = random.Random(seed)
-        self._clock_changes = list(_clock_changes(self.time_zone, history_ends_at))
+        # The hour after a change lies in the history, too.
+        self._clock_changes = [
+            change for change in _clock_changes(self.time_zone, history_ends_at) if change <= history_ends_at - 3_600
+        ]
         import_second = self._moment() // SECOND * SECOND
         users = [
             self._end_user(1_000 + index, import_second if index % 17 == 0 and index < 5_100 else None)
@@ -267,6 +270,9 @@ class DemoAccount(Account):
         what = self._live.random()
         self._random = self._live
         users = self.rows["end_users"]
+        if not users:
+            # Nobody is there to answer: the first event is a person.
+            what = 0.4
         if what < 0.2:
             row = self._response(max(self.rows["responses"], default=0) + 1, list(users.values()))
             self.put("responses", {**row, "created_at": at, "updated_at": at})
@@ -279,7 +285,7 @@ class DemoAccount(Account):
             self.put(
                 "end_users", {**user, "created_at": at, "updated_at": at, "last_surveyed": None, "last_response": None}
             )
-        else:
+        elif self.rows["responses"]:
             response = self._live.choice(list(self.rows["responses"].values()))
             if what < 0.7:
                 self.change("responses", response["id"], at, tags=self._live.sample(TAGS, self._live.randrange(3)))

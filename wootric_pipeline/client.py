@@ -247,9 +247,10 @@ class Client:
                 if outcome.status != 200 or outcome.is_json or broken == BROKEN_ANSWERS_MAX:
                     return outcome
             waited_seconds = self._clock.monotonic() - started
-            if waited_seconds >= (RETRY_SECONDS_MAX if self._answered else SIGN_IN_RETRY_SECONDS_MAX):
+            seconds_max = RETRY_SECONDS_MAX if self._answered else SIGN_IN_RETRY_SECONDS_MAX
+            if waited_seconds >= seconds_max:
                 raise self._given_up(path, outcome, waited_seconds)
-            self._sleep(_backoff_seconds(attempt))
+            self._sleep(min(_backoff_seconds(attempt), seconds_max - waited_seconds))
         raise AssertionError("unreachable")
 
     def _attempt(
@@ -301,7 +302,10 @@ class Client:
 
 
 def _checked_base_url(base_url: str) -> str:
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        raise ConfigurationError("base_url must be an address such as https://api.wootric.com.") from None
     loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.username or parts.password or parts.query:
         raise ConfigurationError("base_url must be an address only, without credentials or a query.")

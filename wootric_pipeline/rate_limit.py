@@ -42,6 +42,7 @@ class RateLimit:
         self._clock = clock
         self._changed = threading.Condition()
         self._left: int | None = None
+        self._least_left = 0
         self._window_ends = 0.0
         self._under_way = 0
         self._waiting = 0
@@ -101,9 +102,13 @@ class RateLimit:
         now = self._clock.monotonic()
         ends = now + min(max(seconds, 0.0), RATE_WAIT_SECONDS_MAX)
         with self._changed:
-            overtaken = self._left is not None and ends < self._window_ends - CLOCK_GRAIN_SECONDS
-            if overtaken and now < self._window_ends:
+            is_open = self._left is not None and now < self._window_ends
+            if is_open and ends < self._window_ends - CLOCK_GRAIN_SECONDS:
                 return
-            self._window_ends = ends
-            self._left = 0 if refused else max(left - (self._under_way - 1), 0)
+            told = 0 if refused else left
+            if is_open and ends <= self._window_ends + CLOCK_GRAIN_SECONDS:
+                # Answers overtake one another: of one window, the least is the server's latest word.
+                told = min(told, self._least_left)
+            self._window_ends, self._least_left = ends, told
+            self._left = max(told - (self._under_way - 1), 0)
             self._changed.notify_all()

@@ -1,6 +1,6 @@
 """A row as the API shows it becomes a row as it is loaded: times in UTC, documented fields of their type.
 
-Nothing else is changed and no field is dropped.
+Nothing else is changed and no field is dropped, but for numbers that no destination can hold, which become texts.
 """
 
 import re
@@ -17,6 +17,9 @@ Row = dict[str, Any]
 
 _PYTHON_TYPES: dict[DataType, type] = {BIGINT: int, BOOL: bool, TEXT: str}
 
+_BIGINT_LIMIT = 2**63
+_MAY_HOLD_NUMBERS = (int, dict, list)
+
 # What follows the 19 characters of `2018-01-02 23:03:41`: a fraction, and a zone in one of the documented forms.
 _AFTER_SECONDS = re.compile(r"(?P<fraction>\.\d+)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?")
 
@@ -30,9 +33,11 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: The text is no such time. The message does not repeat it.
     """
-    if len(text) < 19:
+    to_the_second = datetime.fromisoformat(text[:19])
+    # Other ISO forms are shorter: their zone would be lost here.
+    if len(text) < 19 or to_the_second.tzinfo:
         raise ValueError("not a time")
-    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc) + _correction(text[19:])
+    return to_the_second.replace(tzinfo=timezone.utc) + _correction(text[19:])
 
 
 @lru_cache(maxsize=4096)
@@ -62,13 +67,13 @@ def to_record(table: Table, row: Any) -> Row:
             continue
         if data_type == TIMESTAMP:
             row[column] = _time(table, row, column, value)
-        elif type(value) is not _PYTHON_TYPES[data_type]:
+        elif type(value) is not _PYTHON_TYPES[data_type] or _storable(value) is not value:
             row[column] = _coerced(table, row, column, data_type, value)
     for name in table.objects:
         # As a column of its own a null would have no type; the columns made of the object are null without it.
         if row.get(name, row) is None:
             del row[name]
-    return cast(Row, row)
+    return cast(Row, _storable(row))
 
 
 def _check_identity(table: Table, row: Any) -> None:
@@ -79,6 +84,19 @@ def _check_identity(table: Table, row: Any) -> None:
     for required in ("created_at", CURSOR):
         if row.get(required) is None:
             raise UnexpectedAnswer(f"{_name(table, row)} has no {required}.")
+
+
+def _storable(value: Any) -> Any:
+    """The value, with whole numbers beyond 64 bits as texts: one that no column can hold would stop every load."""
+    if type(value) is int:
+        return value if -_BIGINT_LIMIT <= value < _BIGINT_LIMIT else str(value)
+    if type(value) is dict:
+        for key, inner in value.items():
+            if type(inner) in _MAY_HOLD_NUMBERS:
+                value[key] = _storable(inner)
+    elif type(value) is list:
+        value[:] = [_storable(inner) for inner in value]
+    return value
 
 
 def _time(table: Table, row: Row, column: str, value: Any) -> datetime:
@@ -92,7 +110,7 @@ def _coerced(table: Table, row: Row, column: str, data_type: DataType, value: An
     try:
         if type(value) in (str, int, float):
             coerced = coerce_value(data_type, py_type_to_sc_type(type(value)), value)
-            if data_type == TEXT or type(value) is str or coerced == value:
+            if _storable(coerced) is coerced and (type(value) is str or data_type == TEXT or coerced == value):
                 return coerced
     except ValueError:
         pass

@@ -123,7 +123,10 @@ class Sandbox:
 
     def serve_forever(self) -> None:
         """Serves in this thread until interrupted."""
-        self._server.serve_forever()
+        try:
+            self._server.serve_forever()
+        finally:
+            self._server.server_close()
 
     def now(self) -> float:
         """The server's clock, UNIX seconds."""

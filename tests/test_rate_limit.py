@@ -1,0 +1,223 @@
+"""The request budget is spent fully and never exceeded, by the server's clock."""
+
+import threading
+from collections import Counter
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from tests.conftest import NOON
+from tests.scripted import PAGE, Answer, FakeClock, answer, connected, talking
+from wootric_pipeline.account import Account
+from wootric_pipeline.client import Client, Credentials
+from wootric_pipeline.rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Request, Sandbox
+
+SANDBOX = Credentials(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+
+
+class Counting(Sandbox):
+    """Counts its list answers by status and by the window they belong to."""
+
+    def __init__(self, behaviour: Behaviour, clock: FakeClock | None = None) -> None:
+        super().__init__(Account(), behaviour)
+        self.statuses: Counter[int] = Counter()
+        self.windows: Counter[str] = Counter()
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now() + self.behaviour.clock_ahead_seconds if self._clock else super().now()
+
+    def answer(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        status, content, headers = super().answer(request)
+        if request.path != "/oauth/token":
+            self.statuses[status] += 1
+            self.windows[headers["X-Rate-Limit-Reset"]] += 1
+        return status, content, headers
+
+
+def limited(left: int, resets_at: float, server_now: float, status: int = 200) -> Answer:
+    return answer(
+        [],
+        status,
+        date=formatdate(server_now, usegmt=True),
+        x_rate_limit_limit="100",
+        x_rate_limit_remaining=str(left),
+        x_rate_limit_reset=str(int(resets_at)),
+    )
+
+
+def read(client: Client, times: int) -> None:
+    for _ in range(times):
+        client.get("/v1/responses", {})
+
+
+def headers(left: int, resets_at: int = NOON + 60) -> dict[str, str]:
+    return {"X-Rate-Limit-Remaining": str(left), "X-Rate-Limit-Reset": str(resets_at)}
+
+
+def held_back(limit: RateLimit, clock: FakeClock) -> float:
+    """How long the next request has to wait."""
+    before = clock.elapsed
+    with limit.slot():
+        return clock.elapsed - before
+
+
+@pytest.mark.parametrize("hours_ahead", [-9, 0, 9])
+def test_each_window_is_spent_fully_and_none_exceeded(hours_ahead: int) -> None:
+    clock = FakeClock()
+    behaviour = Behaviour(rate_limit=10, clock_ahead_seconds=hours_ahead * 3600)
+    sandbox = Counting(behaviour, clock)
+    with sandbox, connected(sandbox.url, clock, SANDBOX) as client:
+        read(client, 35)
+    assert sandbox.statuses == {200: 35}
+    assert list(sandbox.windows.values()) == [10, 10, 10, 5]
+    assert 3 * 60 <= clock.elapsed <= 3 * 62
+    assert client.rate_limit.waited_seconds == pytest.approx(clock.elapsed)
+
+
+def test_threads_share_the_budget() -> None:
+    behaviour = Behaviour(rate_limit=16, rate_window_seconds=2.0, latency_seconds=0.002, clock_ahead_seconds=-9 * 3600)
+    sandbox = Counting(behaviour)
+    with sandbox, connected(sandbox.url, credentials=SANDBOX) as client:
+        threads = [threading.Thread(target=read, args=(client, 8)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sandbox.statuses == {200: 32}
+    assert list(sandbox.windows.values()) == [16, 16]
+    assert 1.0 < client.rate_limit.waited_seconds < 5.0
+
+
+@pytest.mark.parametrize("hours_ahead", [-9, 0, 9])
+def test_a_spent_budget_waits_for_the_reset_by_the_servers_clock(hours_ahead: int) -> None:
+    there = NOON + hours_ahead * 3600
+    with talking(limited(0, there + 40, there), PAGE) as talk:
+        talk.get()
+        assert talk.clock.elapsed == 0
+        talk.get()
+        assert talk.clock.elapsed == 40
+        assert talk.client.rate_limit.waited_seconds == 40
+
+
+def test_a_429_waits_for_the_reset() -> None:
+    with talking(limited(0, NOON + 40, NOON, 429), PAGE) as talk:
+        assert talk.get() == [{"id": 1}]
+        assert talk.clock.elapsed == pytest.approx(40)
+        assert 39 <= talk.client.rate_limit.waited_seconds < 40
+
+
+def test_a_429_counts_more_than_what_it_says_is_left() -> None:
+    with talking(limited(5, NOON + 40, NOON, 429), PAGE) as talk:
+        talk.get()
+        assert talk.clock.elapsed == pytest.approx(40)
+
+
+def test_without_headers_nothing_waits() -> None:
+    with talking(PAGE) as talk:
+        read(talk.client, 50)
+        assert talk.clock.sleeps == []
+        assert talk.client.rate_limit.waited_seconds == 0
+
+
+@pytest.mark.parametrize("resets_at", [0, NOON - 1, NOON])
+def test_a_reset_in_the_past_is_not_hammered(resets_at: int) -> None:
+    refused = limited(0, resets_at, NOON, 429)
+    with talking(*[refused] * 6, PAGE) as talk:
+        talk.get()
+        assert all(pause >= 2**attempt / 2 for attempt, pause in enumerate(talk.clock.sleeps))
+        assert len(talk.clock.sleeps) == 6
+
+
+def test_a_spent_budget_whose_reset_is_past_waits_for_nothing() -> None:
+    with talking(limited(0, NOON - 5, NOON)) as talk:
+        read(talk.client, 3)
+        assert talk.clock.elapsed == 0
+
+
+def test_a_far_reset_is_believed_for_some_minutes_only() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        limit.learn(headers(0, NOON + 86_400), NOON, refused=False)
+    assert held_back(limit, clock) == RATE_WAIT_SECONDS_MAX
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"X-Rate-Limit-Remaining": "0"},
+        {"X-Rate-Limit-Reset": str(NOON + 60)},
+        {"X-Rate-Limit-Remaining": "none", "X-Rate-Limit-Reset": str(NOON + 60)},
+        {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": "soon"},
+    ],
+)
+def test_headers_that_make_no_sense_are_no_limit(broken: dict[str, str]) -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        limit.learn(broken, NOON, refused=False)
+    assert held_back(limit, clock) == 0
+
+
+def test_requests_under_way_are_counted_as_not_yet_known_to_the_server() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot(), limit.slot():
+        with limit.slot():
+            limit.learn(headers(2), NOON, refused=False)
+        assert held_back(limit, clock) == 60
+
+
+def test_what_is_left_after_all_is_spent_when_requests_come_back() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        with limit.slot():
+            limit.learn(headers(1), NOON, refused=False)
+        limit.learn(headers(1), NOON, refused=False)
+    assert held_back(limit, clock) == 0
+    assert held_back(limit, clock) == 60
+
+
+def test_an_older_answer_that_comes_later_gives_nothing_back() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        with limit.slot():
+            limit.learn(headers(0), NOON, refused=False)
+        limit.learn(headers(1), NOON, refused=False)
+    assert held_back(limit, clock) == 60
+
+
+def test_an_answer_of_the_window_before_does_not_end_the_new_one() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        with limit.slot():
+            limit.learn(headers(0, NOON + 60), NOON, refused=False)
+        limit.learn(headers(7, NOON), NOON, refused=False)
+    assert held_back(limit, clock) == 60
+
+
+def test_a_new_window_begins_with_its_own_budget() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        limit.learn(headers(0, NOON + 60), NOON, refused=False)
+    assert held_back(limit, clock) == 60
+    with limit.slot():
+        limit.learn(headers(2, NOON + 120), NOON + 60, refused=False)
+    assert [held_back(limit, clock) for _ in range(3)] == [0, 0, 60]
+
+
+def test_waiting_threads_are_counted_once() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        limit.learn(headers(0), NOON, refused=False)
+    for _ in range(3):
+        held_back(limit, clock)
+    assert limit.waited_seconds == 60
