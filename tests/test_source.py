@@ -272,7 +272,7 @@ def test_a_checkpoint_whose_commit_failed_is_not_skipped(pipeline: Pipeline, acc
     sandbox = serve(account)
     run = Run()
     source = wootric_source(run=run, **access(sandbox))
-    run.pause_in(0)
+    run.pause_in(0, 0)
     pipeline.extract(source)
     pipeline.drop()
     fresh = dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")

@@ -10,6 +10,8 @@ from .report import Run, SchemaChange
 from .tables import TABLES
 
 SECONDS_PER_MINUTE = 60
+CHECKPOINT_ROWS = 50_000
+"""What a destination merges at once: its memory grows with it."""
 DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
     f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.text_lists
 }
@@ -46,7 +48,7 @@ def load(
     waiting = list(tables)
     pipeline.refresh = "drop_resources" if full_refresh else None
     while waiting:
-        run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE)
+        run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
         _note(run, pipeline.run(source.with_resources(*waiting)))
         pipeline.refresh = None
         waiting = [name for name in waiting if not run.table(name).ended]

@@ -86,6 +86,7 @@ class Run:
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
     _pause_at: float | None = None
+    _pause_at_rows: int = 0
 
     @property
     def seconds(self) -> float:
@@ -111,13 +112,19 @@ class Run:
         """The notes of a table."""
         return self.tables.setdefault(name, TableRun())
 
-    def pause_in(self, seconds: float) -> None:
-        """From then on `pause_due` says so."""
+    @property
+    def rows(self) -> int:
+        """Of all tables."""
+        return sum(notes.rows for notes in self.tables.values())
+
+    def pause_in(self, seconds: float, rows: int) -> None:
+        """After that time, or that many more rows, `pause_due` says so."""
         self._pause_at = time.monotonic() + seconds
+        self._pause_at_rows = self.rows + rows
 
     def pause_due(self) -> bool:
         """Whether to stop for a moment, so that what was read so far is committed."""
-        return self._pause_at is not None and time.monotonic() >= self._pause_at
+        return self._pause_at is not None and (time.monotonic() >= self._pause_at or self.rows >= self._pause_at_rows)
 
 
 def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: str | None = None) -> dict[str, Any]:
@@ -168,9 +175,8 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
         lines.append(f"New columns: {shown}{f' and {more} more' if more > 0 else ''}.")
     requests = run.client.requests if run.client else 0
     waited = run.client.rate_limit.waited_seconds if run.client else 0.0
-    total = sum(notes.rows for notes in run.tables.values())
     lines.append(
-        f"{total:,} rows into {destination}, dataset {dataset}, in {run.seconds:.1f} s with {requests:,} requests"
+        f"{run.rows:,} rows into {destination}, dataset {dataset}, in {run.seconds:.1f} s with {requests:,} requests"
         + (f" ({waited:.0f} s of them waiting for the rate limit)." if waited else ".")
     )
     return "\n".join(lines)
