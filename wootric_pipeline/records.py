@@ -18,7 +18,7 @@ Row = dict[str, Any]
 _PYTHON_TYPES: dict[DataType, type] = {BIGINT: int, BOOL: bool, TEXT: str}
 
 _BIGINT_LIMIT = 2**63
-_MAY_HOLD_NUMBERS = (int, dict, list)
+_MAY_HOLD_NUMBERS = (int, float, dict, list)
 
 # What follows the 19 characters of `2018-01-02 23:03:41`: a fraction, and a zone in one of the documented forms.
 _AFTER_SECONDS = re.compile(r"(?P<fraction>\.\d+)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?")
@@ -88,7 +88,8 @@ def _check_identity(table: Table, row: Any) -> None:
 
 def _storable(value: Any) -> Any:
     """The value, with whole numbers beyond 64 bits as texts: one that no column can hold would stop every load."""
-    if type(value) is int:
+    if type(value) in (int, float):
+        # dlt makes whole numbers of floats where a column has them, so these count as well.
         return value if -_BIGINT_LIMIT <= value < _BIGINT_LIMIT else str(value)
     if type(value) is dict:
         for key, inner in value.items():
