@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test lint types unit test-peer benchmark-requests benchmark-memory clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
@@ -25,6 +25,13 @@ unit: .venv/installed-dev
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+# Proves that another client, tap-wootric, works against the sandbox; installs it in an environment of its own.
+test-peer: .venv/installed-dev
+	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/test_peer.py
+
+benchmark-requests benchmark-memory: benchmark-%: .venv/installed-dev
+	$(BIN)/python benchmarks/$(if $(filter requests,$*),requests_against_tap,$*).py
+
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -36,4 +43,4 @@ unit: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

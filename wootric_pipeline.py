@@ -3,16 +3,20 @@
 
 import argparse
 import json
+import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import dlt
 from dlt.common.runtime.collector import AliveCollector, EnlightenCollector, LogCollector, TqdmCollector
 from dlt.common.runtime.collector_base import Collector
+from dlt.common.runtime.run_context import active
+from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.pipeline.pipeline import Pipeline
 
 from wootric_pipeline import Run, report, settings, wootric_source
@@ -36,6 +40,7 @@ DLT_RUNTIME = {
     "dlthub_telemetry": "false",
 }
 DEMO_STATE_KEY = "demo_history_ends_at"
+Value = TypeVar("Value", str, float)
 
 COLLECTORS: dict[str, Callable[[], Collector]] = {
     "tqdm": TqdmCollector,
@@ -100,9 +105,36 @@ def collector(name: str) -> Collector | None:
     return COLLECTORS[name]() if name in COLLECTORS else None
 
 
-def setting(key: str, default: Any) -> Any:
+def set_up_dlt() -> None:
+    """Starts dlt's runtime, with this script's defaults for what the user has not set.
+
+    Raises:
+        ConfigurationError: It cannot log as it is told to.
+    """
+    logging.getLogger("dlt").addFilter(withhold_content)
+    # It shows addresses at lower levels, and account_token belongs to one.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    try:
+        unset = {name: value for name, value in DLT_RUNTIME.items() if dlt.config.get(f"runtime.{name}") is None}
+    except ValueError:
+        raise ConfigurationError("log_level or log_format under [runtime] cannot be used.") from None
+    os.environ.update({f"RUNTIME__{name.upper()}": value for name, value in unset.items()})
+    # The first setting asked for has started the runtime with dlt's own defaults.
+    stop_telemetry()
+    active().initialize_runtime()
+
+
+def withhold_content(record: logging.LogRecord) -> bool:
+    """Cuts from dlt's warnings and errors what they repeat of other messages, which may hold rows or settings."""
+    if record.levelno >= logging.WARNING:
+        record.msg, record.args = re.split(r":|\n| with message", record.getMessage(), maxsplit=1)[0], None
+        record.exc_info = record.exc_text = None
+    return True
+
+
+def setting(key: str, kind: type[Value], default: Value) -> Value:
     """A value of dlt's configuration (environment, .dlt/config.toml)."""
-    value: Any = dlt.config.get(key)
+    value = dlt.config.get(key, kind)
     return default if value is None else value
 
 
@@ -116,13 +148,16 @@ def make_pipeline(options: argparse.Namespace, name: str) -> Pipeline:
     pipeline = dlt.pipeline(
         pipeline_name=name,
         destination=options.destination
-        or setting(f"{section}destination_type", None)
-        or setting("destination_type", DEFAULT_DESTINATION),
+        or setting(f"{section}destination_type", str, "")
+        or setting("destination_type", str, DEFAULT_DESTINATION),
         dataset_name=options.dataset
-        or setting(f"{section}dataset_name", None)
-        or setting("dataset_name", DEFAULT_DATASET),
+        or setting(f"{section}dataset_name", str, "")
+        or setting("dataset_name", str, DEFAULT_DATASET),
         progress=collector(options.progress),  # type: ignore[arg-type]  # None is dlt's silent collector
     )
+    if pipeline.destination.destination_name == "duckdb":
+        # DuckDB merging several tables at once needs much more memory, and is no faster.
+        os.environ.setdefault("LOAD__WORKERS", setting("load.workers", str, "1"))
     if pipeline.destination.destination_name == "duckdb" and pipeline.dataset_name == name:
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."
@@ -181,6 +216,8 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
     names = [table.name for table in settings.tables(options.tables)]
     settings.span(options.start_date, options.end_date)
+    minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
+    settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = make_pipeline(options, about["pipeline"])
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
     dates: dict[str, Any] = {"start_date": options.start_date, "end_date": options.end_date}
@@ -192,7 +229,6 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
         if options.check:
             failed = check_all(pipeline, run, names)
         else:
-            minutes = float(setting("sources.wootric.checkpoint_minutes", CHECKPOINT_MINUTES))
             load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=options.full_refresh or is_new)
             failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     text = report.as_text(run, destination=about["destination"], dataset=about["dataset"])
@@ -207,11 +243,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = {"pipeline": PIPELINE_NAME, "destination": "", "dataset": ""}
     words = list(sys.argv[1:] if argv is None else argv)
     text = ""
-    for key, value in DLT_RUNTIME.items():
-        if dlt.config.get(f"runtime.{key}") is None:
-            os.environ[f"RUNTIME__{key.upper()}"] = value
     try:
         options = arguments().parse_args(words)
+        set_up_dlt()
         if options.demo:
             about["pipeline"] = DEMO_PIPELINE_NAME
         text, sentence = run_pipeline(options, run, about)

@@ -206,7 +206,7 @@ def test_unknown_fields_stay_as_they_are(unknown: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**40, 7.4e19])
 def test_a_number_beyond_64_bits_is_an_error_in_a_documented_field_and_a_text_elsewhere(number: float) -> None:
-    with pytest.raises(UnexpectedAnswer, match="id 654 of responses has a score of type .* where bigint belongs"):
+    with pytest.raises(UnexpectedAnswer, match=r"id 654 of responses has a score of type .* where bigint belongs"):
         to_record(RESPONSES, shown(score=number))
     record = to_record(RESPONSES, shown(unknown=number, end_user={"properties": {"big": [number, 5]}}))
     assert (record["unknown"], record["end_user"]) == (str(number), {"properties": {"big": [str(number), 5]}})

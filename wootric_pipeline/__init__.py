@@ -71,7 +71,8 @@ def wootric_source(
     settings.at_least("lookback_seconds", lookback_seconds, 0)
     settings.at_least("rescan_days", rescan_days, 1)
     settings.at_least("connections", connections, 1)
-    credentials = Credentials(client_id, client_secret, username, password, account_token)
+    secrets = (client_id, client_secret, username, password, account_token)
+    credentials = Credentials(*map(settings.given, secrets))
     run = run or Run()
     client = Client(base_url, credentials, connections=connections)
     run.client = client

@@ -14,6 +14,7 @@ from dlt.common.configuration.exceptions import (
     ConfigValueCannotBeCoercedException,
     LookupTraces,
 )
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -27,6 +28,11 @@ _DUCKDB_MISTAKES = {
     "Could not set lock on file": (
         "The DuckDB file is open in another process; close it there and run again.",
         FAILURE,
+    ),
+    "not a valid DuckDB database file": (
+        "The file to load into is no DuckDB database; move it away, or set another file under [destination.duckdb] "
+        "credentials.",
+        USER_MISTAKE,
     ),
     r"read-only|Permission denied|Cannot open file|Is a directory": (
         "The DuckDB file cannot be written; check the path and its permissions, or set another file under "
@@ -80,10 +86,13 @@ def _known(error: BaseException) -> tuple[str, int] | None:
             USER_MISTAKE,
         )
     if isinstance(error, ConfigValueCannotBeCoercedException):
-        return f"The setting {error.field_name} must be of the type {_type_name(error.hint)}.", USER_MISTAKE
+        name = error.field_name.rpartition(".")[2]
+        return f"The setting {name} must be of the type {_type_name(error.hint)}.", USER_MISTAKE
     if isinstance(error, ConfigFieldMissingException):
         fields = ", ".join(sorted(set(_missing_fields(error))))
         return f"Settings are missing ({fields}); put them in .dlt/secrets.toml or in the environment.", USER_MISTAKE
+    if isinstance(error, TomlProviderReadException):
+        return f"{error.file_name} is not valid TOML; check what is written in it under .dlt.", USER_MISTAKE
     if isinstance(error, ConfigurationException):
         return (
             f"A setting cannot be used ({type(error).__name__}); check .dlt/config.toml and .dlt/secrets.toml.",

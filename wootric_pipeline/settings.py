@@ -6,6 +6,11 @@ from .errors import ConfigurationError
 from .tables import TABLES, Table
 
 
+def given(secret: str | None) -> str | None:
+    """A secret, unless it is still what `dlt init` writes into secrets.toml for one to be filled in."""
+    return None if secret is None or secret.strip() in ("", "<configure me>") else secret
+
+
 def moment(name: str, value: str | None) -> datetime | None:
     """An ISO 8601 date or time; a date is its midnight, and what has no zone is UTC.
 
@@ -37,7 +42,7 @@ def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None,
     return start, end
 
 
-def at_least(name: str, value: int | None, least: int) -> None:
+def at_least(name: str, value: float | None, least: int) -> None:
     """Raises ConfigurationError if a number is set below the least that makes sense."""
     if value is not None and value < least:
         raise ConfigurationError(f"{name} must be {least} or more.")

@@ -1,0 +1,156 @@
+"""Runs `wootric_pipeline.py` as a user does: in a process of its own, in a folder of the user's."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from wootric_pipeline.account import SECOND, Account
+from wootric_pipeline.sandbox import Sandbox
+
+from .conftest import PROJECT, access
+
+SCRIPT = PROJECT / "wootric_pipeline.py"
+DUCKDB_FILE = "wootric_pipeline.duckdb"
+TIMEOUT_SECONDS = 90.0
+TABLE_NAMES = ("end_users", "responses", "declines")
+
+WITHOUT_BACKOFF = "import wootric_pipeline.client as c; c.BACKOFF_SECONDS_MAX = 0"
+"""A prelude: retries come at once."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left on the user's screen."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON report: one line, and nothing else, on stdout."""
+        (line,) = self.stdout.splitlines()
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    @property
+    def sentence(self) -> str:
+        """What went wrong: one line, and nothing else, on stderr."""
+        assert len(self.stderr.splitlines()) == 1, self.stderr
+        return self.stderr.strip()
+
+
+class Project:
+    """A user's folder and environment.
+
+    Args:
+        folder: Where the script is started; the DuckDB file and `.dlt` are in it.
+        settings: Of `[sources.wootric]`, given in the environment.
+    """
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.script = SCRIPT
+        # Coverage follows into child processes by variables of its own.
+        self.environment = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        self.environment |= {
+            "PATH": os.defpath,
+            "HOME": str(folder),
+            "DLT_DATA_DIR": str(folder / "dlt"),
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONPATH": str(PROJECT),
+        }
+        self.set(**settings)
+
+    def set(self, **settings: object) -> None:
+        """Puts settings of `[sources.wootric]` into the environment."""
+        self.environment |= {f"SOURCES__WOOTRIC__{name.upper()}": str(value) for name, value in settings.items()}
+
+    def run(self, *words: str, prelude: str = "", **environment: str) -> Outcome:
+        """Runs the script to its end.
+
+        Args:
+            words: The command line.
+            prelude: Python to run in the process before the script.
+            environment: More variables.
+        """
+        start = [str(self.script)]
+        if prelude:
+            start = ["-c", f"{prelude}\nimport runpy; runpy.run_path({str(self.script)!r}, run_name='__main__')"]
+        return self.python(*start, *words, **environment)
+
+    def python(self, *words: str, **environment: str) -> Outcome:
+        """Runs Python in the folder to its end."""
+        ran = subprocess.run(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        return Outcome(ran.returncode, ran.stdout, ran.stderr)
+
+    def write(self, path: str, text: str) -> None:
+        """Writes a file of the project, such as `.dlt/config.toml`."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def ask(self, query: str, file: str = DUCKDB_FILE) -> list[tuple[Any, ...]]:
+        """The rows a query finds in the DuckDB file."""
+        with duckdb.connect(str(self.folder / file), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def alter(self, statement: str) -> None:
+        """Changes something in the DuckDB file."""
+        with duckdb.connect(str(self.folder / DUCKDB_FILE)) as connection:
+            connection.execute(statement)
+
+    def loaded(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table of every dataset as texts, in order, without the tables dlt keeps for itself."""
+        names = self.ask(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY ALL"
+        )
+        return {
+            f"{schema}.{name}": self.ask(f'SELECT COLUMNS(*)::VARCHAR FROM "{schema}"."{name}" ORDER BY ALL')
+            for schema, name in names
+        }
+
+    def held(self, table: str, dataset: str = "wootric", file: str = DUCKDB_FILE) -> dict[int, int]:
+        """The seconds in which the loaded rows were updated, UNIX time, by id."""
+        found = self.ask(f"SELECT id, epoch(updated_at)::BIGINT FROM {dataset}.{table}", file)
+        assert len(dict(found)) == len(found), f"{table} holds a row twice"
+        return dict(found)
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project in another folder, which does not exist yet, with all that is loaded."""
+        shutil.copytree(self.folder, folder)
+        # dlt remembers where a pipeline was first run and keeps its DuckDB file there.
+        for state in folder.glob("dlt/pipelines/*/state.json"):
+            state.write_text(state.read_text().replace(str(self.folder), str(folder)))
+        twin = Project(folder)
+        moved = {"HOME", "DLT_DATA_DIR"}
+        twin.environment |= {name: value for name, value in self.environment.items() if name not in moved}
+        return twin
+
+
+def project_for(sandbox: Sandbox, folder: Path, **settings: object) -> Project:
+    """A project, in a new folder, whose account is the sandbox's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Project(folder, **{**access(sandbox), **settings})
+
+
+def expected(account: Account, table: str) -> dict[int, int]:
+    """The seconds in which the account's rows were updated, UNIX time, by id."""
+    return {row_id: row["updated_at"] // SECOND for row_id, row in account.rows[table].items()}

@@ -1,0 +1,226 @@
+"""No secret, token or row content is ever shown, whatever happens and however much is logged."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wootric_pipeline import sandbox as sandbox_module
+from wootric_pipeline.account import Account
+from wootric_pipeline.sandbox import Sandbox
+
+from .conftest import NOON, Serve, row
+from .script import WITHOUT_BACKOFF, Outcome, Project, project_for
+
+SECRETS = {
+    "client_secret": "canary-client-secret",
+    "password": "canary-password",
+    "account_token": "NPS-canary-account-token",
+}
+EMAIL, PHONE, ADDRESS = "canary@example.com", "+15550100999", "203.0.113.77"
+TEXT, TAG, VALUE = "canary-comment-text", "canary-tag", "canary-property-value"
+CONTENT = [EMAIL, PHONE, ADDRESS, TEXT, TAG, VALUE]
+LOUDEST = {"RUNTIME__LOG_LEVEL": "DEBUG"}
+LOG_EVERYTHING = "import logging; logging.basicConfig(level=logging.DEBUG)"
+
+
+def canary_account() -> Account:
+    account = Account()
+    account.put("end_users", end_user(1, NOON))
+    account.put("responses", response(2, NOON))
+    account.put("declines", row(3, NOON, ip_address=ADDRESS, end_user={"properties": {"plan": VALUE}}))
+    return account
+
+
+def end_user(row_id: int, second: int, **fields: Any) -> dict[str, Any]:
+    answer = {"id": 2, "score": 3, "text": TEXT}
+    known = {"email": EMAIL, "phone_number": PHONE, "properties": {"plan": VALUE}, "last_response": answer}
+    return row(row_id, second, **{**known, **fields})
+
+
+def response(row_id: int, second: int, **fields: Any) -> dict[str, Any]:
+    known = {"text": TEXT, "ip_address": ADDRESS, "tags": [TAG], "end_user": {"properties": {"plan": VALUE}}}
+    return row(row_id, second, **{**known, **fields})
+
+
+@pytest.fixture(autouse=True)
+def _canaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "CLIENT_SECRET", SECRETS["client_secret"])
+    monkeypatch.setattr(sandbox_module, "PASSWORD", SECRETS["password"])
+    monkeypatch.setattr(sandbox_module, "USERNAME", EMAIL)
+
+
+def tokens(sandbox: Sandbox) -> set[str]:
+    """Every token the client has been seen to use."""
+    headers = [request.headers.get("Authorization", "") for request in sandbox.requests]
+    used = {header.removeprefix("Bearer ") for header in headers if header}
+    assert used
+    return used
+
+
+def assert_nothing_is_shown(sandbox: Sandbox, *outcomes: Outcome) -> None:
+    for outcome in outcomes:
+        shown = outcome.stdout + outcome.stderr
+        assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in shown] == []
+
+
+def assert_no_secret_is_kept(sandbox: Sandbox, project: Project) -> None:
+    """Rows may wait in load packages; what opens the account may be nowhere."""
+    secrets = [word.encode() for word in (*SECRETS.values(), *tokens(sandbox))]
+    files = [file for file in project.folder.rglob("*") if file.is_file()]
+    assert {"state.json", "trace.pickle"} <= {file.name for file in files}
+    for file in files:
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        assert [word for word in secrets if word in content] == [], file
+
+
+def by_client(sandbox: Sandbox, folder: Path) -> Project:
+    return project_for(sandbox, folder, client_secret=SECRETS["client_secret"])
+
+
+def by_person(sandbox: Sandbox, folder: Path) -> Project:
+    person = {"username": EMAIL, "password": SECRETS["password"], "account_token": SECRETS["account_token"]}
+    return project_for(sandbox, folder, client_id="", client_secret="", **person)
+
+
+@pytest.mark.parametrize("sign_in", [by_client, by_person])
+def test_a_load_that_succeeds_shows_nothing(serve: Serve, tmp_path: Path, sign_in: Any) -> None:
+    sandbox = serve(canary_account())
+    project = sign_in(sandbox, tmp_path)
+    outcomes = [
+        project.run(),
+        project.run("--json", "--progress", "log", "--full-refresh", prelude=LOG_EVERYTHING, **LOUDEST),
+        project.run("--check", **LOUDEST),
+    ]
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0]
+    assert "[DEBUG]" in outcomes[1].stderr
+    assert_nothing_is_shown(sandbox, *outcomes)
+    assert_no_secret_is_kept(sandbox, project)
+    assert TEXT in str(project.loaded())
+
+
+@pytest.mark.parametrize("words", [(), ("--json", "--progress", "log")])
+@pytest.mark.parametrize("environment", [{}, LOUDEST, {**LOUDEST, "RUNTIME__LOG_FORMAT": "JSON"}])
+def test_a_load_that_the_destination_refuses_shows_nothing(
+    serve: Serve, tmp_path: Path, words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    account = canary_account()
+    sandbox = serve(account)
+    project = by_client(sandbox, tmp_path)
+    project.run()
+    # DuckDB repeats the value it cannot convert in its message, and dlt logs that.
+    project.alter("ALTER TABLE wootric.end_users ALTER email TYPE INTEGER USING 1")
+    account.put("end_users", end_user(4, NOON + 60))
+    outcome = project.run(*words, **environment)
+    assert outcome.code == 1
+    assert "The load step failed (ConversionException)" in outcome.stderr
+    assert ("failed terminally in load" in outcome.stderr) == bool(environment)
+    assert_nothing_is_shown(sandbox, outcome)
+    assert_no_secret_is_kept(sandbox, project)
+
+
+@pytest.mark.parametrize("table", ["end_users", "responses"])
+def test_rows_that_cannot_be_loaded_are_not_shown(serve: Serve, tmp_path: Path, table: str) -> None:
+    account = canary_account()
+    bad = end_user(4, NOON, last_seen_at=0) if table == "end_users" else response(4, NOON, score=TEXT)
+    account.put(table, {**bad, "page_views_count": VALUE})
+    sandbox = serve(account)
+    outcome = by_client(sandbox, tmp_path).run("--json", prelude=LOG_EVERYTHING, **LOUDEST)
+    assert (outcome.code, "The row with id 4" in outcome.stderr) == (1, True)
+    assert_nothing_is_shown(sandbox, outcome)
+
+
+def test_a_token_refused_in_the_middle_is_not_shown(serve: Serve, tmp_path: Path) -> None:
+    account = canary_account()
+    account.fill("responses", [response(100 + index, NOON + index) for index in range(120)])
+    sandbox = serve(account)
+
+    def lock_out(_table: str) -> None:
+        if len(sandbox.requests) > 6:
+            sandbox.behaviour.token_seconds = 0
+            sandbox.revoke_tokens()
+
+    sandbox.behaviour.before_answer = lock_out
+    project = by_person(sandbox, tmp_path)
+    outcome = project.run("--progress", "log", prelude=LOG_EVERYTHING, **LOUDEST)
+    assert outcome.code == 2
+    assert "refuses a token it has just issued" in outcome.stderr
+    assert len(tokens(sandbox)) > 1
+    assert_nothing_is_shown(sandbox, outcome)
+    assert_no_secret_is_kept(sandbox, project)
+
+
+def test_errors_of_the_service_show_nothing(serve: Serve, tmp_path: Path) -> None:
+    sandbox = serve(canary_account(), error_rate=1.0)
+    soon = f"{LOG_EVERYTHING}\n{WITHOUT_BACKOFF}; c.RETRY_SECONDS_MAX = 0.2"
+    outcome = by_person(sandbox, tmp_path).run("--json", prelude=soon, **LOUDEST)
+    assert (outcome.code, "(last: status 500)" in outcome.stderr) == (1, True)
+    assert_nothing_is_shown(sandbox, outcome)
+
+
+def test_refused_credentials_are_not_shown(serve: Serve, tmp_path: Path) -> None:
+    wrong = "canary-wrong-secret"
+    project = project_for(serve(canary_account()), tmp_path, client_secret=wrong)
+    for outcome in (project.run(), project.run("--json", "--check", prelude=LOG_EVERYTHING, **LOUDEST)):
+        assert outcome.code == 2
+        assert wrong not in outcome.stdout + outcome.stderr
+
+
+def test_secrets_in_a_broken_file_are_not_shown(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write(".dlt/secrets.toml", f'[sources.wootric]\nclient_secret = {SECRETS["client_secret"]}"\n')
+    outcome = project.run(**LOUDEST)
+    assert (outcome.code, outcome.sentence) == (
+        2,
+        "secrets.toml is not valid TOML; check what is written in it under .dlt.",
+    )
+
+
+def test_a_secret_of_the_wrong_kind_is_not_shown(serve: Serve, tmp_path: Path) -> None:
+    sandbox = serve(canary_account())
+    project = project_for(sandbox, tmp_path, client_id="sandbox")
+    del project.environment["SOURCES__WOOTRIC__CLIENT_SECRET"]
+    project.write(".dlt/secrets.toml", f'[sources.wootric]\nclient_secret = ["{SECRETS["client_secret"]}"]\n')
+    outcome = project.run(**LOUDEST)
+    assert outcome.code == 2
+    assert SECRETS["client_secret"] not in outcome.stdout + outcome.stderr
+
+
+@contextmanager
+def listener(heard: list[str]) -> Iterator[str]:
+    """A server that notes who comes; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_usage_is_told_to_nobody_unless_asked_for(serve: Serve, tmp_path: Path) -> None:
+    project = by_client(serve(canary_account()), tmp_path)
+    heard: list[str] = []
+    with listener(heard) as address:
+        to = {"RUNTIME__DLTHUB_TELEMETRY_ENDPOINT": address}
+        assert project.run(**to).code == 0
+        assert heard == []
+        project.write(".dlt/config.toml", "[runtime]\ndlthub_telemetry = true\n")
+        assert project.run(**to).code == 0
+        assert heard
