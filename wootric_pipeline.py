@@ -112,8 +112,6 @@ def set_up_dlt() -> None:
         ConfigurationError: It cannot log as it is told to.
     """
     logging.getLogger("dlt").addFilter(withhold_content)
-    # It shows addresses at lower levels, and account_token belongs to one.
-    logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
         unset = {name: value for name, value in DLT_RUNTIME.items() if dlt.config.get(f"runtime.{name}") is None}
     except ValueError:

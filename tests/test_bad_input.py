@@ -319,11 +319,11 @@ LIST_START = '[{"id": 1, "created_at": "2024-01-01 00:00:00 +0000", "updated_at"
         ),
         (
             LIST_START + '"Tuesday", "text": "Hi"}]',
-            "The row with id 1 of responses has a updated_at that is not a time.",
+            "The row with id 1 of responses has a value that is not a time as its updated_at.",
         ),
         (
             LIST_START + '1700000000, "text": "Hi"}]',
-            "The row with id 1 of responses has a updated_at that is not a time.",
+            "The row with id 1 of responses has a value that is not a time as its updated_at.",
         ),
         (LIST_START + 'null, "text": "Hi"}]', "The row with id 1 of responses has no updated_at."),
     ],

@@ -104,8 +104,14 @@ def test_a_load_that_succeeds_shows_nothing(serve: Serve, tmp_path: Path, sign_i
     assert TEXT in str(project.loaded())
 
 
-@pytest.mark.parametrize("words", [(), ("--json", "--progress", "log")])
-@pytest.mark.parametrize("environment", [{}, LOUDEST, {**LOUDEST, "RUNTIME__LOG_FORMAT": "JSON"}])
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        ((), {}),
+        (("--json", "--progress", "log"), LOUDEST),
+        ((), {**LOUDEST, "RUNTIME__LOG_FORMAT": "JSON"}),
+    ],
+)
 def test_a_load_that_the_destination_refuses_shows_nothing(
     serve: Serve, tmp_path: Path, words: tuple[str, ...], environment: dict[str, str]
 ) -> None:

@@ -90,7 +90,7 @@ def test_a_time_shown_in_any_zone_is_read_back(moment: datetime, offset_minutes:
 )
 def test_what_is_no_time_is_an_error(content: Any) -> None:
     with pytest.raises(
-        UnexpectedAnswer, match="The row with id 654 of end_users has a last_seen_at that is not a time"
+        UnexpectedAnswer, match="The row with id 654 of end_users has a value that is not a time as its last_seen_at"
     ):
         to_record(END_USERS, shown(last_seen_at=content))
 

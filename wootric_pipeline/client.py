@@ -5,6 +5,7 @@ last two hours, `X-Rate-Limit-*` headers on limited endpoints, 429 until the min
 """
 
 import itertools
+import logging
 import platform
 import random
 import threading
@@ -132,6 +133,9 @@ class Client:
         self._grant = credentials.grant()
         self._token_params = {"account_token": credentials.account_token} if credentials.account_token else {}
         self._clock = clock or Clock()
+        if token := credentials.account_token:
+            # The vendor wants it in the address, and urllib3 logs addresses when it is told to log all.
+            logging.getLogger("urllib3.connectionpool").addFilter(lambda record: token not in record.getMessage())
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         self._session.mount(self._base_url, HTTPAdapter(pool_connections=1, pool_maxsize=connections))

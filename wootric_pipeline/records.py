@@ -104,7 +104,7 @@ def _time(table: Table, row: Row, column: str, value: Any) -> datetime:
     try:
         return parse_time(value)
     except (ValueError, TypeError, OverflowError):
-        raise UnexpectedAnswer(f"{_name(table, row)} has a {column} that is not a time.") from None
+        raise UnexpectedAnswer(f"{_name(table, row)} has a value that is not a time as its {column}.") from None
 
 
 def _coerced(table: Table, row: Row, column: str, data_type: DataType, value: Any) -> Any:
