@@ -23,7 +23,7 @@ from wootric_pipeline import Run, report, settings, wootric_source
 from wootric_pipeline.client import VERSION
 from wootric_pipeline.errors import ApiUnavailable, ConfigurationError, UnexpectedAnswer
 from wootric_pipeline.failures import FAILURE, explain
-from wootric_pipeline.loading import load
+from wootric_pipeline.loading import follow_destination, load
 from wootric_pipeline.reading import check
 from wootric_pipeline.tables import TABLES
 
@@ -75,6 +75,7 @@ def arguments() -> Arguments:
     parser = Arguments(prog="wootric_pipeline.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--demo", action="store_true", help="load the sandbox account; no credentials, no network")
     parser.add_argument("--tables", metavar="A,B", help=f"only these of {', '.join(TABLES)}")
+    parser.add_argument("--exclude-columns", metavar="T.C,...", help="drop these before anything is written; * matches")
     parser.add_argument(
         "--start-date", metavar="D", help="first day to load, ISO date or time (default: settings, else all)"
     )
@@ -169,8 +170,8 @@ def demo_account(pipeline: Pipeline) -> Iterator[tuple[dict[str, Any], bool]]:
     from wootric_pipeline.account import DemoAccount
     from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 
-    # Before the first load dlt would take this pipeline's notes for those of a dataset that was deleted.
-    pipeline.sync_destination()
+    # What is noted before that would be forgotten with the notes of another destination.
+    follow_destination(pipeline)
     try:
         history_ends_at, is_new = pipeline.get_local_state_val(DEMO_STATE_KEY), False
     except KeyError:
@@ -218,12 +219,16 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = make_pipeline(options, about["pipeline"])
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
-    dates: dict[str, Any] = {"start_date": options.start_date, "end_date": options.end_date}
+    given: dict[str, Any] = {
+        "start_date": options.start_date,
+        "end_date": options.end_date,
+        "exclude_columns": settings.patterns(options.exclude_columns),
+    }
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
     with account as (access, is_new):
-        source = wootric_source(run=run, **access, **{name: value for name, value in dates.items() if value})
+        source = wootric_source(run=run, **access, **{name: value for name, value in given.items() if value})
         if options.check:
             failed = check_all(pipeline, run, names)
         else:

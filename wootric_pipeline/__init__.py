@@ -1,21 +1,19 @@
 """Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Optional
+from functools import lru_cache
+from typing import Any, Optional
 
 import dlt
-from dlt.common.schema.typing import TColumnSchema
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
-from dlt.extract.hints import TResourceNestedHints
 
-from . import settings
+from . import destinations, settings
 from .client import Client, Credentials
 from .errors import WootricError
 from .reading import Cursor, Reading
 from .report import Run
-from .scan import Page
+from .shape import Shape
 from .tables import CURSOR, DECLINES, END_USERS, PRIMARY_KEY, RESPONSES, Table
 
 __all__ = ["Run", "WootricError", "wootric_source"]
@@ -34,6 +32,9 @@ def wootric_source(
     lookback_seconds: int = 300,
     rescan_days: Optional[int] = None,
     connections: int = 4,
+    properties: str = "columns",
+    exclude_columns: Optional[list[str]] = None,
+    files: str = "delta",
     run: Optional[Run] = None,
 ) -> list[DltResource]:
     """The tables of one Wootric account, each complete up to the moment its reading began.
@@ -58,6 +59,11 @@ def wootric_source(
         rescan_days: For lists on which the API ignores the `updated` filter: how many days of `created_at` to read
             again in each run; default all since `start_date`. Rows created earlier are then not seen to change.
         connections: How many requests may be under way at once.
+        properties: Free-form objects as a column for each key (`columns`), or as one JSON column (`json`).
+        exclude_columns: Patterns of columns that are dropped before anything is written, as in
+            `responses.ip_address`, `end_users.email` or `*.end_user__properties__*`.
+        files: How destinations that keep files lay tables out: `delta` or `iceberg`, which merge, or `parquet` or
+            `jsonl`, which append each version of a row.
         run: Takes notes of what is done; only programs that report on it pass one.
 
     Returns:
@@ -77,52 +83,30 @@ def wootric_source(
     client = Client(base_url, credentials, connections=connections)
     run.client = client
     reading = Reading(client, run, rescan_days)
+    shape = Shape(properties, tuple(exclude_columns or ()))
+    destinations.layout("", files)
 
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
 
-    return [
-        _resource(END_USERS, reading, start, end, lookback_seconds),
-        _resource(RESPONSES, reading, start, end, lookback_seconds),
-        _resource(DECLINES, reading, start, end, lookback_seconds),
-    ]
+    def table(declared: Table) -> DltResource:
+        incremental = dlt.sources.incremental(CURSOR, initial_value=start, end_value=end, lag=lookback_seconds)
+        return _resource(declared, reading, incremental, shape, files)
+
+    return [table(END_USERS), table(RESPONSES), table(DECLINES)]
 
 
-def _resource(
-    table: Table, reading: Reading, start: datetime | None, end: datetime | None, lookback_seconds: int
-) -> DltResource:
-    incremental = dlt.sources.incremental(CURSOR, initial_value=start, end_value=end, lag=lookback_seconds)
-
-    def rows(updated_at: Cursor = incremental) -> Iterator[Page | None]:
-        yield from reading.pages(table, updated_at)
+def _resource(table: Table, reading: Reading, incremental: Cursor, shape: Shape, files: str) -> DltResource:
+    def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
+        layout = destinations.layout(destinations.kind_of(dlt.current.pipeline()), files)
+        reading.run.appends = layout.appends
+        hints = destinations.hints(table, layout)
+        column_name = lru_cache(maxsize=None)(dlt.current.source_schema().naming.normalize_identifier)
+        for page in reading.pages(table, updated_at, once=layout.table_format is not None):
+            if page:
+                page = [shape.shaped(table, row, column_name, lists_in_rows=layout.lists_in_rows) for row in page]
+            yield page if page is None else dlt.mark.with_hints(page, hints)
 
     return dlt.resource(
-        rows,
-        name=table.name,
-        primary_key=PRIMARY_KEY,
-        write_disposition="merge",
-        columns=_columns(table),
-        nested_hints={name: _text_list() for name in table.text_lists},
-        file_format="parquet",
+        rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
     )
-
-
-def _columns(table: Table) -> dict[str, TColumnSchema]:
-    columns: dict[str, TColumnSchema] = {
-        name: {"name": name, "data_type": data_type} for name, data_type in {**table.columns, **table.flattened}.items()
-    }
-    # Of two versions of a row in one load, the newest is kept.
-    columns[CURSOR]["dedup_sort"] = "desc"
-    return columns
-
-
-def _text_list() -> TResourceNestedHints:
-    """Hints for the child table of a list of texts, so that it exists before the first list has an element."""
-    columns: list[TColumnSchema] = [
-        {"name": "value", "data_type": "text"},
-        {"name": "_dlt_root_id", "data_type": "text", "nullable": False, "root_key": True},
-        {"name": "_dlt_parent_id", "data_type": "text", "nullable": False, "parent_key": True},
-        {"name": "_dlt_list_idx", "data_type": "bigint", "nullable": False},
-        {"name": "_dlt_id", "data_type": "text", "nullable": False, "unique": True, "row_key": True},
-    ]
-    return {"columns": {column["name"]: column for column in columns}}

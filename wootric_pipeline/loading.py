@@ -1,15 +1,21 @@
 """Runs a pipeline until every table is complete, with checkpoints, and first what an earlier run left behind."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.pipeline import LoadInfo
+from dlt.common.utils import digest128
 from dlt.extract import DltSource
 from dlt.pipeline.pipeline import Pipeline
+from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from .report import Run, SchemaChange
 from .tables import TABLES
 
 SECONDS_PER_MINUTE = 60
+LOCATION = "destination_location"
 CHECKPOINT_ROWS = 50_000
 """What a destination merges at once: its memory grows with it."""
 DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
@@ -42,6 +48,7 @@ def load(
         WootricError: Nothing can be read at all.
         PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
     """
+    follow_destination(pipeline)
     if pipeline.has_pending_data:
         # With a package pending, dlt loads that and extracts nothing.
         _note(run, pipeline.run())
@@ -53,6 +60,45 @@ def load(
         pipeline.refresh = None
         waiting = [name for name in waiting if not run.table(name).ended]
     _create_child_tables(pipeline, tables)
+
+
+def follow_destination(pipeline: Pipeline) -> None:
+    """Makes what the destination knows of the pipeline the truth, and forgets what was meant for another.
+
+    The cursor belongs to the rows in the destination: kept from another one, or from before a backup was restored, it
+    would leave rows out. Packages waiting for another destination are given up, too: their rows are read again there.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    with pipeline.destination_client() as client:
+        location = f"{client.config.destination_type} {client.config} {client.config.fingerprint()}"
+        here = digest128(f"{location} {pipeline.dataset_name}")
+    if _local(pipeline, LOCATION) not in (here, None):
+        pipeline.drop()
+    if not pipeline.has_pending_data and _is_ahead(pipeline):
+        pipeline.drop()
+    pipeline.sync_destination()
+    pipeline.set_local_state_val(LOCATION, here)
+
+
+def _is_ahead(pipeline: Pipeline) -> bool:
+    """Whether the local state claims more than the destination's."""
+    with pipeline.destination_client() as client:
+        if not isinstance(client, WithStateSync):
+            return False
+        try:
+            stored = load_pipeline_state_from_destination(pipeline.pipeline_name, client)
+        except DestinationUndefinedEntity:
+            stored = None
+    return bool(pipeline.state["_state_version"] > (stored["_state_version"] if stored else 0))
+
+
+def _local(pipeline: Pipeline, key: str) -> Any:
+    try:
+        return pipeline.get_local_state_val(key)
+    except KeyError:
+        return None
 
 
 def _note(run: Run, info: LoadInfo | None) -> None:
@@ -71,7 +117,11 @@ def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
     """Creates child tables of lists of texts that never had an element; dlt alone would wait for the first."""
     schema = pipeline.default_schema
     children = [f"{name}__{field}" for name in tables for field in TABLES[name].text_lists]
-    unseen = [name for name in children if "x-normalizer" not in schema.tables.get(name, {"x-normalizer": {}})]
+    unseen = [
+        name
+        for name in children
+        if name in schema.tables and not (schema.tables[name].get("x-normalizer") or {}).get("seen-data")
+    ]
     for name in unseen:
         schema.tables[name]["x-normalizer"] = {"seen-data": True}
     if unseen:

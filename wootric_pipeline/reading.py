@@ -17,7 +17,7 @@ from .errors import AuthenticationFailed, ConfigurationError, WootricError
 from .records import to_record
 from .report import Mode, Run, TableRun
 from .scan import Batch, Page, Params, Scan, Span, honours_updated
-from .tables import Table
+from .tables import CURSOR, PRIMARY_KEY, Table
 
 LOOK_AHEAD_PAGES = 8
 
@@ -46,22 +46,29 @@ class Reading:
 
     def __init__(self, client: Client, run: Run, rescan_days: int | None = None) -> None:
         self._client = client
-        self._run = run
+        self.run = run
         self._rescan_days = rescan_days
+        self._held: dict[str, datetime] = {}
         self._paused: dict[str, tuple[datetime, Iterator[Batch]]] = {}
 
-    def pages(self, table: Table, cursor: Cursor) -> Iterator[Page | None]:
+    def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
         Where the run pauses, the next call for the same table goes on behind the last page, provided that page's
         commit has come about; else it begins at the cursor again.
+
+        Args:
+            table: Which.
+            cursor: dlt's, bound to the table's resource.
+            once: Leave a second version of a row out of a load, because the destination cannot take it, and keep the
+                cursor before it, so that the next run brings it.
 
         Raises:
             WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
         """
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
         committed: datetime | None = cursor.get_state()["last_value"]
-        notes = self._run.table(table.name)
+        notes = self.run.table(table.name)
         notes.begin(committed)
         batches = self._resumed(table, committed) or _read_ahead(
             self._batches(table, _span(cursor, self._rescan_days), notes)
@@ -69,20 +76,22 @@ class Reading:
         # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
         yield None
         try:
+            loaded: set[int] = set()
             for batch in batches:
-                if batch.rows:
-                    notes.rows += len(batch.rows)
-                    yield batch.rows
-                if batch.cursor is not None and (committed is None or batch.cursor > committed):
+                rows = self._not_in(loaded, table, batch.rows) if once else batch.rows
+                if rows:
+                    notes.rows += len(rows)
+                    yield rows
+                if batch.cursor is not None and self._may_move(table, committed, batch.cursor):
                     cursor.advance(batch.cursor)
                     notes.cursor_after = batch.cursor
-                    if self._run.pause_due():
+                    if self.run.pause_due():
                         self._paused[table.name] = (batch.cursor, batches)
                         return
         except (AuthenticationFailed, ConfigurationError):
             raise
         except WootricError as error:
-            if not self._run.isolates_tables:
+            if not self.run.isolates_tables:
                 raise
             notes.error = str(error)
             return
@@ -90,6 +99,21 @@ class Reading:
         if committed is None and notes.cursor_after is None:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
+
+    def _not_in(self, loaded: set[int], table: Table, rows: Page) -> Page:
+        fresh = []
+        for row in rows:
+            if row[PRIMARY_KEY] in loaded:
+                held = self._held.get(table.name, row[CURSOR])
+                self._held[table.name] = min(held, row[CURSOR])
+            else:
+                loaded.add(row[PRIMARY_KEY])
+                fresh.append(row)
+        return fresh
+
+    def _may_move(self, table: Table, committed: datetime | None, to: datetime) -> bool:
+        held = self._held.get(table.name)
+        return (committed is None or to > committed) and (held is None or to < held)
 
     def _resumed(self, table: Table, committed: datetime | None) -> Iterator[Batch] | None:
         at, batches = self._paused.pop(table.name, (None, None))

@@ -74,6 +74,7 @@ class Run:
         client: The source's, once there is one; it counts requests.
         tables: By name.
         schema_changes: In the order in which they came about.
+        appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         started_at: UTC.
     """
@@ -81,6 +82,7 @@ class Run:
     isolates_tables: bool = False
     client: Client | None = None
     tables: dict[str, TableRun] = field(default_factory=dict)
+    appends: bool = False
     schema_changes: list[SchemaChange] = field(default_factory=list)
     checked: dict[str, Mode | None] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -141,6 +143,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         "tables": {name: {"readable": mode is not None, "mode": mode} for name, mode in run.checked.items()}
         or {name: notes.as_json() for name, notes in run.tables.items()},
         "schema_changes": [change._asdict() for change in run.schema_changes],
+        **({"appends": True} if run.appends else {}),
         **({"error": error} if error else {}),
     }
 
@@ -169,6 +172,8 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
     for name, notes in run.tables.items():
         if notes.mode == "created":
             lines.append(f"{name}: the API does not filter or sort it by updated_at, so it was read along created_at.")
+    if run.appends:
+        lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
     if run.schema_changes:
         shown = ", ".join(f"{change.table}.{change.column}" for change in run.schema_changes[:12])
         more = len(run.schema_changes) - 12

@@ -28,6 +28,11 @@ def moment(name: str, value: str | None) -> datetime | None:
     return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
+def patterns(text: str | None) -> list[str] | None:
+    """A list such as `responses.ip_address,end_users.email`."""
+    return None if text is None else [pattern.strip() for pattern in text.split(",") if pattern.strip()]
+
+
 def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None, datetime | None]:
     """Both ends of what is to be loaded, closed-open.
 

@@ -29,6 +29,8 @@ class Table:
         columns: Fields of a row with a single value, by name, and their dlt data types.
         flattened: Columns dlt makes of objects inside a row, by their final name.
         objects: Fields that hold an object or null.
+        properties: Columns dlt would make of the objects with the customer's own keys.
+        lists: Fields that hold a list.
         text_lists: Fields that hold a list of texts; each becomes a child table with a text column `value`.
         default_sort_key: The field the API sorts by when it is told nothing, or ignores what it is told.
     """
@@ -38,6 +40,8 @@ class Table:
     columns: Mapping[str, DataType]
     flattened: Mapping[str, DataType] = field(default_factory=dict)
     objects: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     text_lists: tuple[str, ...] = ()
     default_sort_key: str = "created_at"
 
@@ -73,6 +77,7 @@ END_USERS = Table(
         "settings__surveys_disabled_by_end_user": BOOL,
     },
     objects=("last_response", "settings", "properties"),
+    properties=("properties",),
     default_sort_key="email",
 )
 
@@ -93,6 +98,8 @@ RESPONSES = Table(
         "origin_url": TEXT,
     },
     objects=("end_user",),
+    properties=("end_user__properties",),
+    lists=("tags", "notes"),
     text_lists=("tags",),
 )
 
@@ -109,6 +116,7 @@ DECLINES = Table(
         "origin_url": TEXT,
     },
     objects=("end_user",),
+    properties=("end_user__properties",),
 )
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (END_USERS, RESPONSES, DECLINES)}

@@ -1,0 +1,106 @@
+"""What each kind of destination needs, so that a merge there is a merge; everything else is dlt's.
+
+Found out by running them (dlt 1.31). Files on S3 and the like merge in table formats only, and there a child table
+keeps the elements that a list has lost: so lists stay inside the row, as JSON.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import dlt
+from dlt.common.pipeline import SupportsPipeline
+from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
+from dlt.extract.hints import TResourceHints, TResourceNestedHints
+
+from .errors import ConfigurationError
+from .tables import Table
+
+FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
+
+FILES = ("filesystem",)
+
+FILE_FORMATS: dict[str, TFileFormat] = {
+    "duckdb": "parquet",
+    "motherduck": "parquet",
+    "ducklake": "parquet",
+    "postgres": "csv",
+    "filesystem": "parquet",
+}
+"""The fastest format that is right, where dlt's own choice is not; `benchmarks/formats.py` compares them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows are laid out at a destination.
+
+    Attributes:
+        file_format: Of load files; None is what dlt prefers there.
+        table_format: Of tables made of files; None where there are none.
+        lists_in_rows: Whether lists stay inside their row as JSON instead of becoming child tables.
+        appends: Whether each version of a row is kept, because plain files cannot be merged into.
+    """
+
+    file_format: TFileFormat | None = None
+    table_format: TTableFormat | None = None
+    lists_in_rows: bool = False
+    appends: bool = False
+
+
+def layout(destination: str, files: str) -> Layout:
+    """The layout for a kind of destination.
+
+    Args:
+        destination: Its type, as in `dlt.destinations.postgres`, with or without the module.
+        files: The setting for destinations that keep files.
+
+    Raises:
+        ConfigurationError: The setting is none of `FileLayout`.
+    """
+    if files not in get_args(FileLayout):
+        raise ConfigurationError(f"files must be one of {', '.join(get_args(FileLayout))}.")
+    kind = destination.rpartition(".")[2]
+    if kind not in FILES:
+        return Layout(file_format=FILE_FORMATS.get(kind))
+    if files == "delta":
+        return Layout("parquet", "delta", lists_in_rows=True)
+    if files == "iceberg":
+        return Layout("parquet", "iceberg", lists_in_rows=True)
+    return Layout("parquet" if files == "parquet" else "jsonl", appends=True)
+
+
+def kind_of(pipeline: SupportsPipeline) -> str:
+    """The type of a pipeline's destination; empty while it has none."""
+    return pipeline.destination.destination_type if pipeline.destination else ""
+
+
+def hints(table: Table, laid_out: Layout) -> TResourceHints:
+    """What dlt has to know of a table at its destination.
+
+    dlt asks for hints when a source is made, which may be before its destination is known; these go with the rows.
+    """
+    columns: dict[str, TColumnSchema] = {}
+    if laid_out.lists_in_rows:
+        columns = {name: {"name": name, "data_type": "json"} for name in table.lists}
+    disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
+    if laid_out.table_format:
+        disposition = {"disposition": "merge", "strategy": "upsert"}
+    return dlt.mark.make_hints(
+        # An empty mapping would take the declared columns away.
+        columns=columns or None,
+        write_disposition=disposition,
+        table_format=laid_out.table_format,
+        file_format=laid_out.file_format,
+        nested_hints=None if laid_out.lists_in_rows else {name: _text_list() for name in table.text_lists},
+    )
+
+
+def _text_list() -> TResourceNestedHints:
+    """Hints for the child table of a list of texts, so that it exists before the first list has an element."""
+    columns: list[TColumnSchema] = [
+        {"name": "value", "data_type": "text"},
+        {"name": "_dlt_root_id", "data_type": "text", "nullable": False, "root_key": True},
+        {"name": "_dlt_parent_id", "data_type": "text", "nullable": False, "parent_key": True},
+        {"name": "_dlt_list_idx", "data_type": "bigint", "nullable": False},
+        {"name": "_dlt_id", "data_type": "text", "nullable": False, "unique": True, "row_key": True},
+    ]
+    return {"columns": {column["name"]: column for column in columns}}
