@@ -1,13 +1,19 @@
 """Loaded tables, and what they should hold: the account's own rows."""
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
+from zlib import crc32
 
+from dlt.common.libs.deltalake import get_delta_tables
+from dlt.common.libs.pyiceberg import get_iceberg_tables
 from dlt.pipeline.pipeline import Pipeline
 
 from wootric_pipeline.account import SECOND, Account
+from wootric_pipeline.destinations import kind_of
 
 TIMES = ("created_at", "updated_at", "last_surveyed", "last_seen_at")
 LISTS = ("tags", "notes")
@@ -15,7 +21,7 @@ Rows = dict[int, dict[str, Any]]
 
 
 def loaded(pipeline: Pipeline, table: str) -> Rows:
-    """The rows of a table by id, without dlt's columns, with nulls left out and the child tables' values put back.
+    """The rows of a table by id, without dlt's columns, with nulls left out and lists put back into their rows.
 
     An id that comes twice fails.
     """
@@ -23,27 +29,53 @@ def loaded(pipeline: Pipeline, table: str) -> Rows:
     lists = {name: _values(pipeline, f"{table}__{name}") for name in LISTS}
     for found in _select(pipeline, table):
         children = {name: values[found["_dlt_id"]] for name, values in lists.items() if values[found["_dlt_id"]]}
-        kept = {key: value for key, value in found.items() if value is not None and not key.startswith("_dlt")}
+        filled = {key: value for key, value in found.items() if value is not None and not key.startswith("_dlt")}
+        kept = {_column(key): _read(key, value) for key, value in filled.items()}
         assert found["id"] not in rows
-        rows[found["id"]] = {**{key: _utc(value) for key, value in kept.items()}, **children}
+        rows[found["id"]] = {key: value for key, value in {**kept, **children}.items() if value not in (None, [], {})}
     return rows
 
 
-def expected(account: Account, table: str) -> Rows:
+def expected(account: Account, table: str, properties: str = "columns") -> Rows:
     """The rows an account holds, as they should be loaded."""
     return {
-        row_id: _flat({key: _shown(key, value) for key, value in row.items()})
+        row_id: _flat({key: _shown(key, value) for key, value in row.items()}, properties)
         for row_id, row in account.rows[table].items()
     }
 
 
 def _select(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
+    if table not in pipeline.default_schema.data_table_names(seen_data_only=True):
+        return []
+    if kind_of(pipeline).endswith("filesystem"):
+        return _select_files(pipeline, table)
     with pipeline.sql_client() as client:
-        if table not in pipeline.default_schema.data_table_names(seen_data_only=True):
-            return []
-        with client.execute_query(f"SELECT * FROM {client.make_qualified_table_name(table)}") as cursor:
+        query = f"SELECT * FROM {client.make_qualified_table_name(table)}"
+        with client.execute_query(query) as cursor:
             head = [column[0] for column in cursor.description]
             return [dict(zip(head, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _select_files(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]]
+    if pipeline.default_schema.tables[table].get("table_format") == "iceberg":
+        rows = get_iceberg_tables(pipeline, table)[table].scan().to_arrow().to_pylist()
+    else:
+        rows = get_delta_tables(pipeline, table)[table].to_pyarrow_table().to_pylist()
+    return rows
+
+
+def _column(name: str) -> str:
+    """The column a value would be in, had it not got one of its own for its type or its key's case."""
+    return re.sub(r"__v_(text|bigint|double|bool)$", "", name)
+
+
+def _read(key: str, value: Any) -> Any:
+    if isinstance(value, str) and (key in LISTS or key.endswith("properties")):
+        return json.loads(value)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+    return value
 
 
 def _values(pipeline: Pipeline, table: str) -> Mapping[str, list[str]]:
@@ -53,20 +85,17 @@ def _values(pipeline: Pipeline, table: str) -> Mapping[str, list[str]]:
     return values
 
 
-def _utc(value: Any) -> Any:
-    return value.astimezone(timezone.utc) if isinstance(value, datetime) else value
-
-
 def _shown(key: str, value: Any) -> Any:
     return datetime.fromtimestamp(value // SECOND, timezone.utc) if key in TIMES and value else value
 
 
-def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(row: Mapping[str, Any], properties: str, prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in row.items():
-        name = prefix + key.lower().replace(" ", "_")
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{name}__"))
-        elif value is not None and value != []:
-            flat[name] = str(value) if name == "user_id" else value
+        name = prefix + key.lower().strip().replace(" ", "_")
+        if isinstance(value, dict) and not (properties == "json" and key == "properties"):
+            flat.update(_flat(value, properties, f"{name}__"))
+        elif value not in (None, [], {}):
+            suffix = f"_{crc32(key.encode()):08x}" if name in flat else ""
+            flat[name + suffix] = str(value) if name == "user_id" else value
     return flat

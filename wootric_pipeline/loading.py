@@ -8,6 +8,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.pipeline import LoadInfo
 from dlt.common.utils import digest128
 from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
@@ -56,10 +57,35 @@ def load(
     pipeline.refresh = "drop_resources" if full_refresh else None
     while waiting:
         run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
-        _note(run, pipeline.run(source.with_resources(*waiting)))
+        _note(run, _run(pipeline, source.with_resources(*waiting)))
         pipeline.refresh = None
         waiting = [name for name in waiting if not run.table(name).ended]
     _create_child_tables(pipeline, tables)
+
+
+def _run(pipeline: Pipeline, source: DltSource) -> LoadInfo:
+    try:
+        return pipeline.run(source)
+    except PipelineStepFailed as failure:
+        if failure.step != "load" or not _show_new_columns(pipeline):
+            raise
+    return pipeline.run()
+
+
+def _show_new_columns(pipeline: Pipeline) -> bool:
+    """Whether there are Iceberg tables; what they got as new columns can be merged into from now on.
+
+    A merge looks at the columns of the table's newest snapshot (pyiceberg 0.12), which a new column alone does not
+    make: appending nothing does.
+    """
+    if not any(table.get("table_format") == "iceberg" for table in pipeline.default_schema.data_tables()):
+        return False
+    from dlt.common.libs.pyiceberg import get_iceberg_tables
+
+    tables = get_iceberg_tables(pipeline).values()
+    for table in tables:
+        table.append(table.schema().as_arrow().empty_table())
+    return bool(tables)
 
 
 def follow_destination(pipeline: Pipeline) -> None:
