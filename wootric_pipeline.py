@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import dlt
@@ -39,6 +40,7 @@ DLT_RUNTIME = {
     # Nothing is sent anywhere but to Wootric and the destination.
     "dlthub_telemetry": "false",
 }
+DUCKDB_FILE_SETTINGS = ("destination.duckdb.credentials", "destination.credentials", "credentials")
 DEMO_STATE_KEY = "demo_history_ends_at"
 Value = TypeVar("Value", str, float)
 
@@ -144,11 +146,17 @@ def make_pipeline(options: argparse.Namespace, name: str) -> Pipeline:
         ConfigurationError: DuckDB cannot tell the dataset from the file.
     """
     section = f"pipelines.{name}."
+    destination: Any = (
+        options.destination
+        or setting(f"{section}destination_type", str, "")
+        or setting("destination_type", str, DEFAULT_DESTINATION)
+    )
+    if destination == DEFAULT_DESTINATION and not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS)):
+        # dlt would put it where a pipeline of that name first ran.
+        destination = dlt.destinations.duckdb(str(Path.cwd() / f"{name}.duckdb"))
     pipeline = dlt.pipeline(
         pipeline_name=name,
-        destination=options.destination
-        or setting(f"{section}destination_type", str, "")
-        or setting("destination_type", str, DEFAULT_DESTINATION),
+        destination=destination,
         dataset_name=options.dataset
         or setting(f"{section}dataset_name", str, "")
         or setting("dataset_name", str, DEFAULT_DATASET),
@@ -215,6 +223,8 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
     names = [table.name for table in settings.tables(options.tables)]
     settings.span(options.start_date, options.end_date)
+    if options.full_refresh and options.end_date:
+        raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
     minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = make_pipeline(options, about["pipeline"])
@@ -253,9 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             about["pipeline"] = DEMO_PIPELINE_NAME
         text, sentence = run_pipeline(options, run, about)
         code = FAILURE if sentence else 0
-    except KeyboardInterrupt:
-        sentence, code = "Stopped; what was loaded before stays valid, and running again continues.", FAILURE
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         sentence, code = explain(error)
     if "--json" in words:
         print(json.dumps(report.as_json(run, **about, error=sentence or None)))

@@ -1,5 +1,6 @@
 """A range is read completely and cheaply, whatever the rows, the ties and the order."""
 
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -9,7 +10,8 @@ from tests.conftest import NOON, row
 from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.sandbox import Behaviour
-from wootric_pipeline.scan import Span
+from wootric_pipeline.scan import Scan, Span
+from wootric_pipeline.tables import TABLES
 
 CREATED_ONLY = Behaviour(ignores_updated=frozenset({"responses"}))
 UNSORTED = Behaviour(ignores_sort_key=frozenset({"responses", "end_users"}))
@@ -20,12 +22,12 @@ def ids(rows: list[dict[str, int]]) -> list[int]:
 
 
 def spread(count: int, *, seconds_apart: int = 60) -> list[dict[str, int]]:
-    """Rows updated one after the other, each an hour after its creation but for every third."""
+    """Rows updated one after the other, most an hour after their creation; ids tell the order of that."""
     first = NOON - (count + 60) * seconds_apart
-    return [
-        row(index, first + index * seconds_apart, created=first + index * seconds_apart - (3_600 if index % 3 else 0))
-        for index in range(count)
-    ]
+    seconds = [first + index * seconds_apart for index in range(count)]
+    created = [second - (3_600 if index % 3 else 0) for index, second in enumerate(seconds)]
+    ids = {index: rank for rank, index in enumerate(sorted(range(count), key=lambda index: created[index]))}
+    return [row(ids[index], seconds[index], created=created[index]) for index in range(count)]
 
 
 def test_an_empty_list_takes_a_probe_and_a_page() -> None:
@@ -36,7 +38,9 @@ def test_an_empty_list_takes_a_probe_and_a_page() -> None:
 
 def test_pages_come_in_the_order_of_the_cursor() -> None:
     model = Model(account_of(spread(1_234)))
-    assert ids(model.read()) == list(range(1_234))
+    times = [each["updated_at"] for each in model.read()]
+    assert times == sorted(times)
+    assert len(times) == 1_234
 
 
 @pytest.mark.parametrize("count", [49, 50, 51, 100, 1_499, 1_500, 1_501, 5_000])
@@ -98,22 +102,31 @@ def test_a_list_that_ignores_updated_is_read_along_its_creation_and_filtered() -
     rows = spread(700)
     model = Model(account_of(rows), behaviour=CREATED_ONLY)
     since = rows[350]["updated_at"] // SECOND
-    assert sorted(ids(model.read(Span(since)))) == list(range(350, 700))
+    assert set(ids(model.read(Span(since)))) == set(ids(rows[350:]))
     assert all("created[gte]" in query for query in model.queries[1:])
     assert len(model.queries) <= ceil(700 / 50 * 1.05) + 2
 
 
-def test_rescan_days_limit_how_far_back_creation_is_read() -> None:
-    days = [row(day, NOON - 3_600, created=NOON - day * 86_400 - 60) for day in range(10)]
-    model = Model(account_of(days), behaviour=CREATED_ONLY)
-    assert sorted(ids(model.read(Span(0, rescan_days=3)))) == [0, 1, 2]
+@pytest.mark.parametrize(("span", "days"), [(Span(0), 10), (Span(NOON - 7_200), 3), (Span(NOON - 5 * 86_400), 5)])
+def test_rescan_days_limit_how_far_back_creation_is_read_but_not_what_was_never_read(span: Span, days: int) -> None:
+    rows = [row(day, NOON - 3_600, created=NOON - day * 86_400 - 60) for day in range(10)]
+    model = Model(account_of(rows), behaviour=CREATED_ONLY)
+    assert sorted(ids(model.read(replace(span, rescan_days=3)))) == list(range(days))
 
 
-def test_a_row_updated_during_a_reading_along_creation_is_left_to_the_next() -> None:
+def test_rescan_days_do_not_limit_a_range_in_the_past() -> None:
+    model = Model(account_of([row(1, NOON - 900_000, created=NOON - 2_000_000)]), behaviour=CREATED_ONLY)
+    assert ids(model.read(Span(NOON - 1_000_000, NOON - 800_000, rescan_days=3))) == [1]
+
+
+def test_a_row_updated_during_a_reading_along_creation_does_not_move_the_cursor() -> None:
     rows = [row(index, NOON - 1_000 + index) for index in range(200)]
     account = account_of(rows)
     model = Model(account, behaviour=CREATED_ONLY, changes=[nothing, nothing, update(199)])
-    assert ids(model.read(started_at=NOON)) == list(range(199))
+    scan = Scan(TABLES["responses"], model.fetch)
+    batches = list(scan.read(Span(0), lambda: NOON))
+    assert ids([each for batch in batches for each in batch.rows]) == list(range(200))
+    assert [batch.cursor.timestamp() for batch in batches if batch.cursor] == [NOON - 1_000 + 198]
 
 
 def test_a_list_that_ignores_sort_key_is_read_along_its_default_order() -> None:

@@ -27,7 +27,7 @@ def _small_pages() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "PAGE_ROWS", PAGE_ROWS)
         patch.setattr(scan, "PAGES_MAX", PAGES_MAX)
-        patch.setattr(scan, "ORDER_EVIDENCE_SECONDS", PAGE_ROWS)
+
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
         patch.setattr(sandbox, "PAGE_MAX", PAGES_MAX)
         yield

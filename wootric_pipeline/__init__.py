@@ -82,7 +82,7 @@ def wootric_source(
     run = run or Run()
     client = Client(base_url, credentials, connections=connections)
     run.client = client
-    reading = Reading(client, run, rescan_days)
+    reading = Reading(client, run, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
     shape = Shape(properties, tuple(exclude_columns or ()))
     destinations.layout("", files)
 
@@ -90,7 +90,9 @@ def wootric_source(
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
 
     def table(declared: Table) -> DltResource:
-        incremental = dlt.sources.incremental(CURSOR, initial_value=start, end_value=end, lag=lookback_seconds)
+        incremental = dlt.sources.incremental(
+            CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
+        )
         return _resource(declared, reading, incremental, shape, files)
 
     return [table(END_USERS), table(RESPONSES), table(DECLINES)]

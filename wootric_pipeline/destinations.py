@@ -96,11 +96,11 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
 
 def _text_list() -> TResourceNestedHints:
     """Hints for the child table of a list of texts, so that it exists before the first list has an element."""
-    columns: list[TColumnSchema] = [
-        {"name": "value", "data_type": "text"},
-        {"name": "_dlt_root_id", "data_type": "text", "nullable": False, "root_key": True},
-        {"name": "_dlt_parent_id", "data_type": "text", "nullable": False, "parent_key": True},
-        {"name": "_dlt_list_idx", "data_type": "bigint", "nullable": False},
-        {"name": "_dlt_id", "data_type": "text", "nullable": False, "unique": True, "row_key": True},
-    ]
-    return {"columns": {column["name"]: column for column in columns}}
+    columns: dict[str, TColumnSchema] = {
+        "value": {"data_type": "text"},
+        "_dlt_root_id": {"data_type": "text", "nullable": False, "root_key": True},
+        "_dlt_parent_id": {"data_type": "text", "nullable": False, "parent_key": True},
+        "_dlt_list_idx": {"data_type": "bigint", "nullable": False},
+        "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
+    }
+    return {"columns": {name: {**column, "name": name} for name, column in columns.items()}}

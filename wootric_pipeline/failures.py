@@ -17,6 +17,7 @@ from dlt.common.configuration.exceptions import (
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
+from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .errors import AuthenticationFailed, ConfigurationError, WootricError
@@ -54,6 +55,8 @@ def explain(error: BaseException) -> tuple[str, int]:
             return str(cause), USER_MISTAKE if isinstance(
                 cause, (ConfigurationError, AuthenticationFailed)
             ) else FAILURE
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        return "Stopped; what was loaded before stays valid, and running again continues.", FAILURE
     for cause in causes:
         if (known := _known(cause)) is not None:
             return known
@@ -97,6 +100,12 @@ def _known(error: BaseException) -> tuple[str, int] | None:
         return (
             f"A setting cannot be used ({type(error).__name__}); check .dlt/config.toml and .dlt/secrets.toml.",
             USER_MISTAKE,
+        )
+    if isinstance(error, DestinationConnectionError) or type(error).__name__ == "OperationalError":
+        return (
+            "The destination cannot be reached, or refuses the login; check its credentials under [destination] and "
+            "whether it is up, and run again.",
+            FAILURE,
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "The disk is full; make room and run again.", FAILURE

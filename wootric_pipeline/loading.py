@@ -1,5 +1,6 @@
 """Runs a pipeline until every table is complete, with checkpoints, and first what an earlier run left behind."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,18 +50,40 @@ def load(
         WootricError: Nothing can be read at all.
         PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
     """
+    # A job that fails for good must fail the run: the cursor would be committed without its rows.
+    os.environ["LOAD__RAISE_ON_FAILED_JOBS"] = "true"
     follow_destination(pipeline)
     if pipeline.has_pending_data:
         # With a package pending, dlt loads that and extracts nothing.
         _note(run, pipeline.run())
-    waiting = list(tables)
+    if full_refresh:
+        _forget_cursors(pipeline, tables)
     pipeline.refresh = "drop_resources" if full_refresh else None
-    while waiting:
-        run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
-        _note(run, _run(pipeline, source.with_resources(*waiting)))
+    waiting = list(tables)
+    try:
+        while waiting:
+            run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
+            _note(run, _run(pipeline, source.with_resources(*waiting)))
+            pipeline.refresh = None
+            waiting = [name for name in waiting if not run.table(name).ended]
+    finally:
+        run.pause_no_more()
         pipeline.refresh = None
-        waiting = [name for name in waiting if not run.table(name).ended]
     _create_child_tables(pipeline, tables)
+
+
+def _forget_cursors(pipeline: Pipeline, tables: Sequence[str]) -> None:
+    """Commits that nothing of the tables has been read, before they are dropped.
+
+    Were they dropped first, and the run killed then, the old cursors would still be in the destination.
+    """
+    kept = pipeline.state.get("sources", {}).get("wootric", {}).get("resources", {})
+    if not set(kept) & set(tables):
+        return
+    with pipeline.managed_state(extract_state=True) as state:
+        for name in tables:
+            state["sources"]["wootric"]["resources"].pop(name, None)
+    pipeline.run()
 
 
 def _run(pipeline: Pipeline, source: DltSource) -> LoadInfo:

@@ -7,7 +7,7 @@ the page where rows come in the order of the cursor, and only after the last pag
 import queue
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dlt
@@ -40,11 +40,15 @@ class Reading:
     Args:
         client: Asks the API.
         run: Takes note of what is done, and says when to pause.
+        lookback_seconds: How far before its cursor a table is read.
         rescan_days: How far back to look, in days of `created_at`, on lists that do not honour `updated`; None is
             all history.
     """
 
-    def __init__(self, client: Client, run: Run, rescan_days: int | None = None) -> None:
+    def __init__(
+        self, client: Client, run: Run, *, lookback_seconds: int = 300, rescan_days: int | None = None
+    ) -> None:
+        self._lookback = timedelta(seconds=lookback_seconds)
         self._client = client
         self.run = run
         self._rescan_days = rescan_days
@@ -69,10 +73,8 @@ class Reading:
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
         committed: datetime | None = cursor.get_state()["last_value"]
         notes = self.run.table(table.name)
-        notes.begin(committed)
-        batches = self._resumed(table, committed) or _read_ahead(
-            self._batches(table, _span(cursor, self._rescan_days), notes)
-        )
+        notes.begin(None if cursor.end_value else committed)
+        batches = self._resumed(table, committed) or _read_ahead(self._batches(table, self._span(cursor), notes))
         # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
         yield None
         try:
@@ -84,8 +86,8 @@ class Reading:
                     yield rows
                 if batch.cursor is not None and self._may_move(table, committed, batch.cursor):
                     cursor.advance(batch.cursor)
-                    notes.cursor_after = batch.cursor
-                    if self.run.pause_due():
+                    notes.cursor_after = None if cursor.end_value else batch.cursor
+                    if self.run.pause_due() and cursor.end_value is None:
                         self._paused[table.name] = (batch.cursor, batches)
                         return
         except (AuthenticationFailed, ConfigurationError):
@@ -115,6 +117,19 @@ class Reading:
         held = self._held.get(table.name)
         return (committed is None or to > committed) and (held is None or to < held)
 
+    def _span(self, cursor: Cursor) -> Span:
+        state, end = cursor.get_state(), cursor.end_value
+        first, committed = state["initial_value"], state["last_value"]
+        # The start of the first run, not what the setting says by now: moved on, it would leave rows out.
+        since = max(committed - self._lookback, first or committed - self._lookback) if committed else first
+        return Span(
+            since=int(since.timestamp()) if since else 0,
+            until=int(end.timestamp()) if end else None,
+            # A range in the past says when rows were updated, which leaves open when they were created.
+            created_since=int(first.timestamp()) if first and not end else 0,
+            rescan_days=self._rescan_days,
+        )
+
     def _resumed(self, table: Table, committed: datetime | None) -> Iterator[Batch] | None:
         at, batches = self._paused.pop(table.name, (None, None))
         return batches if at is not None and at == committed else None
@@ -129,17 +144,6 @@ class Reading:
             notes.mode = scan.mode
             yield batch
         notes.mode = scan.mode
-
-
-def _span(cursor: Cursor, rescan_days: int | None) -> Span:
-    initial, start, end = cursor.initial_value, cursor.start_value, cursor.end_value
-    return Span(
-        since=int(start.timestamp()) if start else 0,
-        until=int(end.timestamp()) if end else None,
-        # A range in the past says when rows were updated, which leaves open when they were created.
-        created_since=int(initial.timestamp()) if initial and not end else 0,
-        rescan_days=rescan_days,
-    )
 
 
 def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

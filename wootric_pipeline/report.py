@@ -42,7 +42,7 @@ class TableRun:
         """Notes where a reading starts; one that goes on after a pause keeps its first start."""
         if not self.begun:
             self.begun, self.cursor_before = True, committed
-        self.cursor_after, self.complete = committed, False
+        self.cursor_after, self.complete, self.error = committed, False, None
 
     def as_json(self) -> dict[str, Any]:
         """The part of the JSON report about this table."""
@@ -123,6 +123,10 @@ class Run:
         """After that time, or that many more rows, `pause_due` says so."""
         self._pause_at = time.monotonic() + seconds
         self._pause_at_rows = self.rows + rows
+
+    def pause_no_more(self) -> None:
+        """From then on `pause_due` does not say so."""
+        self._pause_at = None
 
     def pause_due(self) -> bool:
         """Whether to stop for a moment, so that what was read so far is committed."""

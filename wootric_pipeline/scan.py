@@ -9,6 +9,7 @@ leaves the range at its end and cannot push another out of sight. Bounds are who
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from .errors import IncompleteScan, UnexpectedAnswer
@@ -18,7 +19,9 @@ PAGE_ROWS = 50
 PAGES_MAX = 30
 CELL_PASSES_MAX = 8
 SECONDS_PER_DAY = 86_400
-ORDER_EVIDENCE_SECONDS = 10
+PER_PAGE_DEFAULT = 25
+ROUGHLY = 0.2
+REREAD_ROWS_MAX = 5
 FAR_FUTURE = 4_102_444_800
 """2100-01-01, UNIX seconds: nothing is updated after it, so a filter on it that is honoured answers nothing."""
 
@@ -129,7 +132,6 @@ class Scan:
         self.mode: Literal["updated", "created"] | None = None
         self._table = table
         self._fetch = fetch
-        self._sorts_by: set[Axis] = set()
 
     def read(self, span: Span, server_now: Callable[[], float]) -> Iterator[Batch]:
         """All rows of a span, along `updated_at` where the list can be filtered and sorted by it, else `created_at`.
@@ -158,24 +160,26 @@ class Scan:
                 honours = False
         self.mode = "created"
         if honours:
-            yield from self._along_created(Bounds(CREATED, 0, updated.until), updated, (updated,))
+            yield from self._along_created(Bounds(CREATED, 0, updated.until), updated, (updated,), open_ended=False)
         else:
-            oldest = span.created_since if span.rescan_days is None else now - span.rescan_days * SECONDS_PER_DAY
-            created = Bounds(CREATED, max(oldest, span.created_since), updated.until)
-            yield from self._along_created(created, updated, ())
+            created = Bounds(CREATED, _created_since(span, now), updated.until)
+            yield from self._along_created(created, updated, (), open_ended=span.until is None)
 
-    def _along_created(self, created: Bounds, updated: Bounds, others: tuple[Bounds, ...]) -> Iterator[Batch]:
-        """Rows in the order of their creation; what lies outside the range of updates is read and left out.
+    def _along_created(
+        self, created: Bounds, updated: Bounds, others: tuple[Bounds, ...], *, open_ended: bool
+    ) -> Iterator[Batch]:
+        """Rows in the order of their creation; those updated before the range are read and left out.
 
-        A row updated after the reading began is left out, too: kept, it would move the cursor past the updates
-        meanwhile of rows that were already read.
+        A row updated after the reading began does not count for the cursor, which would pass the updates meanwhile of
+        rows that were already read; where the range is to reach up to now, the row is loaded all the same.
         """
         newest: datetime | None = None
         try:
             for page in self.pages(created, *others):
-                wanted = [row for row in page if updated.holds(row)]
-                newest = max([row[CURSOR] for row in wanted] + ([newest] if newest else []), default=None)
-                yield Batch(wanted, None)
+                settled = [row for row in page if updated.holds(row)]
+                newest = max([row[CURSOR] for row in settled] + ([newest] if newest else []), default=None)
+                fresh = Bounds(UPDATED, updated.since)
+                yield Batch([row for row in page if fresh.holds(row)] if open_ended else settled, None)
         except FilterIgnored as ignored:
             raise UnexpectedAnswer(
                 f"Wootric answered with rows of {self._table.name} outside the {ignored.axis.field} asked for."
@@ -203,18 +207,21 @@ class Scan:
         while True:
             rest = Bounds(axis, position, bounds.until)
             page = self._page(rest, others)
-            page = self._missing_before(page, rest, others) + page
-            yield from _unseen(page, seen)
             if len(page) < PAGE_ROWS:
+                yield from _unseen(page, seen)
+                self._check_page_size(page, rest, others)
                 return
-            first, last = axis.second(page[0]), axis.second(page[-1])
-            if first == last:
+            hidden, sound = self._in_order_up_to(page, rest, others)
+            page = hidden + page
+            yield from _unseen(page, seen)
+            last = axis.second(page[-1])
+            if axis.second(page[0]) == sound == last:
                 seen.update(row[PRIMARY_KEY] for row in page)
                 for tied in self._second(Bounds(axis, last, last + 1), others):
                     yield from _unseen(tied, seen)
                 position, seen = last + 1, set()
             else:
-                position, seen = last, {row[PRIMARY_KEY] for row in page if axis.second(row) == last}
+                position, seen = sound, {row[PRIMARY_KEY] for row in page if axis.second(row) >= sound}
 
     def _page(self, bounds: Bounds, others: tuple[Bounds, ...], number: int = 1, order: str = "asc") -> Page:
         params: dict[str, str | int] = {"per_page": PAGE_ROWS, "sort_key": bounds.axis.field, "sort_order": order}
@@ -231,34 +238,41 @@ class Scan:
             raise OrderIgnored(bounds.since)
         return page
 
-    def _missing_before(self, page: Page, bounds: Bounds, others: tuple[Bounds, ...]) -> Page:
-        """Makes sure that a full page is the beginning of its range; answers the rows it should have begun with.
+    def _check_page_size(self, page: Page, bounds: Bounds, others: tuple[Bounds, ...]) -> None:
+        """A page as long as the API's own default may be full, should `per_page` have been ignored."""
+        if len(page) == PER_PAGE_DEFAULT and self._page(bounds, others, 2):
+            raise UnexpectedAnswer(f"Wootric answers {self._table.name} with fewer rows a page than asked for.")
 
-        A list that ignores `sort_key` answers in its default order. A page can be in both orders at once, and then
-        rows that lie earlier may be missing from it. Until a page could come from no other order than the one asked
-        for, what lies before its last second is asked for once more: fewer rows than a page are all there are.
+    def _in_order_up_to(self, page: Page, bounds: Bounds, others: tuple[Bounds, ...]) -> tuple[Page, int]:
+        """How far a full page is sure to hold all rows, and rows before that which it should have begun with.
+
+        A list that ignores `sort_key` answers in another order, and a page can be in both at once: rows that lie
+        earlier may then be missing from it. So what lies before its last second is asked for once more, unless
+        there is a better way: fewer rows than a page are all there are.
         """
-        axis = bounds.axis
-        if len(page) < PAGE_ROWS or axis in self._sorts_by or axis.field == self._table.default_sort_key:
-            return []
-        last = axis.second(page[-1])
-        values = [row.get(self._table.default_sort_key) or "" for row in page]
-        ascending, descending = values == sorted(values), values == sorted(values, reverse=True)
-        if not ascending and not descending:
-            if len({row[axis.field] for row in page}) >= ORDER_EVIDENCE_SECONDS:
-                self._sorts_by.add(axis)
-            return []
-        by_creation = self._table.default_sort_key == CREATED.field
-        if by_creation and ascending and not descending and CREATED.second(page[-1]) == last:
-            # A row created later than the last one cannot have been updated before it.
-            return []
-        if last == bounds.since:
-            return []
+        axis, last = bounds.axis, bounds.axis.second(page[-1])
+        if last == bounds.since or axis.field == self._table.default_sort_key or not self._may_be_in_other_order(page):
+            return [], last
+        if self._table.default_sort_key == CREATED.field and _ascends(page, CREATED):
+            # What was created after the last row was updated after that, too: going on from there misses nothing.
+            created = CREATED.second(page[-1])
+            if created > bounds.since and sum(axis.second(row) >= created for row in page) <= REREAD_ROWS_MAX:
+                return [], min(created, last)
         before = self._page(Bounds(axis, bounds.since, last), others)
         if len(before) == PAGE_ROWS:
             raise OrderIgnored(bounds.since)
         known = {row[PRIMARY_KEY] for row in page}
-        return [row for row in before if row[PRIMARY_KEY] not in known]
+        return [row for row in before if row[PRIMARY_KEY] not in known], last
+
+    def _may_be_in_other_order(self, page: Page) -> bool:
+        if self._table.default_sort_key == "email":
+            # How the service sorts texts is unknown: roughly in order counts.
+            texts = [str(row.get("email") or "").lower() for row in page]
+            falls = sum(one > other for one, other in pairwise(texts))
+            if min(falls, len(page) - 1 - falls) <= len(page) * ROUGHLY:
+                return True
+        created, ids = [row[CREATED.field] for row in page], [row[PRIMARY_KEY] for row in page]
+        return any(values in (sorted(values), sorted(values, reverse=True)) for values in (created, ids))
 
     def _second(self, second: Bounds, others: tuple[Bounds, ...]) -> Iterator[Page]:
         """All rows of one second, by seeking along another axis inside it, or else by pages."""
@@ -278,33 +292,61 @@ class Scan:
         A row that leaves between two pages moves the ones behind it up, so that one is skipped: the cell is read
         until all rows of one pass are found again by the next, so that none can have left during the former.
         """
-        rows: dict[int, Row] = {}
         found: set[int] = set()
+        before: set[int] = set()
         for attempt in range(CELL_PASSES_MAX):
-            before = rows.keys()
-            rows, reaches = self._pass(second, others)
-            yield from _unseen(list(rows.values()), found)
-            found |= rows.keys()
-            if not reaches:
-                break
-            if attempt and before <= rows.keys():
+            rows, whole = self._pass(second, others)
+            yield from _unseen(rows, found)
+            ids = {row[PRIMARY_KEY] for row in rows}
+            found |= ids
+            if attempt and whole and before <= ids:
                 return
+            if attempt > 1 and not whole:
+                break
+            before = ids
         raise IncompleteScan(
             f"{self._table.name} has {len(found)} rows or more in the second {second.since} (UNIX time of "
             f"{second.axis.field}), more than the API reveals; nothing after that second was read."
         )
 
-    def _pass(self, second: Bounds, others: tuple[Bounds, ...]) -> tuple[dict[int, Row], bool]:
-        """What one reading of a cell finds, by id, and whether it reaches from one end to the other."""
-        rows: dict[int, Row] = {}
-        for order in ("asc", "desc"):
-            before = set(rows)
-            for number in range(1, PAGES_MAX + 1):
-                page = self._page(second, others, number, order)
-                rows.update((row[PRIMARY_KEY], row) for row in page)
-                if len(page) < PAGE_ROWS or any(row[PRIMARY_KEY] in before for row in page):
-                    return rows, True
-        return rows, False
+    def _pass(self, second: Bounds, others: tuple[Bounds, ...]) -> tuple[Page, bool]:
+        """What one reading of a cell finds, and whether it is whole: both ends meet, and no row came twice.
+
+        A server that orders ties anew for each page shows some rows twice, and others not at all.
+        """
+        ascending, end = self._direction(second, others, "asc", None)
+        ids = [row[PRIMARY_KEY] for row in ascending]
+        if end is not None:
+            return ascending, len(set(ids)) == len(ids)
+        descending, met = self._direction(second, others, "desc", set(ids))
+        distinct = {row[PRIMARY_KEY]: row for row in (*ascending, *descending)}
+        return list(distinct.values()), met == ids[-1] and len(set(ids)) == len(ids)
+
+    def _direction(
+        self, second: Bounds, others: tuple[Bounds, ...], order: str, known: set[int] | None
+    ) -> tuple[Page, int | None]:
+        """Pages of a cell up to the last, or to the first row known; that row's id, or 0 at the last page."""
+        rows: Page = []
+        for number in range(1, PAGES_MAX + 1):
+            page = self._page(second, others, number, order)
+            rows += page
+            met = next((row[PRIMARY_KEY] for row in page if known and row[PRIMARY_KEY] in known), None)
+            if met is not None:
+                return rows, met
+            if len(page) < PAGE_ROWS:
+                return rows, 0
+        return rows, None
+
+
+def _created_since(span: Span, now: int) -> int:
+    """Where a reading along creation begins: never later than what was not read before."""
+    if span.rescan_days is None or span.until is not None:
+        return span.created_since
+    return max(span.created_since, min(span.since, now - span.rescan_days * SECONDS_PER_DAY))
+
+
+def _ascends(page: Page, axis: Axis) -> bool:
+    return all(one[axis.field] <= other[axis.field] for one, other in pairwise(page))
 
 
 def _unseen(page: Page, seen: set[int]) -> Iterator[Page]:

@@ -40,6 +40,8 @@ def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None,
         ConfigurationError: One is no date, the end is not after the start, or there is an end without a start.
     """
     start, end = moment("start_date", start_date), moment("end_date", end_date)
+    if start is not None and start > datetime.now(timezone.utc):
+        raise ConfigurationError("start_date must not lie in the future.")
     if end is not None and start is None:
         raise ConfigurationError("end_date needs a start_date: together they are the range to load.")
     if start is not None and end is not None and end <= start:
