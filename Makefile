@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit test-peer benchmark-requests benchmark-memory clean
+.PHONY: demo test lint types unit test-destinations test-peer benchmark-requests benchmark-memory clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
@@ -21,9 +21,13 @@ types: .venv/installed-dev
 
 unit: .venv/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2
+	$(BIN)/coverage run -m pytest -q -n 2 --ignore tests/test_destinations.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+# Real servers, on loopback, started and stopped by the tests.
+test-destinations: .venv/installed-destinations
+	$(BIN)/python -m pytest -q -n 2 tests/test_destinations.py
 
 # Proves that another client, tap-wootric, works against the sandbox; installs it in an environment of its own.
 test-peer: .venv/installed-dev
@@ -40,6 +44,10 @@ benchmark-requests benchmark-memory: benchmark-%: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dev]'
+	touch $@
+
+.venv/installed-destinations: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[destinations]'
 	touch $@
 
 clean:

@@ -8,8 +8,6 @@ from datetime import datetime, timezone
 from typing import Any
 from zlib import crc32
 
-from dlt.common.libs.deltalake import get_delta_tables
-from dlt.common.libs.pyiceberg import get_iceberg_tables
 from dlt.pipeline.pipeline import Pipeline
 
 from wootric_pipeline.account import SECOND, Account
@@ -52,15 +50,19 @@ def _select(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
     with pipeline.sql_client() as client:
         query = f"SELECT * FROM {client.make_qualified_table_name(table)}"
         with client.execute_query(query) as cursor:
-            head = [column[0] for column in cursor.description]
+            head = cursor.keys() if hasattr(cursor, "keys") else [column[0] for column in cursor.description]
             return [dict(zip(head, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _select_files(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]]
     if pipeline.default_schema.tables[table].get("table_format") == "iceberg":
+        from dlt.common.libs.pyiceberg import get_iceberg_tables
+
         rows = get_iceberg_tables(pipeline, table)[table].scan().to_arrow().to_pylist()
     else:
+        from dlt.common.libs.deltalake import get_delta_tables
+
         rows = get_delta_tables(pipeline, table)[table].to_pyarrow_table().to_pylist()
     return rows
 
@@ -73,6 +75,9 @@ def _column(name: str) -> str:
 def _read(key: str, value: Any) -> Any:
     if isinstance(value, str) and (key in LISTS or key.endswith("properties")):
         return json.loads(value)
+    if isinstance(value, str) and key in TIMES:
+        # SQLite has no type for times.
+        value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
     return value

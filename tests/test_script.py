@@ -17,8 +17,8 @@ from .script import TABLE_NAMES, Project, expected, project_for
 
 DAY = 86_400
 OPTIONS = {
-    "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--full-refresh", "--destination",
-    "--dataset", "--check", "--json", "--progress",
+    "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh",
+    "--destination", "--dataset", "--check", "--json", "--progress",
 }  # fmt: skip
 REPORT_KEYS = [
     "ok", "pipeline", "destination", "dataset", "started_at", "seconds", "requests", "rate_limit_wait_seconds",
@@ -184,7 +184,7 @@ def test_a_range_is_closed_open_and_leaves_the_cursor_alone(serve: Serve, tmp_pa
     start, end = NOON - 20 * DAY, NOON - 10 * DAY
     for row_id, second in ((1, start - 1), (2, start), (3, end - 1), (4, end)):
         account.put("responses", row(row_id, second))
-    words = ["--tables", "responses", "--start-date", iso(start), "--end-date", iso(end)]
+    words = ["--tables", "responses", "--start-date", iso(start), "--end-date", "--exclude-columns", iso(end)]
     outcome = project.run("--json", *words)
     assert (outcome.code, rows_read(outcome.report)) == (0, {"responses": 2})
     first_load = {101: NOON - 2 * DAY, 102: NOON - DAY, 103: NOON}

@@ -60,6 +60,12 @@ def explain(error: BaseException) -> tuple[str, int]:
     for cause in causes:
         if (known := _known(cause)) is not None:
             return known
+    if any(isinstance(each, DestinationConnectionError) or _is_operational(each) for each in causes):
+        return (
+            "The destination cannot be reached, or refuses the login; check its credentials under [destination] and "
+            "whether it is up, and run again.",
+            FAILURE,
+        )
     kind = type(causes[-1]).__name__
     if isinstance(error, PipelineStepFailed):
         return (
@@ -67,6 +73,11 @@ def explain(error: BaseException) -> tuple[str, int]:
             FAILURE,
         )
     return f"The run failed ({kind}); what was loaded before stays valid, and running again continues.", FAILURE
+
+
+def _is_operational(error: BaseException) -> bool:
+    """Whether a database driver says that not the query but its surroundings failed (the name is Python's DB-API's)."""
+    return type(error).__name__ == "OperationalError"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -100,12 +111,6 @@ def _known(error: BaseException) -> tuple[str, int] | None:
         return (
             f"A setting cannot be used ({type(error).__name__}); check .dlt/config.toml and .dlt/secrets.toml.",
             USER_MISTAKE,
-        )
-    if isinstance(error, DestinationConnectionError) or type(error).__name__ == "OperationalError":
-        return (
-            "The destination cannot be reached, or refuses the login; check its credentials under [destination] and "
-            "whether it is up, and run again.",
-            FAILURE,
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "The disk is full; make room and run again.", FAILURE
