@@ -150,10 +150,11 @@ def test_the_destination_comes_from_settings(serve: Serve, tmp_path: Path) -> No
     project.write(
         ".dlt/config.toml",
         f'[pipelines.wootric_pipeline]\ndestination_type = "filesystem"\n'
-        f'[destination.filesystem]\nbucket_url = "{tmp_path / "lake"}"\n',
+        f'[destination.filesystem]\nbucket_url = "{tmp_path / "lake"}"\n[sources.wootric]\nfiles = "parquet"\n',
     )
     outcome = project.run("--json")
     assert (outcome.code, outcome.stderr, outcome.report["destination"]) == (0, "", "filesystem")
+    assert outcome.report["appends"] is True
     assert [len(list((tmp_path / "lake/wootric" / name).glob("*.parquet"))) for name in TABLE_NAMES] == [1, 1, 1]
 
 
@@ -184,7 +185,7 @@ def test_a_range_is_closed_open_and_leaves_the_cursor_alone(serve: Serve, tmp_pa
     start, end = NOON - 20 * DAY, NOON - 10 * DAY
     for row_id, second in ((1, start - 1), (2, start), (3, end - 1), (4, end)):
         account.put("responses", row(row_id, second))
-    words = ["--tables", "responses", "--start-date", iso(start), "--end-date", "--exclude-columns", iso(end)]
+    words = ["--tables", "responses", "--start-date", iso(start), "--end-date", iso(end)]
     outcome = project.run("--json", *words)
     assert (outcome.code, rows_read(outcome.report)) == (0, {"responses": 2})
     first_load = {101: NOON - 2 * DAY, 102: NOON - DAY, 103: NOON}
