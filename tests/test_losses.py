@@ -165,3 +165,11 @@ def test_a_service_that_ignores_per_page_is_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(model, "fetch", lambda params: fetch({**params, "per_page": 25}))
     with pytest.raises(UnexpectedAnswer, match="fewer rows a page than asked for"):
         model.read()
+
+
+def test_an_empty_table_exists_with_a_start_date_too(serve: Serve) -> None:
+    pipeline = to()
+    run(pipeline, serve(Account()), start_date="2023-11-01")
+    assert loaded(pipeline, "responses") == {}
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT count(*) FROM responses") == [(0,)]

@@ -7,6 +7,7 @@ from typing import Any, Optional
 import dlt
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
+from dlt.extract.hints import TResourceHints
 
 from . import destinations, settings
 from .client import Client, Credentials
@@ -102,12 +103,14 @@ def _resource(table: Table, reading: Reading, incremental: Cursor, shape: Shape,
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
         layout = destinations.layout(destinations.kind_of(dlt.current.pipeline()), files)
         reading.run.appends = layout.appends
-        hints = destinations.hints(table, layout)
+        hints: TResourceHints | None = destinations.hints(table, layout)
         column_name = lru_cache(maxsize=None)(dlt.current.source_schema().naming.normalize_identifier)
         for page in reading.pages(table, updated_at, once=layout.table_format is not None):
             if page:
                 page = [shape.shaped(table, row, column_name, lists_in_rows=layout.lists_in_rows) for row in page]
-            yield page if page is None else dlt.mark.with_hints(page, hints)
+            # dlt works the table out anew for each page that comes with hints: the first is enough.
+            yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
+            hints = hints if page is None else None
 
     return dlt.resource(
         rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)

@@ -75,6 +75,7 @@ class Reading:
         notes = self.run.table(table.name)
         notes.begin(None if cursor.end_value else committed)
         batches = self._resumed(table, committed) or _read_ahead(self._batches(table, self._span(cursor), notes))
+        reached: datetime | None = None
         # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
         yield None
         try:
@@ -85,7 +86,7 @@ class Reading:
                     notes.rows += len(rows)
                     yield rows
                 if batch.cursor is not None and self._may_move(table, committed, batch.cursor):
-                    cursor.advance(batch.cursor)
+                    reached = max(reached or batch.cursor, batch.cursor)
                     notes.cursor_after = None if cursor.end_value else batch.cursor
                     if self.run.pause_due() and cursor.end_value is None:
                         self._paused[table.name] = (batch.cursor, batches)
@@ -97,8 +98,12 @@ class Reading:
                 raise
             notes.error = str(error)
             return
+        finally:
+            # Once, since dlt parses the cursor's path each time; also where dlt closes this for a limit.
+            if reached is not None:
+                cursor.advance(reached)
         notes.complete = True
-        if committed is None and notes.cursor_after is None:
+        if reached is None and committed == cursor.get_state()["initial_value"]:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
