@@ -13,6 +13,7 @@ from tests.conftest import NOON, Serve, access, row
 from tests.tables import expected, loaded
 from wootric_pipeline import Run, wootric_source
 from wootric_pipeline.account import SECOND, Account, DemoAccount
+from wootric_pipeline.errors import ConfigurationError
 from wootric_pipeline.loading import load
 from wootric_pipeline.sandbox import Sandbox
 from wootric_pipeline.tables import TABLES
@@ -287,3 +288,26 @@ def test_a_reading_given_up_leaves_no_thread_behind(pipeline: Pipeline, serve: S
     while any(thread.name == "wootric-read-ahead" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_excluded_columns_are_dropped_before_anything_is_written(
+    pipeline: Pipeline, account: Account, serve: Serve
+) -> None:
+    patterns = ["*.ip_address", "end_users.email", "end_users.last_response__*", "*properties__plan"]
+    extract(pipeline, serve(account), exclude_columns=patterns)
+    gone = ("ip_address", "email", "last_response__", "properties__plan", "end_user__properties__plan")
+    for table in TABLES:
+        wanted = {
+            row_id: {key: value for key, value in found.items() if not key.startswith(gone)}
+            for row_id, found in expected(account, table).items()
+        }
+        assert loaded(pipeline, table) == wanted
+    with pipeline.sql_client() as client:
+        described = [column[0] for table in TABLES for column in client.execute_sql(f"DESCRIBE {table}") or []]
+    assert not [column for column in described if column.startswith(gone)]
+
+
+@pytest.mark.parametrize("pattern", ["*", "responses.*", "end_users.id", "*.updated_at", "ip_address"])
+def test_what_merging_needs_cannot_be_excluded(pattern: str) -> None:
+    with pytest.raises(ConfigurationError, match="exclude_columns must"):
+        wootric_source(client_id="id", client_secret="secret", exclude_columns=[pattern])

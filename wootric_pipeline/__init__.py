@@ -1,7 +1,7 @@
 """Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Optional
 
 import dlt
@@ -90,13 +90,10 @@ def wootric_source(
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
 
-    def table(declared: Table) -> DltResource:
-        incremental = dlt.sources.incremental(
-            CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
-        )
-        return _resource(declared, reading, incremental, shape, files)
-
-    return [table(END_USERS), table(RESPONSES), table(DECLINES)]
+    cursor = partial(
+        dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
+    )
+    return [_resource(table, reading, cursor(), shape, files) for table in (END_USERS, RESPONSES, DECLINES)]
 
 
 def _resource(table: Table, reading: Reading, incremental: Cursor, shape: Shape, files: str) -> DltResource:

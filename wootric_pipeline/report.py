@@ -178,9 +178,13 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
             lines.append(f"{name}: the API does not filter or sort it by updated_at, so it was read along created_at.")
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
-    if run.schema_changes:
-        shown = ", ".join(f"{change.table}.{change.column}" for change in run.schema_changes[:12])
-        more = len(run.schema_changes) - 12
+    # A column for each property is no surprise; one for another type of it is.
+    surprising = [
+        change for change in run.schema_changes if "properties__" not in change.column or "__v_" in change.column
+    ]
+    if surprising:
+        shown = ", ".join(f"{change.table}.{change.column}" for change in surprising[:12])
+        more = len(surprising) - 12
         lines.append(f"New columns: {shown}{f' and {more} more' if more > 0 else ''}.")
     requests = run.client.requests if run.client else 0
     waited = run.client.rate_limit.waited_seconds if run.client else 0.0
