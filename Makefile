@@ -27,7 +27,7 @@ unit: .venv/installed-dev
 
 # Real servers, on loopback, started and stopped by the tests.
 test-destinations: .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 2 tests/test_destinations.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/test_destinations.py
 
 # Proves that another client, tap-wootric, works against the sandbox; installs it in an environment of its own.
 test-peer: .venv/installed-dev

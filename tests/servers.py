@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import requests
@@ -142,11 +144,20 @@ def s3(folder: Path) -> Iterator[str]:
 
 
 def _ports_with_room() -> list[int]:
-    """Four ports whose numbers plus 10,000, which the store opens too, are ports as well."""
-    ports: list[int] = []
-    while len(ports) < 4:
-        ports += [port for port in free_ports(8) if port < 55_000]
-    return ports[:4] if len(set(ports[:4])) == 4 else _ports_with_room()
+    """Four ports that are free together with the ones 10,000 above, which the store opens, too.
+
+    They lie below those the system gives to connections, which may take one at any moment.
+    """
+    candidates = iter(random.sample(range(12_000, 22_000), 200))
+    return list(islice((port for port in candidates if _free(port) and _free(port + 10_000)), 4))
+
+
+def _free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _make_bucket(endpoint: str) -> None:

@@ -112,7 +112,13 @@ def change(account: DemoAccount, step: str, second: int) -> None:
 @pytest.mark.parametrize(
     ("destination", "properties"),
     # Iceberg is slow here, and one way of storing properties tells as much about it.
-    [(name, form) for name in MERGING for form in ("columns", "json") if (name, form) != ("s3-iceberg", "json")],
+    # Tests of one server run in one process, which alone starts it.
+    [
+        pytest.param(name, form, marks=pytest.mark.xdist_group(name.partition("-")[0]))
+        for name in MERGING
+        for form in ("columns", "json")
+        if (name, form) != ("s3-iceberg", "json")
+    ],
     indirect=["destination"],
 )
 def test_the_tables_follow_the_account(destination: str, properties: str, serve: Serve) -> None:
