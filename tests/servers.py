@@ -17,6 +17,7 @@ from pathlib import Path
 import requests
 
 STARTING_SECONDS_MAX = 30
+STARTS_MAX = 4
 ACCESS_KEY, SECRET_KEY = "loader", "loader-secret"
 
 
@@ -114,6 +115,19 @@ def _database(port: int) -> str:
 @contextmanager
 def s3(folder: Path) -> Iterator[str]:
     """An S3 store with an empty bucket `wootric`; its endpoint's address."""
+    for attempt in range(STARTS_MAX):
+        data = folder / str(attempt)
+        data.mkdir()
+        with _store(data) as (process, endpoint):
+            # Another program may have taken one of the ports meanwhile.
+            if _make_bucket(process, endpoint):
+                yield endpoint
+                return
+    raise TimeoutError("the S3 store does not start")
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     identity = {
         "name": "loader",
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
@@ -121,26 +135,19 @@ def s3(folder: Path) -> Iterator[str]:
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     master, volume, filer, store = _ports_with_room()
-    command = [
-        str(Path(sys.executable).parent / "weed"),
-        "server",
-        f"-dir={folder}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-    ]
-    ports = [
-        f"-master.port={master}",
-        f"-volume.port={volume}",
+    program = Path(sys.executable).parent / "weed"
+    command = [str(program), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    ports = [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={store}"]
+    options = [
         "-filer",
-        f"-filer.port={filer}",
         "-s3",
-        f"-s3.port={store}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-s3.config=s3.json",
+        "-master.volumeSizeLimitMB=64",
     ]
-    options = ["-s3.port.iceberg=0", "-s3.config=s3.json", "-master.volumeSizeLimitMB=64"]
-    with running([*command, *ports, *options], folder):
-        endpoint = f"http://127.0.0.1:{store}"
-        _make_bucket(endpoint)
-        yield endpoint
+    with running([*command, *ports, *options], folder) as process:
+        yield process, f"http://127.0.0.1:{store}"
 
 
 def _ports_with_room() -> list[int]:
@@ -160,7 +167,8 @@ def _free(port: int) -> bool:
     return True
 
 
-def _make_bucket(endpoint: str) -> None:
+def _make_bucket(process: subprocess.Popen[bytes], endpoint: str) -> bool:
+    """Whether the store came up and took the bucket."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -172,14 +180,14 @@ def _make_bucket(endpoint: str) -> None:
         region_name="us-east-1",
     )
     deadline = time.monotonic() + STARTING_SECONDS_MAX
-    while True:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             requests.get(endpoint, timeout=5)
             client.create_bucket(Bucket="wootric")
             client.put_object(Bucket="wootric", Key="ready", Body=b"")
             client.delete_object(Bucket="wootric", Key="ready")
-            break
         except (requests.RequestException, BotoCoreError, ClientError):
-            if time.monotonic() > deadline:
-                raise
             time.sleep(0.2)
+        else:
+            return True
+    return False
