@@ -1,6 +1,8 @@
 """The API as `scan` sees it, without HTTP: rows under the documented rules, which may move while they are read."""
 
-from collections.abc import Callable, Mapping
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +13,7 @@ from wootric_pipeline.sandbox import Behaviour, Query
 from wootric_pipeline.scan import Page, Scan, Span
 from wootric_pipeline.tables import TABLES
 
+PARTS_AT_ONCE = 4
 Change = Callable[[Account, int], None]
 
 
@@ -22,6 +25,7 @@ class Model:
         table: Which list is read.
         behaviour: What the list ignores.
         changes: Happen one before each request, while there are any; called with the account and the second it is.
+        order: If given, ranges are split into parts, which are read at the same time, in an order by chance.
         queries: What was asked.
     """
 
@@ -29,6 +33,7 @@ class Model:
     table: str = "responses"
     behaviour: Behaviour = field(default_factory=Behaviour)
     changes: list[Change] = field(default_factory=list)
+    order: random.Random | None = None
     queries: list[Mapping[str, str | int]] = field(default_factory=list)
     now: int = NOON
 
@@ -43,13 +48,53 @@ class Model:
 
     def read(self, span: Span | None = None, started_at: int | None = None) -> list[dict[str, Any]]:
         """What a scan of the list yields, in order."""
-        scan = Scan(TABLES[self.table], self.fetch)
+        scan = self.scan()
         until = self.now if started_at is None else started_at
         return [row for batch in scan.read(span or Span(0), lambda: until) for row in batch.rows]
+
+    def scan(self) -> Scan:
+        """A scan of the list."""
+        if self.order is None:
+            return Scan(TABLES[self.table], self.fetch)
+        return Scan(TABLES[self.table], self.fetch, in_order=self._interleaved, splits=lambda: True)
+
+    def _interleaved(self, parts: Iterator[Iterator[Page]]) -> Iterator[Page]:
+        """The parts in order, each read up to some point while others before it are."""
+        assert self.order is not None
+        under_way: deque[tuple[Iterator[Page], list[Page | Exception]]] = deque()
+        while True:
+            while len(under_way) < PARTS_AT_ONCE and (part := _next_part(parts)) is not None:
+                under_way.append((part, []))
+            if not under_way:
+                return
+            part, read = self.order.choice(under_way)
+            try:
+                page = next(part, None)
+            except Exception as error:
+                read.append(error)
+                continue
+            if page is not None:
+                read.append(page)
+            elif part is under_way[0][0]:
+                yield from _replayed(under_way.popleft()[1])
 
     def _as_read(self, row: dict[str, Any]) -> dict[str, Any]:
         times = {key: datetime.fromtimestamp(row[key] // SECOND, timezone.utc) for key in ("created_at", "updated_at")}
         return {**row, **times, "version": row["updated_at"]}
+
+
+def _next_part(parts: Iterator[Iterator[Page]]) -> Iterator[Page] | None:
+    try:
+        return next(parts, None)
+    except Exception as error:
+        return _replayed([error])
+
+
+def _replayed(outcomes: list[Page | Exception]) -> Iterator[Page]:
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome
 
 
 def account_of(rows: list[dict[str, Any]], table: str = "responses") -> Account:

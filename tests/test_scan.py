@@ -1,5 +1,6 @@
 """A range is read completely and cheaply, whatever the rows, the ties and the order."""
 
+import random
 from dataclasses import replace
 from math import ceil
 
@@ -48,6 +49,29 @@ def test_requests_stay_within_five_percent_of_the_least_possible(count: int) -> 
     model = Model(account_of(spread(count)))
     assert len(model.read()) == count
     assert len(model.queries) <= ceil(count / 50 * 1.05) + 2
+
+
+@pytest.mark.parametrize("count", [3_000, 5_000, 20_000])
+@pytest.mark.parametrize("behaviour", [Behaviour(), CREATED_ONLY])
+def test_parts_read_at_the_same_time_cost_next_to_nothing(count: int, behaviour: Behaviour) -> None:
+    model = Model(account_of(spread(count)), behaviour=behaviour, order=random.Random(1))
+    assert sorted(ids(model.read())) == list(range(count))
+    assert len(model.queries) <= ceil(count / 50 * 1.05) + 2
+
+
+@pytest.mark.parametrize("updated_with", range(3_000, 4_500, 150))
+def test_a_page_far_ahead_of_an_unsorted_list_hides_no_row(updated_with: int) -> None:
+    rows = [row(index, NOON - 600_000 + index * 60) for index in range(5_000)]
+    rows[2_000] = row(2_000, rows[updated_with]["updated_at"] // SECOND + 1, created=NOON - 480_000)
+    model = Model(account_of(rows), behaviour=UNSORTED, order=random.Random(1))
+    assert set(ids(model.read())) == set(range(5_000))
+
+
+def test_a_list_too_short_for_parts_is_read_without_them() -> None:
+    rows = spread(800)
+    whole, in_parts = Model(account_of(rows)), Model(account_of(rows), order=random.Random(1))
+    assert ids(in_parts.read()) == ids(whole.read())
+    assert in_parts.queries == whole.queries
 
 
 def test_queries_seek_with_whole_seconds_gte_and_lt_only() -> None:

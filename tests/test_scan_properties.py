@@ -3,6 +3,8 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from wootric_pipeline import sandbox, scan
 from wootric_pipeline.account import SECOND
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.sandbox import Behaviour
-from wootric_pipeline.scan import Span
+from wootric_pipeline.scan import Halfway, Span
 
 PAGE_ROWS, PAGES_MAX = 3, 4
 REVEALED_OF_A_SECOND = 2 * PAGE_ROWS * PAGES_MAX
@@ -27,7 +29,8 @@ def _small_pages() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "PAGE_ROWS", PAGE_ROWS)
         patch.setattr(scan, "PAGES_MAX", PAGES_MAX)
-
+        patch.setattr(scan, "PAGES_BEFORE_PARTS", 2)
+        patch.setattr(scan, "PAGES_OF_A_PART_MIN", 2)
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
         patch.setattr(sandbox, "PAGE_MAX", PAGES_MAX)
         yield
@@ -60,14 +63,19 @@ behaviours = st.builds(
     ignores_updated=st.sampled_from([frozenset(), frozenset({"responses"})]),
     ignores_sort_key=st.sampled_from([frozenset(), frozenset({"responses"})]),
 )
+orders = st.one_of(st.none(), st.randoms(use_true_random=False))
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(rows=rows_with_ties(), changes=changes, behaviour=behaviours, since=st.integers(0, 12))
+@given(rows=rows_with_ties(), changes=changes, behaviour=behaviours, since=st.integers(0, 12), order=orders)
 def test_a_scan_is_complete_or_says_that_it_is_not(
-    rows: list[dict[str, Any]], changes: list[Change], behaviour: Behaviour, since: int
+    rows: list[dict[str, Any]],
+    changes: list[Change],
+    behaviour: Behaviour,
+    since: int,
+    order: random.Random | None,
 ) -> None:
-    model = Model(account_of(rows), behaviour=behaviour, changes=list(changes))
+    model = Model(account_of(rows), behaviour=behaviour, changes=list(changes), order=order)
     span = Span(NOON - 1_000 + since)
     try:
         read = model.read(span, started_at=NOON)
@@ -100,12 +108,53 @@ def crowded(rows: list[dict[str, Any]], behaviour: Behaviour) -> bool:
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows=rows_with_ties(), table=st.sampled_from(["end_users", "responses"]))
-def test_an_unsorted_list_is_read_completely_or_refused(rows: list[dict[str, Any]], table: str) -> None:
-    model = Model(account_of(rows, table), table, Behaviour(ignores_sort_key=frozenset({table})))
+@given(rows=rows_with_ties(), table=st.sampled_from(["end_users", "responses"]), order=orders)
+def test_an_unsorted_list_is_read_completely_or_refused(
+    rows: list[dict[str, Any]], table: str, order: random.Random | None
+) -> None:
+    model = Model(account_of(rows, table), table, Behaviour(ignores_sort_key=frozenset({table})), order=order)
     try:
         read = model.read()
     except (IncompleteScan, UnexpectedAnswer):
         event("refused")
         return
     assert {each["id"] for each in read} == {each["id"] for each in rows}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=rows_with_ties(),
+    changes=changes,
+    order=orders,
+    behaviour=st.sampled_from(
+        [Behaviour(ignores_updated=frozenset({"responses"})), Behaviour(ignores_sort_key=frozenset({"responses"}))]
+    ),
+    breaks=st.lists(st.integers(0, 12), max_size=4),
+)
+def test_a_reading_along_creation_may_be_broken_off_and_gone_on_with(
+    rows: list[dict[str, Any]],
+    changes: list[Change],
+    order: random.Random | None,
+    behaviour: Behaviour,
+    breaks: list[int],
+) -> None:
+    model = Model(account_of(rows), behaviour=behaviour, changes=list(changes), order=order)
+    read: list[dict[str, Any]] = []
+    cursor: datetime | None = None
+    halfway: Halfway | None = None
+    try:
+        for batches_max in [*breaks, None, None]:
+            since = int(cursor.timestamp()) if cursor else 0
+            left = model.scan().read(Span(since, halfway=halfway), lambda: model.now)
+            for batch in islice(left, batches_max):
+                read += batch.rows
+                cursor, halfway = batch.cursor or cursor, batch.halfway
+            if next(left, None) is None:
+                halfway = None
+                model.changes.clear()
+    except (IncompleteScan, UnexpectedAnswer):
+        event("refused")
+        return
+    now = {each["id"]: each["updated_at"] for each in model.account.rows["responses"].values()}
+    newest = {each["id"]: each["version"] for each in sorted(read, key=lambda each: int(each["version"]))}
+    assert {row_id: newest.get(row_id) for row_id in now} == now

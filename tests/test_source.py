@@ -15,7 +15,8 @@ from wootric_pipeline import Run, wootric_source
 from wootric_pipeline.account import SECOND, Account, DemoAccount
 from wootric_pipeline.errors import ConfigurationError
 from wootric_pipeline.loading import load
-from wootric_pipeline.sandbox import Sandbox
+from wootric_pipeline.report import as_text
+from wootric_pipeline.sandbox import Refused, Sandbox
 from wootric_pipeline.tables import TABLES
 
 HOUR = 3_600
@@ -235,6 +236,29 @@ def test_the_tables_are_read_at_the_same_time(pipeline: Pipeline, account: Accou
     assert sandbox.under_way_max == 3
 
 
+@pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset({"responses"})}])
+def test_parts_of_one_table_are_read_at_the_same_time(
+    pipeline: Pipeline, serve: Serve, behaviour: dict[str, Any]
+) -> None:
+    account = DemoAccount(NOON, end_users=10, responses=8_000, declines=0)
+    sandbox = serve(account, latency_seconds=0.02, **behaviour)
+    run = extract(pipeline, sandbox, "responses")
+    assert sandbox.under_way_max == 4
+    assert loaded(pipeline, "responses") == expected(account, "responses")
+    assert run.table("responses").rows == 8_000
+
+
+def test_a_limit_of_requests_is_not_spent_on_looking_ahead(serve: Serve) -> None:
+    account = DemoAccount(NOON, end_users=10, responses=4_000, declines=0)
+    requests = []
+    for connections in (1, 4):
+        sandbox = serve(account, rate_limit=1_000)
+        pipeline = dlt.pipeline(f"wootric_{connections}", destination="duckdb", dataset_name="wootric")
+        pipeline.run(wootric_source(connections=connections, **access(sandbox)).with_resources("responses"))
+        requests.append(list_requests(sandbox))
+    assert requests[0] == requests[1]
+
+
 def test_connections_limit_the_requests_under_way(pipeline: Pipeline, account: Account, serve: Serve) -> None:
     sandbox = serve(account, latency_seconds=0.02)
     extract(pipeline, sandbox, connections=1)
@@ -279,6 +303,34 @@ def test_a_checkpoint_whose_commit_failed_is_not_skipped(pipeline: Pipeline, acc
     fresh = dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
     load(fresh, source, run, list(TABLES))
     assert_equal(fresh, account)
+
+
+@pytest.mark.parametrize("died_after", [12, 30, 58])
+def test_a_reading_along_creation_goes_on_where_the_last_run_died(
+    pipeline: Pipeline, serve: Serve, died_after: int
+) -> None:
+    account = DemoAccount(NOON, end_users=10, responses=3_000, declines=0)
+    sandbox = serve(account, ignores_updated=frozenset({"responses"}))
+    whole = 3_000 / 50 * 1.05 + 3
+
+    def die(_table: str) -> None:
+        if list_requests(sandbox) >= died_after:
+            raise Refused(400, "bad request")
+
+    sandbox.behaviour.before_answer = die
+    run = Run(isolates_tables=True)
+    load(pipeline, wootric_source(run=run, **access(sandbox)), run, ["responses"], checkpoint_minutes=0)
+    assert run.table("responses").error
+    assert run.table("responses").cursor_after is None
+    sandbox.behaviour.before_answer = None
+    died_at = list_requests(sandbox)
+    run = Run()
+    load(pipeline, wootric_source(run=run, **access(sandbox)), run, ["responses"], checkpoint_minutes=0)
+    assert list_requests(sandbox) - died_at <= whole - died_after + 8
+    assert loaded(pipeline, "responses") == expected(account, "responses")
+    assert "went on with a reading of" in as_text(run, destination="duckdb", dataset="wootric")
+    again = extract(pipeline, sandbox, "responses")
+    assert again.table("responses").rows < 50
 
 
 def test_a_reading_given_up_leaves_no_thread_behind(pipeline: Pipeline, serve: Serve) -> None:

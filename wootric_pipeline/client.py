@@ -139,7 +139,8 @@ class Client:
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         self._session.mount(self._base_url, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
-        self._connections = threading.BoundedSemaphore(connections)
+        self.connections = connections
+        self._under_way = threading.BoundedSemaphore(connections)
         self._token_lock = threading.Lock()
         self._token: str | None = None
         self._token_ends = 0.0
@@ -147,6 +148,7 @@ class Client:
         self._count_lock = threading.Lock()
         self._answered = False
         self._server_ahead_seconds = 0.0
+        self._retry_wait_seconds = 0.0
         self.requests = 0
         self.rate_limit = RateLimit(self._clock)
 
@@ -186,6 +188,11 @@ class Client:
         Until something has been answered it is the local clock.
         """
         return self._clock.now() + self._server_ahead_seconds
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long, in all, requests were or are being held back: for the rate limit, or before they are retried."""
+        return self.rate_limit.waited_seconds + self._retry_wait_seconds
 
     def close(self) -> None:
         """Closes the connections."""
@@ -260,7 +267,7 @@ class Client:
     def _attempt(
         self, method: str, path: str, params: Params, auth: requests.auth.AuthBase, form: Mapping[str, str] | None
     ) -> _Answer | requests.RequestException:
-        with self._connections, self.rate_limit.slot():
+        with self._under_way, self.rate_limit.slot():
             with self._count_lock:
                 self.requests += 1
             try:
@@ -302,6 +309,7 @@ class Client:
 
     def _sleep(self, seconds: float) -> None:
         with self._pause:
+            self._retry_wait_seconds += seconds
             self._clock.wait(self._pause, seconds)
 
 

@@ -36,9 +36,13 @@ class RateLimit:
 
     It is spent fully and never exceeded: `slot()` waits only when nothing is left of the window. While requests are
     under way, what the server says is left is taken as if it did not know of them yet.
+
+    Attributes:
+        stated: Whether the server has spoken of a limit at all.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.stated = False
         self._clock = clock
         self._changed = threading.Condition()
         self._left: int | None = None
@@ -99,6 +103,7 @@ class RateLimit:
             seconds = float(headers["X-Rate-Limit-Reset"]) - server_now
         except (KeyError, ValueError):
             return
+        self.stated = True
         now = self._clock.monotonic()
         ends = now + min(max(seconds, 0.0), RATE_WAIT_SECONDS_MAX)
         with self._changed:

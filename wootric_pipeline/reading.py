@@ -1,25 +1,29 @@
 """Reads the tables of one account for dlt: reads ahead of it, moves the cursor, pauses for commits.
 
 The cursor is dlt's own (`dlt.sources.incremental`), moved by this room alone: a page's last time is committed with
-the page where rows come in the order of the cursor, and only after the last page where they do not.
+the page where rows come in the order of the cursor, and only after the last page where they do not. There the state
+keeps how far the reading has come, so that a run that is broken off need not begin again.
 """
 
-import queue
-import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dlt
 
 from .client import Client
 from .errors import AuthenticationFailed, ConfigurationError, WootricError
+from .look_ahead import ReadAhead, in_order
 from .records import to_record
 from .report import Mode, Run, TableRun
-from .scan import Batch, Page, Params, Scan, Span, honours_updated
+from .scan import Batch, Halfway, Page, Params, Scan, Span, honours_updated
 from .tables import CURSOR, PRIMARY_KEY, Table
 
 LOOK_AHEAD_PAGES = 8
+LOOK_AHEAD_PAGES_OF_A_PART = 32
+"""As many as a part has, so that the next can be read to its end while one is still being loaded."""
+HALFWAY = "halfway"
 
 Cursor = dlt.sources.incremental[datetime]
 
@@ -53,7 +57,8 @@ class Reading:
         self.run = run
         self._rescan_days = rescan_days
         self._held: dict[str, datetime] = {}
-        self._paused: dict[str, tuple[datetime, Iterator[Batch]]] = {}
+        self._waited_shown = 0
+        self._paused: dict[str, tuple[datetime | None, Halfway | None, ReadAhead[Batch]]] = {}
 
     def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
@@ -72,38 +77,39 @@ class Reading:
         """
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
         committed: datetime | None = cursor.get_state()["last_value"]
+        backfill = cursor.end_value is not None
+        state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
-        notes.begin(None if cursor.end_value else committed)
-        batches = self._resumed(table, committed) or _read_ahead(self._batches(table, self._span(cursor), notes))
+        notes.begin(None if backfill else committed)
+        batches = self._resumed(table, committed, state.get(HALFWAY)) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
-        # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
-        yield None
         try:
+            # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
+            yield None
             loaded: set[int] = set()
             for batch in batches:
-                rows = self._not_in(loaded, table, batch.rows) if once else batch.rows
-                if rows:
+                if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
                     notes.rows += len(rows)
                     yield rows
-                if batch.cursor is not None and self._may_move(table, committed, batch.cursor):
-                    reached = max(reached or batch.cursor, batch.cursor)
-                    notes.cursor_after = None if cursor.end_value else batch.cursor
-                    if self.run.pause_due() and cursor.end_value is None:
-                        self._paused[table.name] = (batch.cursor, batches)
-                        return
-        except (AuthenticationFailed, ConfigurationError):
-            raise
+                state[HALFWAY] = batch.halfway and list(batch.halfway)
+                reached = self._moved(table, committed, reached, batch.cursor)
+                if self.run.pause_due() and not backfill and (reached or batch.halfway):
+                    self._paused[table.name] = (reached or committed, batch.halfway, batches)
+                    return
+            state.pop(HALFWAY, None)
+            notes.complete = True
         except WootricError as error:
-            if not self.run.isolates_tables:
+            if not self.run.isolates_tables or isinstance(error, (AuthenticationFailed, ConfigurationError)):
                 raise
             notes.error = str(error)
-            return
         finally:
-            # Once, since dlt parses the cursor's path each time; also where dlt closes this for a limit.
+            if table.name not in self._paused:
+                batches.close()
             if reached is not None:
+                # Once, since dlt parses the cursor's path each time; also where dlt closes this for a limit.
                 cursor.advance(reached)
-        notes.complete = True
-        if reached is None and committed == cursor.get_state()["initial_value"]:
+                notes.cursor_after = None if backfill else reached
+        if reached is None and notes.complete and committed == cursor.get_state()["initial_value"]:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
@@ -118,11 +124,16 @@ class Reading:
                 fresh.append(row)
         return fresh
 
-    def _may_move(self, table: Table, committed: datetime | None, to: datetime) -> bool:
-        held = self._held.get(table.name)
-        return (committed is None or to > committed) and (held is None or to < held)
+    def _moved(
+        self, table: Table, committed: datetime | None, reached: datetime | None, to: datetime | None
+    ) -> datetime | None:
+        """Where the cursor may move by now: never back, and never past a version that was left out."""
+        held, before = self._held.get(table.name), reached or committed
+        if to is None or (before is not None and to <= before) or (held is not None and to >= held):
+            return reached
+        return to
 
-    def _span(self, cursor: Cursor) -> Span:
+    def _span(self, cursor: Cursor, halfway: list[Any] | None) -> Span:
         state, end = cursor.get_state(), cursor.end_value
         first, committed = state["initial_value"], state["last_value"]
         # The start of the first run, not what the setting says by now: moved on, it would leave rows out.
@@ -133,54 +144,43 @@ class Reading:
             # A range in the past says when rows were updated, which leaves open when they were created.
             created_since=int(first.timestamp()) if first and not end else 0,
             rescan_days=self._rescan_days,
+            halfway=Halfway(*halfway) if halfway else None,
         )
 
-    def _resumed(self, table: Table, committed: datetime | None) -> Iterator[Batch] | None:
-        at, batches = self._paused.pop(table.name, (None, None))
-        return batches if at is not None and at == committed else None
+    def _resumed(self, table: Table, committed: datetime | None, halfway: list[Any] | None) -> ReadAhead[Batch] | None:
+        """The reading that was paused, if what it had read then is what was committed."""
+        at, reached, batches = self._paused.pop(table.name, (None, None, None))
+        if batches is None or at != committed or (reached and list(reached)) != halfway:
+            return None
+        return batches
+
+    def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableRun) -> ReadAhead[Batch]:
+        """A reading that begins now."""
+        batches = self._batches(table, self._span(cursor, state.get(HALFWAY)), notes)
+        return ReadAhead(batches, LOOK_AHEAD_PAGES, while_waiting=self._show_waiting)
+
+    def _show_waiting(self) -> None:
+        """Tells dlt's progress display of waits for the rate limit or for the end of an outage."""
+        seconds = int(self._client.waited_seconds)
+        collector = getattr(dlt.current.pipeline(), "collector", None)
+        if collector is not None and seconds > self._waited_shown:
+            collector.update("Seconds waited for Wootric", inc=seconds - self._waited_shown)
+            self._waited_shown = seconds
 
     def _batches(self, table: Table, span: Span, notes: TableRun) -> Iterator[Batch]:
         def fetch(params: Params) -> Page:
             notes.requests += 1
             return [to_record(table, row) for row in self._client.get(table.path, params)]
 
-        scan = Scan(table, fetch)
+        at_once = self._client.connections
+        scan = Scan(
+            table,
+            fetch,
+            in_order=partial(in_order, at_once=at_once, size=LOOK_AHEAD_PAGES_OF_A_PART),
+            # Where the API limits requests, more at once are no faster.
+            splits=lambda: at_once > 1 and not self._client.rate_limit.stated,
+        )
         for batch in scan.read(span, self._client.server_now):
             notes.mode = scan.mode
             yield batch
-        notes.mode = scan.mode
-
-
-def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, read by a thread of its own, at most `LOOK_AHEAD_PAGES` ahead."""
-    ready: queue.Queue[Any] = queue.Queue(LOOK_AHEAD_PAGES)
-    abandoned = threading.Event()
-
-    def read() -> None:
-        last: BaseException | None = None
-        try:
-            for batch in batches:
-                if not _put(ready, batch, abandoned):
-                    return
-        except BaseException as error:
-            last = error
-        _put(ready, last, abandoned)
-
-    threading.Thread(target=read, name="wootric-read-ahead", daemon=True).start()
-    try:
-        while isinstance(item := ready.get(), Batch):
-            yield item
-    finally:
-        abandoned.set()
-    if item is not None:
-        raise item
-
-
-def _put(ready: "queue.Queue[Any]", item: Any, abandoned: threading.Event) -> bool:
-    while not abandoned.is_set():
-        try:
-            ready.put(item, timeout=0.5)
-            return True
-        except queue.Full:
-            pass
-    return False
+        notes.mode, notes.as_of = scan.mode, scan.as_of

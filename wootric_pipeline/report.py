@@ -20,6 +20,7 @@ class TableRun:
         requests: Pages asked for.
         mode: The time the table was read along.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
+        as_of: The reading went on with one that was broken off and had begun then, UNIX seconds.
         complete: Whether everything that was to be read has been.
         error: Why it is not complete.
     """
@@ -29,6 +30,7 @@ class TableRun:
     mode: Mode | None = None
     cursor_before: datetime | None = None
     cursor_after: datetime | None = None
+    as_of: int | None = None
     complete: bool = False
     error: str | None = None
     begun: bool = False
@@ -176,6 +178,11 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
     for name, notes in run.tables.items():
         if notes.mode == "created":
             lines.append(f"{name}: the API does not filter or sort it by updated_at, so it was read along created_at.")
+        if notes.as_of is not None:
+            begun = datetime.fromtimestamp(notes.as_of, timezone.utc)
+            lines.append(
+                f"{name}: went on with a reading of {_short(begun)}; later changes may come with the next run."
+            )
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
     # A column for each property is no surprise; one for another type of it is.

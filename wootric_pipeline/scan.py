@@ -6,10 +6,11 @@ row read, in ascending order, and rows of that second that come twice are droppe
 leaves the range at its end and cannot push another out of sight. Bounds are whole seconds, `gte` and `lt` only.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import chain, pairwise
+from math import ceil
 from typing import Any, Literal, NamedTuple
 
 from .errors import IncompleteScan, UnexpectedAnswer
@@ -22,6 +23,12 @@ SECONDS_PER_DAY = 86_400
 PER_PAGE_DEFAULT = 25
 ROUGHLY = 0.2
 REREAD_ROWS_MAX = 5
+PAGES_BEFORE_PARTS = 16
+"""A list of fewer pages is not worth looking ahead in, which costs a request when the list ends before."""
+PAGES_OF_A_PART_MIN = 8
+SHARE_AHEAD = 0.6
+"""Of what is left, as far as the pace so far tells: so far ahead there should be a page even if the pace slows."""
+ROWS_TO_SPARE = 4
 FAR_FUTURE = 4_102_444_800
 """2100-01-01, UNIX seconds: nothing is updated after it, so a filter on it that is honoured answers nothing."""
 
@@ -30,6 +37,8 @@ Page = list[Row]
 Params = Mapping[str, str | int]
 Fetch = Callable[[Params], Page]
 """Asks the list for one page by its query; rows come with their times as datetimes."""
+InOrder = Callable[[Iterator[Iterator[Page]]], Iterator[Page]]
+"""Makes one sequence of parts that may be read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,29 @@ def honours_updated(fetch: Fetch) -> bool:
     return not fetch({**Bounds(UPDATED, FAR_FUTURE).params(), "per_page": 1})
 
 
+class Halfway(NamedTuple):
+    """How far a reading along `created_at` has come: another may go on from there as if it were the same.
+
+    Attributes:
+        since, until: What was wanted of `updated_at`, UNIX seconds; the reading began at `until`.
+        created_since: Where it began on `created_at`, UNIX seconds.
+        position: The second of `created_at` reached; all rows created before it were read.
+        newest: The newest `updated_at` read, UNIX seconds; None before there is one.
+    """
+
+    since: int
+    until: int
+    created_since: int
+    position: int
+    newest: float | None
+
+
 class Batch(NamedTuple):
     """Rows, and how far the cursor may move once they are committed; None leaves it where it is."""
 
     rows: Page
     cursor: datetime | None
+    halfway: Halfway | None = None
 
 
 @dataclass(frozen=True)
@@ -109,12 +136,14 @@ class Span:
         until: Where to end; None is the start of the reading, by the server's clock.
         created_since: Where to begin on `created_at`, should the list have to be read along that.
         rescan_days: How many days of `created_at` to read then at most; None is all since `created_since`.
+        halfway: Where an earlier reading along that was broken off.
     """
 
     since: int
     until: int | None = None
     created_since: int = 0
     rescan_days: int | None = None
+    halfway: Halfway | None = None
 
 
 class Scan:
@@ -123,15 +152,28 @@ class Scan:
     Args:
         table: For its default order and, in errors, its name.
         fetch: Asks for one page.
+        in_order: Reads the parts of a range; one after the other, unless told otherwise.
+        splits: Whether to look ahead now, so that a range falls into parts.
 
     Attributes:
         mode: The time the table is read along, once that is known.
+        as_of: When the reading began that this one goes on with, UNIX seconds; None where it is one of its own.
     """
 
-    def __init__(self, table: Table, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        table: Table,
+        fetch: Fetch,
+        *,
+        in_order: InOrder = chain.from_iterable,
+        splits: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.mode: Literal["updated", "created"] | None = None
+        self.as_of: int | None = None
         self._table = table
         self._fetch = fetch
+        self._in_order = in_order
+        self._splits = splits
 
     def read(self, span: Span, server_now: Callable[[], float]) -> Iterator[Batch]:
         """All rows of a span, along `updated_at` where the list can be filtered and sorted by it, else `created_at`.
@@ -150,7 +192,7 @@ class Scan:
         if honours:
             self.mode = "updated"
             try:
-                for page in self.pages(updated, Bounds(CREATED, 0)):
+                for page in self._in_order(self.parts(updated, Bounds(CREATED, 0))):
                     yield Batch(page, max(row[CURSOR] for row in page))
                 return
             except OrderIgnored as ignored:
@@ -159,27 +201,28 @@ class Scan:
                 # The probe tells nothing while a list has no rows.
                 honours = False
         self.mode = "created"
-        if honours:
-            yield from self._along_created(Bounds(CREATED, 0, updated.until), updated, (updated,), open_ended=False)
-        else:
-            created = Bounds(CREATED, _created_since(span, now), updated.until)
-            yield from self._along_created(created, updated, (), open_ended=span.until is None)
+        created_since = 0 if honours else _created_since(span, now)
+        begun = Halfway(updated.since, updated.until or now, created_since, created_since, None)
+        if span.halfway and _continues(span.halfway, begun):
+            self.as_of, begun = span.halfway.until, span.halfway
+        yield from self._along_created(begun, now, filtered=honours, open_ended=not honours and span.until is None)
 
-    def _along_created(
-        self, created: Bounds, updated: Bounds, others: tuple[Bounds, ...], *, open_ended: bool
-    ) -> Iterator[Batch]:
+    def _along_created(self, begun: Halfway, now: int, *, filtered: bool, open_ended: bool) -> Iterator[Batch]:
         """Rows in the order of their creation; those updated before the range are read and left out.
 
         A row updated after the reading began does not count for the cursor, which would pass the updates meanwhile of
         rows that were already read; where the range is to reach up to now, the row is loaded all the same.
         """
-        newest: datetime | None = None
+        updated = Bounds(UPDATED, begun.since, begun.until)
+        created = Bounds(CREATED, begun.position, now if open_ended else begun.until)
+        newest = begun.newest
         try:
-            for page in self.pages(created, *others):
+            for page in self._in_order(self.parts(created, *((updated,) if filtered else ()))):
                 settled = [row for row in page if updated.holds(row)]
-                newest = max([row[CURSOR] for row in settled] + ([newest] if newest else []), default=None)
+                newest = max([row[CURSOR].timestamp() for row in settled] + ([newest] if newest else []), default=None)
                 fresh = Bounds(UPDATED, updated.since)
-                yield Batch([row for row in page if fresh.holds(row)] if open_ended else settled, None)
+                rows = [row for row in page if fresh.holds(row)] if open_ended else settled
+                yield Batch(rows, None, begun._replace(position=CREATED.second(page[-1]), newest=newest))
         except FilterIgnored as ignored:
             raise UnexpectedAnswer(
                 f"Wootric answered with rows of {self._table.name} outside the {ignored.axis.field} asked for."
@@ -188,7 +231,44 @@ class Scan:
             raise UnexpectedAnswer(
                 f"Wootric sorts {self._table.name} neither by updated_at nor by created_at."
             ) from None
-        yield Batch([], newest)
+        yield Batch([], datetime.fromtimestamp(newest, timezone.utc) if newest else None)
+
+    def parts(self, bounds: Bounds, *others: Bounds) -> Iterator[Iterator[Page]]:
+        """The pages within the bounds, as `pages` has them, in consecutive parts that may be read at the same time.
+
+        A page far ahead is asked for by its number. It tells where the next part begins, and costs next to nothing:
+        between its first and its last second it is as good as a page that was seeked.
+        """
+        rest: Bounds | None = bounds
+        while rest is not None:
+            rest, seconds_a_page = yield from self._one_by_one(rest, others)
+            while rest is not None:
+                pages = _pages_ahead(rest, seconds_a_page)
+                if pages < PAGES_OF_A_PART_MIN or not self._splits():
+                    yield self.pages(rest, *others)
+                    return
+                ahead = self._ahead(rest, others, pages)
+                if not ahead or rest.axis.second(ahead[0]) == rest.since:
+                    break
+                part, position = self._part(rest, others, ahead)
+                yield part
+                seconds_a_page = (position - rest.since) / pages
+                rest = replace(rest, since=position)
+
+    def _one_by_one(
+        self, bounds: Bounds, others: tuple[Bounds, ...]
+    ) -> Generator[Iterator[Page], None, tuple[Bounds | None, float]]:
+        """The first pages; what is left, and how many seconds one takes."""
+        rest, first = bounds, bounds.since
+        for step in range(PAGES_BEFORE_PARTS):
+            found, position = self._step(rest, others)
+            yield found
+            if position is None:
+                return None, 0.0
+            rest = replace(rest, since=position)
+            # How far the first page lies behind the start of the range says nothing.
+            first = position if step == 0 else first
+        return rest, (rest.since - first) / (PAGES_BEFORE_PARTS - 1)
 
     def pages(self, bounds: Bounds, *others: Bounds) -> Iterator[Page]:
         """All rows within the bounds, ascending along the first one's axis; rows of one second may come in any order.
@@ -202,29 +282,52 @@ class Scan:
             OrderIgnored: The list is not sorted as asked. All before the second it names were yielded.
             FilterIgnored: Rows lie outside the bounds asked for.
         """
-        axis, position = bounds.axis, bounds.since
-        seen: set[int] = set()
-        while True:
-            rest = Bounds(axis, position, bounds.until)
-            page = self._page(rest, others)
-            if len(page) < PAGE_ROWS:
-                yield from _unseen(page, seen)
-                self._check_page_size(page, rest, others)
-                return
-            hidden, sound = self._in_order_up_to(page, rest, others)
-            page = hidden + page
-            yield from _unseen(page, seen)
-            last = axis.second(page[-1])
-            if axis.second(page[0]) == sound == last:
-                seen.update(row[PRIMARY_KEY] for row in page)
-                for tied in self._second(Bounds(axis, last, last + 1), others):
-                    yield from _unseen(tied, seen)
-                position, seen = last + 1, set()
-            else:
-                position, seen = sound, {row[PRIMARY_KEY] for row in page if axis.second(row) >= sound}
+        position: int | None = bounds.since
+        while position is not None:
+            found, position = self._step(replace(bounds, since=position), others)
+            yield from found
 
-    def _page(self, bounds: Bounds, others: tuple[Bounds, ...], number: int = 1, order: str = "asc") -> Page:
-        params: dict[str, str | int] = {"per_page": PAGE_ROWS, "sort_key": bounds.axis.field, "sort_order": order}
+    def _step(self, rest: Bounds, others: tuple[Bounds, ...]) -> tuple[Iterator[Page], int | None]:
+        """What one request makes sure of, and the second to go on from; None at the end.
+
+        The rows of a full page's last second come with the next page; a second that fills a page is read by itself.
+        """
+        axis, page = rest.axis, self._page(rest, others)
+        if len(page) < PAGE_ROWS:
+            self._check_page_size(page, rest, others)
+            return _unless_empty(page), None
+        hidden, sound = self._in_order_up_to(page, rest, others)
+        last = axis.second(page[-1])
+        if axis.second(page[0]) == sound == last and not hidden:
+            return self._second(Bounds(axis, last, last + 1), others), last + 1
+        return _unless_empty(hidden + [row for row in page if axis.second(row) < sound]), sound
+
+    def _ahead(self, rest: Bounds, others: tuple[Bounds, ...], number: int) -> Page:
+        try:
+            return self._page(rest, others, number, rows=_rows_of_page_ahead(number))
+        except UnexpectedAnswer:
+            # Whether a page behind the last is empty or an error is not documented.
+            return []
+
+    def _part(self, rest: Bounds, others: tuple[Bounds, ...], ahead: Page) -> tuple[Iterator[Page], int]:
+        """What lies before a page that was asked for ahead, and what that makes sure of; the second to go on from."""
+        axis = rest.axis
+        first, last = axis.second(ahead[0]), axis.second(ahead[-1])
+        if first == last or self._may_be_ignored(axis, ahead):
+            # All it tells is a second to split at: any is right.
+            return self.pages(replace(rest, until=first), *others), first
+        between = [row for row in ahead if first < axis.second(row) < last]
+        before = self.pages(replace(rest, until=first + 1), *others)
+        return chain(before, _unless_empty(between)), last
+
+    def _page(
+        self, bounds: Bounds, others: tuple[Bounds, ...], number: int = 1, order: str = "asc", *, rows: int = 0
+    ) -> Page:
+        params: dict[str, str | int] = {
+            "per_page": rows or PAGE_ROWS,
+            "sort_key": bounds.axis.field,
+            "sort_order": order,
+        }
         for each in (*others, bounds):
             params.update(each.params())
         if number > 1:
@@ -251,7 +354,7 @@ class Scan:
         there is a better way: fewer rows than a page are all there are.
         """
         axis, last = bounds.axis, bounds.axis.second(page[-1])
-        if last == bounds.since or axis.field == self._table.default_sort_key or not self._may_be_in_other_order(page):
+        if last == bounds.since or not self._may_be_ignored(axis, page):
             return [], last
         if self._table.default_sort_key == CREATED.field and _ascends(page, CREATED):
             # What was created after the last row was updated after that, too: going on from there misses nothing.
@@ -264,7 +367,10 @@ class Scan:
         known = {row[PRIMARY_KEY] for row in page}
         return [row for row in before if row[PRIMARY_KEY] not in known], last
 
-    def _may_be_in_other_order(self, page: Page) -> bool:
+    def _may_be_ignored(self, axis: Axis, page: Page) -> bool:
+        """Whether a page in the order of an axis could as well come from a list that ignores `sort_key`."""
+        if axis.field == self._table.default_sort_key:
+            return False
         if self._table.default_sort_key == "email":
             # How the service sorts texts is unknown: roughly in order counts.
             texts = [str(row.get("email") or "").lower() for row in page]
@@ -338,6 +444,31 @@ class Scan:
         return rows, None
 
 
+def _pages_ahead(rest: Bounds, seconds_a_page: float) -> int:
+    """How far ahead there is likely to be a page still."""
+    seconds = (rest.until or rest.since) - rest.since
+    return min(PAGES_MAX, int(seconds / seconds_a_page * SHARE_AHEAD))
+
+
+def _rows_of_page_ahead(number: int) -> int:
+    """How many rows to ask for in a page far ahead, so that all before it fit in as few full pages as can be.
+
+    Each of these brings a row less than it holds, as it begins with the last row known, and some end among rows of
+    one second.
+    """
+
+    def rows_a_request(rows: int) -> float:
+        before = rows * (number - 1) + 1 + ROWS_TO_SPARE
+        return rows * number / (1 + ceil(before / (PAGE_ROWS - 1)))
+
+    return max(range(1, PAGE_ROWS + 1), key=rows_a_request)
+
+
+def _continues(halfway: Halfway, wanted: Halfway) -> bool:
+    """Whether going on from there brings all that is wanted."""
+    return halfway.since == wanted.since and halfway.created_since <= wanted.created_since
+
+
 def _created_since(span: Span, now: int) -> int:
     """Where a reading along creation begins: never later than what was not read before."""
     if span.rescan_days is None or span.until is not None:
@@ -347,6 +478,10 @@ def _created_since(span: Span, now: int) -> int:
 
 def _ascends(page: Page, axis: Axis) -> bool:
     return all(one[axis.field] <= other[axis.field] for one, other in pairwise(page))
+
+
+def _unless_empty(page: Page) -> Iterator[Page]:
+    return iter([page] if page else [])
 
 
 def _unseen(page: Page, seen: set[int]) -> Iterator[Page]:

@@ -1,0 +1,80 @@
+"""Threads that read ahead keep the order, hand errors on in their place, and end."""
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from wootric_pipeline.look_ahead import ReadAhead, in_order
+
+
+def counted(numbers: range, taken: list[int], error: Exception | None = None) -> Iterator[int]:
+    for number in numbers:
+        taken.append(number)
+        yield number
+    if error:
+        raise error
+
+
+def wait_until_no_thread_reads() -> None:
+    deadline = time.monotonic() + 5
+    while any(thread.name == "wootric-read-ahead" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_items_come_in_order_and_errors_behind_the_items_before_them() -> None:
+    items = ReadAhead(counted(range(5), [], KeyError("gone")), 2)
+    assert [next(items) for _ in range(5)] == list(range(5))
+    with pytest.raises(KeyError):
+        next(items)
+    assert list(items) == []
+
+
+def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
+    taken: list[int] = []
+    items = ReadAhead(counted(range(100), taken), 3)
+    assert next(items) == 0
+    time.sleep(0.3)
+    assert len(taken) == 1 + 3 + 1
+    items.close()
+    wait_until_no_thread_reads()
+
+
+def test_parts_are_read_at_the_same_time_and_come_one_after_the_other() -> None:
+    together = threading.Barrier(3, timeout=5)
+
+    def part(index: int) -> Iterator[int]:
+        if index < 3:
+            together.wait()
+        yield from range(index * 10, index * 10 + 10)
+
+    assert list(in_order((part(index) for index in range(8)), 3, 4)) == list(range(80))
+
+
+def test_an_error_of_a_later_part_comes_after_the_parts_before_it() -> None:
+    parts = iter([counted(range(5), []), counted(range(5, 7), [], KeyError("gone")), counted(range(7, 9), [])])
+    items = in_order(parts, 4, 10)
+    assert list(islice(items, 7)) == list(range(7))
+    with pytest.raises(KeyError):
+        next(items)
+    wait_until_no_thread_reads()
+
+
+def test_parts_given_up_leave_no_thread_behind() -> None:
+    items = in_order((counted(range(100), []) for _ in range(100)), 4, 2)
+    assert next(items) == 0
+    items.close()  # type: ignore[attr-defined]
+    wait_until_no_thread_reads()
+
+
+def test_who_waits_is_told_so_now_and_then() -> None:
+    told = threading.Event()
+
+    def slow() -> Iterator[int]:
+        assert told.wait(5)
+        yield 1
+
+    assert list(ReadAhead(slow(), 1, while_waiting=told.set)) == [1]
