@@ -186,7 +186,8 @@ def demo_account(pipeline: Pipeline) -> Iterator[tuple[dict[str, Any], bool]]:
         history_ends_at, is_new = int(time.time()), True
         pipeline.set_local_state_val(DEMO_STATE_KEY, history_ends_at)
     account = DemoAccount(history_ends_at)
-    account.advance(time.time())
+    if not is_new:
+        account.advance(time.time())
     with Sandbox(account) as sandbox:
         yield {"base_url": sandbox.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}, is_new
 
@@ -250,6 +251,21 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
     return text, failed
 
 
+def show(text: str) -> None:
+    """Prints the report, if there is one; that its reader has gone, as in `| head -1`, is no failure.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        print(text, end="\n" if text else "", flush=True)
+    except OSError as error:
+        # Python would try again, and complain, when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and answers the exit code: 0 complete, 2 a mistake of the user's, 1 anything else."""
     run = Run(isolates_tables=True)
@@ -266,9 +282,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         sentence, code = explain(error)
     if "--json" in words:
-        print(json.dumps(report.as_json(run, **about, error=sentence or None)))
-    elif text:
-        print(text)
+        text = json.dumps(report.as_json(run, **about, error=sentence or None))
+    try:
+        show(text)
+    except OSError as error:
+        sentence, code = explain(error)
     if sentence:
         print(sentence, file=sys.stderr)
     return code
