@@ -8,12 +8,14 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import dlt
+from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.runtime.collector import AliveCollector, EnlightenCollector, LogCollector, TqdmCollector
 from dlt.common.runtime.collector_base import Collector
 from dlt.common.runtime.run_context import active
@@ -21,6 +23,7 @@ from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.pipeline.pipeline import Pipeline
 
 from wootric_pipeline import Run, report, settings, wootric_source
+from wootric_pipeline.alone import alone
 from wootric_pipeline.client import VERSION
 from wootric_pipeline.errors import ApiUnavailable, ConfigurationError, UnexpectedAnswer
 from wootric_pipeline.failures import FAILURE, explain
@@ -90,6 +93,7 @@ def arguments() -> Arguments:
     parser.add_argument("--destination", metavar="NAME", help="a dlt destination (default: settings, else duckdb)")
     parser.add_argument("--dataset", metavar="NAME", help="default: settings, else wootric")
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
+    parser.add_argument("--wait", action="store_true", help="wait while another run of the pipeline is under way")
     parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
     parser.add_argument(
         "--progress",
@@ -114,6 +118,10 @@ def set_up_dlt() -> None:
     Raises:
         ConfigurationError: It cannot log as it is told to.
     """
+    # What is written to disk holds personal data.
+    os.umask(0o077)
+    # Of a query of dlt's own, which is right.
+    warnings.filterwarnings("ignore", "Coercing Subquery object into a select")
     logging.getLogger("dlt").addFilter(withhold_content)
     try:
         unset = {name: value for name, value in DLT_RUNTIME.items() if dlt.config.get(f"runtime.{name}") is None}
@@ -277,7 +285,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_up_dlt()
         if options.demo:
             about["pipeline"] = DEMO_PIPELINE_NAME
-        text, sentence = run_pipeline(options, run, about)
+        with nullcontext() if options.check else alone(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait):
+            text, sentence = run_pipeline(options, run, about)
         code = FAILURE if sentence else 0
     except (Exception, KeyboardInterrupt) as error:
         sentence, code = explain(error)
