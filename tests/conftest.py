@@ -1,7 +1,7 @@
 """What every test starts from: an empty working folder, no settings of the machine's, and accounts to read."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ import pytest
 from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Sandbox
 
+from .servers import Server, postgres, s3
+
 PROJECT = Path(__file__).parent.parent
 NOON = 1_700_000_000
 """2023-11-14 22:13:20 UTC: a moment in UNIX seconds that tests count from."""
 
 Serve = Callable[..., Sandbox]
+Servers = Mapping[str, Server]
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,20 @@ def serve() -> Iterator[Serve]:
             return running.enter_context(Sandbox(account, Behaviour(**behaviour)))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Servers that are started when a test first needs one, and are gone with the last: `servers["postgres"]`."""
+    with ExitStack() as running:
+
+        class Started(dict[str, Server]):
+            def __missing__(self, name: str) -> Server:
+                start = {"postgres": postgres, "s3": s3}[name]
+                self[name] = running.enter_context(start())
+                return self[name]
+
+        yield Started()
 
 
 def access(sandbox: Sandbox) -> dict[str, Any]:

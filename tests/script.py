@@ -81,24 +81,35 @@ class Project:
             prelude: Python to run in the process before the script.
             environment: More variables.
         """
+        return self.python(*self.command(*words, prelude=prelude), **environment)
+
+    def command(self, *words: str, prelude: str = "") -> list[str]:
+        """What Python is given to run the script, as `run` says."""
         start = [str(self.script)]
         if prelude:
             start = ["-c", f"{prelude}\nimport runpy; runpy.run_path({str(self.script)!r}, run_name='__main__')"]
-        return self.python(*start, *words, **environment)
+        return [*start, *words]
 
     def python(self, *words: str, **environment: str) -> Outcome:
         """Runs Python in the folder to its end."""
-        ran = subprocess.run(
+        with self.start(*words, **environment) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+            finally:
+                process.kill()
+        return Outcome(process.returncode, stdout, stderr)
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts Python in the folder."""
+        return subprocess.Popen(
             [sys.executable, *words],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
-            timeout=TIMEOUT_SECONDS,
-            check=False,
         )
-        return Outcome(ran.returncode, ran.stdout, ran.stderr)
 
     def write(self, path: str, text: str) -> None:
         """Writes a file of the project, such as `.dlt/config.toml`."""

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 from zlib import crc32
 
+from dlt.common.schema.utils import get_nested_tables
 from dlt.pipeline.pipeline import Pipeline
 
 from wootric_pipeline.account import SECOND, Account
@@ -16,16 +18,23 @@ from wootric_pipeline.destinations import kind_of
 TIMES = ("created_at", "updated_at", "last_surveyed", "last_seen_at")
 LISTS = ("tags", "notes")
 Rows = dict[int, dict[str, Any]]
+Select = Callable[[str], list[dict[str, Any]]]
+"""Answers all rows of a table; none if there is no such table."""
 
 
 def loaded(pipeline: Pipeline, table: str) -> Rows:
+    """The rows of a table by id, as `read` puts them together."""
+    return read(partial(_select, pipeline), table)
+
+
+def read(select: Select, table: str) -> Rows:
     """The rows of a table by id, without dlt's columns, with nulls left out and lists put back into their rows.
 
     An id that comes twice fails.
     """
     rows: Rows = {}
-    lists = {name: _values(pipeline, f"{table}__{name}") for name in LISTS}
-    for found in _select(pipeline, table):
+    lists = {name: _values(select, f"{table}__{name}") for name in LISTS}
+    for found in select(table):
         children = {name: values[found["_dlt_id"]] for name, values in lists.items() if values[found["_dlt_id"]]}
         filled = {key: value for key, value in found.items() if value is not None and not key.startswith("_dlt")}
         kept = {_column(key): _read(key, value) for key, value in filled.items()}
@@ -40,6 +49,30 @@ def expected(account: Account, table: str, properties: str = "columns") -> Rows:
         row_id: _flat({key: _shown(key, value) for key, value in row.items()}, properties)
         for row_id, row in account.rows[table].items()
     }
+
+
+def contents(pipeline: Pipeline, table: str, prefix: str) -> dict[int, Counter[str]]:
+    """How often each value occurs in the columns of a row that begin with a prefix, and in child tables, by id."""
+    rows = _select(pipeline, table)
+    ids = {row["_dlt_id"]: row["id"] for row in rows}
+    found = {row["id"]: Counter(plain([row[name] for name in row if name.startswith(prefix)])) for row in rows}
+    for child in get_nested_tables(pipeline.default_schema.tables, table)[1:]:
+        for row in _select(pipeline, str(child["name"])):
+            values = [row[name] for name in row if not name.startswith("_dlt")]
+            found[ids[row["_dlt_root_id"]]].update(plain(values))
+    return found
+
+
+def plain(value: Any) -> Iterator[str]:
+    """The values inside a value, nulls left out, as texts that are the same in whatever type a column holds them."""
+    if isinstance(value, str) and value.startswith("["):
+        value = json.loads(value)
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from plain(inner)
+    elif value is not None:
+        text = str(value).lower()
+        yield str(float({"true": "1", "false": "0"}.get(text, text))) if not text.startswith("text") else text
 
 
 def _select(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
@@ -83,9 +116,9 @@ def _read(key: str, value: Any) -> Any:
     return value
 
 
-def _values(pipeline: Pipeline, table: str) -> Mapping[str, list[str]]:
+def _values(select: Select, table: str) -> Mapping[str, list[str]]:
     values: dict[str, list[str]] = defaultdict(list)
-    for row in sorted(_select(pipeline, table), key=lambda row: int(row["_dlt_list_idx"])):
+    for row in sorted(select(table), key=lambda row: int(row["_dlt_list_idx"])):
         values[row["_dlt_parent_id"]].append(row["value"])
     return values
 

@@ -1,7 +1,6 @@
 """The same life of an account at every destination: whole tables compared with the account's rows after each step."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +8,34 @@ import dlt
 import pytest
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, access
-from tests.servers import ACCESS_KEY, SECRET_KEY, postgres, s3
-from tests.tables import expected, loaded
+from tests.conftest import NOON, Serve, Servers, access, row
+from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.tables import contents, expected, loaded, plain
 from wootric_pipeline import Run, wootric_source
-from wootric_pipeline.account import SECOND, DemoAccount
+from wootric_pipeline.account import SECOND, Account, DemoAccount
 from wootric_pipeline.loading import load
 from wootric_pipeline.sandbox import Sandbox
 from wootric_pipeline.tables import TABLES
 
 MERGING = ("duckdb", "ducklake", "sqlite", "postgres", "s3-delta", "s3-iceberg", "file-delta")
-
-
-@pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Servers that are started when a test first needs one, and are gone with the last."""
-    with ExitStack() as stack:
-
-        class Started(dict[str, str]):
-            def __missing__(self, name: str) -> str:
-                start = {"postgres": postgres, "s3": s3}[name]
-                self[name] = stack.enter_context(start(tmp_path_factory.mktemp(name)))
-                return self[name]
-
-        yield Started()
+# Tests of one server run in one process, which alone starts it.
+GROUPS = {name: pytest.mark.xdist_group(name.partition("-")[0]) for name in MERGING}
+# Iceberg is slow here, and one way of storing properties tells as much about it.
+PLACES_AND_FORMS = [
+    pytest.param(name, form, marks=group)
+    for name, group in GROUPS.items()
+    for form in ("columns", "json")
+    if (name, form) != ("s3-iceberg", "json")
+]
 
 
 @pytest.fixture
 def destination(
-    request: pytest.FixtureRequest, _servers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:
     """Configures a destination by the environment alone; its name."""
     name: str = request.param
-    for key, value in configuration(name, _servers, tmp_path).items():
+    for key, value in configuration(name, servers, tmp_path).items():
         monkeypatch.setenv(key, value)
     return {"sqlite": "sqlalchemy"}.get(name, name.replace("s3-", "file-").partition("-")[0]).replace(
         "file", "filesystem"
@@ -55,13 +49,13 @@ def extension(name: str) -> None:
     import_extension(name)
 
 
-def configuration(name: str, servers: dict[str, str], folder: Path) -> dict[str, str]:
+def configuration(name: str, servers: Servers, folder: Path) -> dict[str, str]:
     kind, _, files = name.partition("-")
     if kind == "ducklake":
         for needed in ("ducklake", "sqlite_scanner"):
             extension(needed)
     if kind == "postgres":
-        return {"DESTINATION__POSTGRES__CREDENTIALS": servers["postgres"]}
+        return {"DESTINATION__POSTGRES__CREDENTIALS": servers["postgres"].address}
     if kind == "sqlite":
         return {"DESTINATION__SQLALCHEMY__CREDENTIALS": f"sqlite:///{folder}/wootric_pipeline.db"}
     if kind == "file":
@@ -72,7 +66,7 @@ def configuration(name: str, servers: dict[str, str], folder: Path) -> dict[str,
             "DESTINATION__FILESYSTEM__BUCKET_URL": f"s3://wootric/{folder.name}",
             f"{credentials}AWS_ACCESS_KEY_ID": ACCESS_KEY,
             f"{credentials}AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            f"{credentials}ENDPOINT_URL": servers["s3"],
+            f"{credentials}ENDPOINT_URL": servers["s3"].address,
             f"{credentials}REGION_NAME": "us-east-1",
             "SOURCES__WOOTRIC__FILES": files,
         }
@@ -83,9 +77,10 @@ def pipeline_to(destination: str, dataset: str) -> Pipeline:
     return dlt.pipeline("wootric_pipeline", destination=destination, dataset_name=dataset)
 
 
-def run(pipeline: Pipeline, sandbox: Sandbox, **arguments: Any) -> Run:
+def run(pipeline: Pipeline, sandbox: Sandbox, *tables: str, full_refresh: bool = False, **arguments: Any) -> Run:
     notes = Run()
-    load(pipeline, wootric_source(run=notes, **access(sandbox), **arguments), notes, list(TABLES))
+    source = wootric_source(run=notes, **access(sandbox), **arguments)
+    load(pipeline, source, notes, tables or list(TABLES), full_refresh=full_refresh)
     return notes
 
 
@@ -109,18 +104,7 @@ def change(account: DemoAccount, step: str, second: int) -> None:
         account.advance(NOON + second)
 
 
-@pytest.mark.parametrize(
-    ("destination", "properties"),
-    # Iceberg is slow here, and one way of storing properties tells as much about it.
-    # Tests of one server run in one process, which alone starts it.
-    [
-        pytest.param(name, form, marks=pytest.mark.xdist_group(name.partition("-")[0]))
-        for name in MERGING
-        for form in ("columns", "json")
-        if (name, form) != ("s3-iceberg", "json")
-    ],
-    indirect=["destination"],
-)
+@pytest.mark.parametrize(("destination", "properties"), PLACES_AND_FORMS, indirect=["destination"])
 def test_the_tables_follow_the_account(destination: str, properties: str, serve: Serve) -> None:
     account = DemoAccount(NOON, end_users=40, responses=110, declines=30)
     sandbox = serve(account)
@@ -143,3 +127,62 @@ def test_the_tables_follow_the_account(destination: str, properties: str, serve:
             assert loaded(pipeline, table) == expected(account, table, properties), step
         if step == "a new column":
             pipeline.drop()
+
+
+ODD_KEYS = (
+    *("", " ", "\n", "!!!", "__", "_", "%s", "{x}", "a.b", "a-b", "a b", "a\\b", "it's", '"quoted"', "; DROP TABLE x"),
+    *("id", "ID", "Case", "case", "updated_at", "_dlt_id", "_dlt_load_id", "properties", "value", "seats__v_text"),
+    *("größe", "grüße", "名前", "会社", "🙂", "1st", "_1st"),
+    # The longest name in PostgreSQL has 63 letters.
+    *("k" * 300 + "a", "k" * 300 + "b", "K" * 300 + "a", "k" * 54 + "a", "K" * 54 + "a", "k" * 51, "k" * 52),
+)
+PLAIN_KEYS = tuple(f"Key {index}" for index in range(300 - len(ODD_KEYS)))
+CHANGING_KEYS = (*ODD_KEYS, *PLAIN_KEYS[:20])
+
+
+def properties_of_all_types(shift: int) -> dict[str, Any]:
+    """Hundreds of properties; with another shift, many have another type."""
+    properties: dict[str, Any] = {key: index for index, key in enumerate(PLAIN_KEYS)}
+    for index, key in enumerate(CHANGING_KEYS):
+        number = index * 100 + shift
+        inner = {"Inner": number, "inner": number + 0.5, "properties": {"id": f"text {number}"}}
+        types: list[Any] = [number, f"text {number}", number % 2 == 0, inner, None, number + 0.25]
+        # Each key with a list makes a table.
+        types += [[number, number + 1]] if index in range(20, 25) else []
+        properties[key] = types[(index + shift) % len(types)]
+    return properties
+
+
+@pytest.mark.parametrize(("destination", "properties"), PLACES_AND_FORMS, indirect=["destination"])
+def test_properties_of_any_key_and_type_are_kept(destination: str, properties: str, serve: Serve) -> None:
+    account = Account()
+    sandbox = serve(account)
+    for step in range(2):
+        for row_id, shift in ((1, step), (2, 9 - step)):
+            account.put("end_users", row(row_id, NOON + step, properties=properties_of_all_types(shift)))
+        pipeline = pipeline_to(destination, f"wootric_free_{properties}")
+        run(pipeline, sandbox, "end_users", properties=properties)
+        if properties == "json":
+            assert loaded(pipeline, "end_users") == expected(account, "end_users", "json")
+        else:
+            assert contents(pipeline, "end_users", "properties") == {
+                row_id: Counter(plain(held["properties"])) for row_id, held in account.rows["end_users"].items()
+            }
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [pytest.param(name, marks=GROUPS[name]) for name in ("duckdb", "sqlite", "postgres", "s3-iceberg", "file-delta")],
+    indirect=True,
+)
+def test_tables_without_a_row_are_there_and_can_be_filled(destination: str, serve: Serve) -> None:
+    account = Account()
+    sandbox = serve(account)
+    for is_filled in (False, True):
+        if is_filled:
+            account.put("responses", row(1, tags=["a"]))
+        pipeline = pipeline_to(destination, "wootric_empty")
+        run(pipeline, sandbox)
+        for table in TABLES:
+            assert table in pipeline.default_schema.data_table_names(seen_data_only=True)
+            assert loaded(pipeline, table) == expected(account, table)
