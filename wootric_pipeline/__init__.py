@@ -1,7 +1,8 @@
 """Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import partial
 from typing import Any, Optional
 
 import dlt
@@ -100,11 +101,14 @@ def _resource(table: Table, reading: Reading, incremental: Cursor, shape: Shape,
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
         layout = destinations.layout(destinations.kind_of(dlt.current.pipeline()), files)
         reading.run.appends = layout.appends
-        hints: TResourceHints | None = destinations.hints(table, layout)
-        column_name = lru_cache(maxsize=None)(dlt.current.source_schema().naming.normalize_identifier)
-        for page in reading.pages(table, updated_at, once=layout.table_format is not None):
+        hints: TResourceHints | None = destinations.hints(shape.left(table), layout)
+        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=layout.lists_in_rows)
+        for page in reading.pages(table, updated_at, once=layout.upserts):
+            if page == [] and layout.upserts:
+                # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
+                hints = destinations.hints(shape.left(table), replace(layout, upserts=False, appends=True))
             if page:
-                page = [shape.shaped(table, row, column_name, lists_in_rows=layout.lists_in_rows) for row in page]
+                page = [shaping.shaped(row) for row in page]
             # dlt works the table out anew for each page that comes with hints: the first is enough.
             yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
             hints = hints if page is None else None

@@ -28,6 +28,9 @@ FILE_FORMATS: dict[str, TFileFormat] = {
 }
 """Where dlt's own choice is slow: `insert_values` takes many times the seconds and the memory on DuckDB."""
 
+TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
+"""Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -37,12 +40,14 @@ class Layout:
         file_format: Of load files; None is what dlt prefers there.
         table_format: Of tables made of files; None where there are none.
         lists_in_rows: Whether lists stay inside their row as JSON instead of becoming child tables.
+        upserts: Whether rows are merged by a statement that takes but one version of each.
         appends: Whether each version of a row is kept, because plain files cannot be merged into.
     """
 
     file_format: TFileFormat | None = None
     table_format: TTableFormat | None = None
     lists_in_rows: bool = False
+    upserts: bool = False
     appends: bool = False
 
 
@@ -60,11 +65,11 @@ def layout(destination: str, files: str) -> Layout:
         raise ConfigurationError(f"files must be one of {', '.join(get_args(FileLayout))}.")
     kind = destination.rpartition(".")[2]
     if kind not in FILES:
-        return Layout(file_format=FILE_FORMATS.get(kind))
+        return Layout(FILE_FORMATS.get(kind), TABLE_FORMATS.get(kind))
     if files == "delta":
-        return Layout("parquet", "delta", lists_in_rows=True)
+        return Layout("parquet", "delta", lists_in_rows=True, upserts=True)
     if files == "iceberg":
-        return Layout("parquet", "iceberg", lists_in_rows=True)
+        return Layout("parquet", "iceberg", lists_in_rows=True, upserts=True)
     return Layout("parquet" if files == "parquet" else "jsonl", appends=True)
 
 
@@ -82,7 +87,7 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
     if laid_out.lists_in_rows:
         columns = {name: {"name": name, "data_type": "json"} for name in table.lists}
     disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
-    if laid_out.table_format:
+    if laid_out.upserts:
         disposition = {"disposition": "merge", "strategy": "upsert"}
     return dlt.mark.make_hints(
         # An empty mapping would take the declared columns away.

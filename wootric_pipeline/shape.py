@@ -4,12 +4,16 @@ Applied after a row has been read, since reading needs columns that may be exclu
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Literal, get_args
 from zlib import crc32
 
+from dlt.common.data_types import TDataType
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
 
 from .errors import ConfigurationError
@@ -21,6 +25,15 @@ Properties = Literal["columns", "json"]
 SEPARATOR = "__"
 """Between the names dlt makes a column's name of, for a field inside an object."""
 
+_NAMEABLE = re.compile("[A-Za-z0-9]")
+_KINDS: dict[type, TDataType] = {bool: "bool", int: "bigint", float: "double", str: "text"}
+_LOSES: dict[str, tuple[TDataType, ...]] = {
+    "bool": ("bigint", "double", "text"),
+    "bigint": ("text",),
+    "double": ("text",),
+}
+"""By the type of a column, of which values dlt makes that type although it does not say the same: `007`, for one."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -29,7 +42,9 @@ class Shape:
     Attributes:
         properties: Free-form objects as a column for each key, or as one JSON column.
         exclude_columns: Patterns of columns that are dropped before anything is written, as in
-            `responses.ip_address` or `end_users.properties__*`.
+            `responses.ip_address` or `end_users.properties__*`; also of keys inside a JSON column. A column that was
+            loaded before stays, with its old values in the rows that have not changed since: a full refresh
+            removes it.
 
     Raises:
         ConfigurationError: A choice is none, or the primary key or the cursor would be dropped.
@@ -55,6 +70,15 @@ class Shape:
         """Whether a column of a table is to be dropped."""
         return any(fnmatchcase(f"{table.name}.{column}", pattern) for pattern in self.exclude_columns)
 
+    def left(self, table: Table) -> Table:
+        """A table without the lists that are dropped."""
+        lists = {name for name in table.lists if not self.excludes(table, name)}
+        return replace(
+            table,
+            lists=tuple(name for name in table.lists if name in lists),
+            text_lists=tuple(name for name in table.text_lists if name in lists),
+        )
+
     def columns(self, table: Table) -> dict[str, TColumnSchema]:
         """The declared columns of a table that are left."""
         declared: dict[str, DataType | Literal["json"]] = {**table.columns, **table.flattened}
@@ -69,41 +93,106 @@ class Shape:
         columns[CURSOR]["dedup_sort"] = "desc"
         return columns
 
-    def shaped(self, table: Table, row: Row, column_name: Callable[[str], str], *, lists_in_rows: bool) -> Row:
-        """A row with what was chosen; the same object where there is nothing to do.
+    def shaping(self, table: Table, schema: Schema, *, lists_in_rows: bool) -> "Shaping":
+        """How the rows of a table are given this shape.
 
         Args:
-            table: Its table.
-            row: As read.
-            column_name: The name dlt gives a column for a key.
+            table: Which.
+            schema: What dlt knows of the tables by now.
             lists_in_rows: Whether lists of unknown fields become texts of JSON.
         """
-        as_columns = self.properties == "columns"
-        if not self.exclude_columns and not lists_in_rows and not (as_columns and _collide(row, column_name)):
-            return row
-        return self._object(table, row, "", column_name, lists_in_rows)
+        return Shaping(self, table, schema, lists_in_rows)
 
-    def _object(
-        self, table: Table, fields: Row, prefix: str, column_name: Callable[[str], str], lists_in_rows: bool
-    ) -> Row:
+
+class Shaping:
+    """Gives the rows of one table their shape, in the order in which they are loaded; see `Shape.shaping`."""
+
+    def __init__(self, shape: Shape, table: Table, schema: Schema, lists_in_rows: bool) -> None:
+        self._shape = shape
+        self._table = table
+        self._lists_in_rows = lists_in_rows
+        self._free = () if shape.properties == "json" else tuple(path + SEPARATOR for path in table.properties)
+        self._naming = schema.naming
+        self._columns = schema.tables.get(table.name, {}).get("columns", {})
+        self._names: dict[str, str] = {}
+        self._kinds: dict[str, str] = {}
+
+    def shaped(self, row: Row) -> Row:
+        """A row with what was chosen; the same object where there is nothing to do."""
+        plain = not self._shape.exclude_columns and not self._lists_in_rows
+        if plain and all(self._is_plain(_inside(row, prefix), prefix) for prefix in self._free):
+            return row
+        return self._fields(row, "", as_json=False)
+
+    def _is_plain(self, value: Any, prefix: str) -> bool:
+        """Whether dlt makes a column of each key of objects in a value, and puts nothing into it that is lost there."""
+        if type(value) is list:
+            return all(self._is_plain(element, prefix) for element in value)
+        if type(value) is not dict:
+            return True
+        names = {self._name(key): inner for key, inner in value.items() if _is_nameable(key)}
+        return len(names) == len(value) and not any(
+            self._is_lossy(inner, prefix + name) or not self._is_plain(inner, prefix + name + SEPARATOR)
+            for name, inner in names.items()
+        )
+
+    def _is_lossy(self, value: Any, path: str) -> bool:
+        kind = _KINDS.get(type(value))
+        if kind is None:
+            return False
+        if path not in self._kinds:
+            self._kinds[path] = self._columns.get(self._naming.shorten_fragments(path), {}).get("data_type") or kind
+        return kind in _LOSES.get(self._kinds[path], ())
+
+    def _name(self, key: str) -> str:
+        if key not in self._names:
+            self._names[key] = self._naming.normalize_identifier(key if _is_nameable(key) else _tagged(key))
+        return self._names[key]
+
+    def _fields(self, fields: Row, prefix: str, *, as_json: bool) -> Row:
+        """The fields of an object that are left; each under a key whose column no other of its keys has."""
         shaped: Row = {}
         taken: set[str] = set()
+        in_columns = bool(prefix) and not as_json
         # Of keys with one column name, the one that is the name keeps it.
-        for key in sorted(fields, key=lambda key: (key != column_name(key), key)) if prefix else fields:
-            value, name = fields[key], column_name(key)
+        for key in sorted(fields, key=lambda key: (key != self._name(key), key)) if in_columns else fields:
+            name = self._name(key)
             path = prefix + name
-            if self.excludes(table, path):
+            if self._shape.excludes(self._table, path):
                 continue
-            if isinstance(value, dict) and not (self.properties == "json" and path in table.properties):
-                value = self._object(table, value, path + SEPARATOR, column_name, lists_in_rows)
-            elif lists_in_rows and isinstance(value, list) and path not in table.lists:
-                value = json.dumps(value, ensure_ascii=False)
-            shaped[f"{key}_{crc32(key.encode()):08x}" if name in taken else key] = value
+            is_json = as_json or (self._shape.properties == "json" and path in self._table.properties)
+            tagged = in_columns and (name in taken or not _is_nameable(key))
+            own = _tagged(key) if tagged else key
+            shaped[own] = self._value(fields[key], path, as_json=is_json)
+            if prefix.startswith(self._free) and self._is_lossy(shaped[own], prefix + self._name(own)):
+                # The name dlt itself gives the column of another type.
+                shaped[own] = {f"v_{_KINDS[type(shaped[own])]}": shaped[own]}
             taken.add(name)
         return shaped
 
+    def _value(self, value: Any, path: str, *, as_json: bool) -> Any:
+        if isinstance(value, dict):
+            return self._fields(value, path + SEPARATOR, as_json=as_json)
+        if not isinstance(value, list):
+            return value
+        becomes_text = self._lists_in_rows and not as_json and path not in self._table.lists
+        elements = [self._value(element, path, as_json=as_json or becomes_text) for element in value]
+        return json.dumps(elements, ensure_ascii=False) if becomes_text else elements
 
-def _collide(row: Row, column_name: Callable[[str], str]) -> bool:
-    """Whether keys of a free-form object, which may differ in case only, would become one column."""
-    properties = row.get("properties") or (row.get("end_user") or {}).get("properties") or {}
-    return len({column_name(key) for key in properties}) < len(properties)
+
+def _inside(row: Row, prefix: str) -> Any:
+    """The object in a row whose fields' columns begin with a prefix; None if there is none."""
+    value: Any = row
+    for name in prefix.split(SEPARATOR)[:-1]:
+        value = value.get(name) if type(value) is dict else None
+    return value
+
+
+@cache
+def _is_nameable(key: str) -> bool:
+    """Whether dlt makes a name of the key that tells it from others; of letters other than A to Z it makes none."""
+    return key.isascii() and _NAMEABLE.search(key) is not None
+
+
+def _tagged(key: str) -> str:
+    return f"{key}_{crc32(key.encode(errors='surrogatepass')):08x}"
