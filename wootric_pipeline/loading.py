@@ -1,7 +1,8 @@
 """Runs a pipeline until every table is complete, with checkpoints, and first what an earlier run left behind."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dlt.common.destination.client import WithStateSync
@@ -13,6 +14,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
+from .destinations import FILES, kind_of
 from .report import Run, SchemaChange
 from .tables import TABLES
 
@@ -54,7 +56,7 @@ def load(
     os.environ["LOAD__RAISE_ON_FAILED_JOBS"] = "true"
     follow_destination(pipeline)
     if pipeline.has_pending_data:
-        # With a package pending, dlt loads that and extracts nothing.
+        # Of a destination that keeps no state: nothing tells that it could be read again.
         _note(run, pipeline.run())
     if full_refresh:
         _forget_cursors(pipeline, tables)
@@ -96,11 +98,13 @@ def _run(pipeline: Pipeline, source: DltSource) -> LoadInfo:
 
 
 def _show_new_columns(pipeline: Pipeline) -> bool:
-    """Whether there are Iceberg tables; what they got as new columns can be merged into from now on.
+    """Whether there are Iceberg tables of files; what they got as new columns can be merged into from now on.
 
     A merge looks at the columns of the table's newest snapshot (pyiceberg 0.12), which a new column alone does not
     make: appending nothing does.
     """
+    if not kind_of(pipeline).endswith(FILES):
+        return False
     if not any(table.get("table_format") == "iceberg" for table in pipeline.default_schema.data_tables()):
         return False
     from dlt.common.libs.pyiceberg import get_iceberg_tables
@@ -112,10 +116,12 @@ def _show_new_columns(pipeline: Pipeline) -> bool:
 
 
 def follow_destination(pipeline: Pipeline) -> None:
-    """Makes what the destination knows of the pipeline the truth, and forgets what was meant for another.
+    """Makes what the destination knows of the pipeline the truth, and forgets all else.
 
     The cursor belongs to the rows in the destination: kept from another one, or from before a backup was restored, it
-    would leave rows out. Packages waiting for another destination are given up, too: their rows are read again there.
+    would leave rows out. What an earlier run has read and not loaded to the end is given up, and read again: it may be
+    for another destination, older than what others have loaded since, or loaded already in part, and rows that are
+    copied twice are merged twice (dlt 1.31).
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
@@ -123,24 +129,34 @@ def follow_destination(pipeline: Pipeline) -> None:
     with pipeline.destination_client() as client:
         location = f"{client.config.destination_type} {client.config} {client.config.fingerprint()}"
         here = digest128(f"{location} {pipeline.dataset_name}")
+        keeps_state = isinstance(client, WithStateSync)
+        stored = _stored_state(pipeline, client) if isinstance(client, WithStateSync) else {}
     if _local(pipeline, LOCATION) not in (here, None):
-        pipeline.drop()
-    if not pipeline.has_pending_data and _is_ahead(pipeline):
-        pipeline.drop()
+        _drop(pipeline)
+    if keeps_state and (pipeline.has_pending_data or not _follows(pipeline.state, stored)):
+        _drop(pipeline)
     pipeline.sync_destination()
     pipeline.set_local_state_val(LOCATION, here)
 
 
-def _is_ahead(pipeline: Pipeline) -> bool:
-    """Whether the local state claims more than the destination's."""
-    with pipeline.destination_client() as client:
-        if not isinstance(client, WithStateSync):
-            return False
-        try:
-            stored = load_pipeline_state_from_destination(pipeline.pipeline_name, client)
-        except DestinationUndefinedEntity:
-            stored = None
-    return bool(pipeline.state["_state_version"] > (stored["_state_version"] if stored else 0))
+def _drop(pipeline: Pipeline) -> None:
+    """Forgets what is kept locally: first the state, with which dlt would miss the schemas were it killed half-way."""
+    Path(pipeline.working_dir, Pipeline.STATE_FILE).unlink(missing_ok=True)
+    pipeline.drop()
+
+
+def _stored_state(pipeline: Pipeline, client: WithStateSync) -> Mapping[str, Any]:
+    """What the destination knows of the pipeline."""
+    try:
+        return load_pipeline_state_from_destination(pipeline.pipeline_name, client) or {}
+    except DestinationUndefinedEntity:
+        return {}
+
+
+def _follows(local: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether the local state is the destination's, or an earlier one, in whose place dlt puts that."""
+    ahead = local["_state_version"] - stored.get("_state_version", 0)
+    return bool(ahead < 0 or (ahead == 0 and local.get("_version_hash") == stored.get("_version_hash")))
 
 
 def _local(pipeline: Pipeline, key: str) -> Any:
