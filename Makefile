@@ -1,8 +1,11 @@
 # Two commands do everything on a fresh machine with Python 3.10+: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+WITH_SERVERS := $(addprefix tests/test_,destinations.py destination_failures.py files.py swapping.py)
 
-.PHONY: demo test lint types unit test-destinations test-peer benchmark-requests benchmark-memory clean
+.PHONY: demo test lint types unit test-destinations test-bigquery test-mariadb test-peer \
+	benchmark-requests benchmark-budget benchmark-memory benchmark-peers benchmark-cpu benchmark-growth \
+	benchmark-soak benchmark-loader clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
@@ -21,20 +24,31 @@ types: .venv/installed-dev
 
 unit: .venv/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 --ignore tests/test_destinations.py
+	$(BIN)/coverage run -m pytest -q -n 2 $(addprefix --ignore ,$(WITH_SERVERS))
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 # Real servers, on loopback, started and stopped by the tests.
 test-destinations: .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/test_destinations.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(WITH_SERVERS) tests/test_crashes.py tests/test_readme.py
+
+# An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
+test-bigquery: .venv-bigquery/installed .venv/installed-bigquery
+	WOOTRIC_TEST_BIGQUERY=$(CURDIR)/.venv-bigquery/bin/python $(BIN)/python -m pytest -q tests/test_bigquery.py
+
+# A server of MariaDB's, where one is installed (Debian: apt-get install mariadb-server).
+test-mariadb: .venv/installed-destinations
+	WOOTRIC_TEST_MARIADB=1 $(BIN)/python -m pytest -q tests/test_mariadb.py
 
 # Proves that another client, tap-wootric, works against the sandbox; installs it in an environment of its own.
 test-peer: .venv/installed-dev
 	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/test_peer.py
 
-benchmark-requests benchmark-memory: benchmark-%: .venv/installed-dev
-	$(BIN)/python benchmarks/$(if $(filter requests,$*),requests_against_tap,$*).py
+benchmark-requests benchmark-budget benchmark-memory benchmark-peers benchmark-cpu benchmark-growth benchmark-soak: benchmark-%: .venv/installed-dev
+	$(BIN)/python benchmarks/$(if $(filter requests,$*),requests_against_tap,$*).py $(OPTIONS)
+
+benchmark-loader: .venv/installed-destinations
+	$(BIN)/python benchmarks/loader.py $(OPTIONS)
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
@@ -50,5 +64,18 @@ benchmark-requests benchmark-memory: benchmark-%: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[destinations]'
 	touch $@
 
+.venv/installed-bigquery: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[bigquery]'
+	touch $@
+
+# It asks for DuckDB 2, of which no package has the extensions; 1.5.5 does, too.
+.venv-bigquery/installed:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.13 or later is needed: make test-bigquery PYTHON=python3.13" if sys.version_info < (3, 13) else 0)'
+	test -x .venv-bigquery/bin/python || $(PYTHON) -m venv .venv-bigquery
+	.venv-bigquery/bin/pip install --quiet --disable-pip-version-check local-bigquery==0.4.0
+	.venv-bigquery/bin/pip install --quiet --disable-pip-version-check --no-deps duckdb==1.5.5 duckdb-extensions==1.5.5 \
+		duckdb-extension-icu==1.5.5 duckdb-extension-ducklake==1.5.5 duckdb-extension-spatial==1.5.5
+	touch $@
+
 clean:
-	rm -rf .venv benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-bigquery benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
