@@ -36,6 +36,16 @@ class FakeClock(Clock):
         self.elapsed += seconds
 
 
+class SharedClock(FakeClock):
+    """Time that passes for all threads at once, when those that wait have nothing else to wait for."""
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        until = self.elapsed + seconds
+        if not condition.wait(0.02):
+            self.sleeps.append(seconds)
+            self.elapsed = max(self.elapsed, until)
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer; `missing` bytes are promised by its Content-Length and never sent, status 0 is a reset."""

@@ -1,14 +1,22 @@
 """How often the client asks again, how long it sleeps meanwhile, and when it gives up."""
 
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
 import pytest
 
-from tests.scripted import PAGE, RESET, TOKEN, Answer, Talk, answer, talking
+from tests.conftest import NOON
+from tests.scripted import PAGE, RESET, TOKEN, Answer, FakeClock, Scripted, Talk, answer, connected, talking
 from wootric_pipeline.client import BACKOFF_SECONDS_MAX, BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
 from wootric_pipeline.errors import ApiUnavailable, ConfigurationError, RateLimitExceeded, UnexpectedAnswer
+from wootric_pipeline.rate_limit import RATE_WAIT_SECONDS_MAX
 
 TRUNCATED = Answer(200, b'[{"id": 1}]', missing=100)
 NO_JSON = Answer(200, b'[{"id": 1}')
 DOWN = answer({"type": "error"}, 503)
+YEAR_SECONDS = 31_536_000
 
 
 def assert_backoff_grows(sleeps: list[float]) -> None:
@@ -86,3 +94,88 @@ def test_an_outage_at_sign_in_is_no_mistake_in_the_settings() -> None:
 def test_a_host_that_only_resets_connections_counts_as_unreachable() -> None:
     with talking(PAGE, sign_in=(RESET,)) as talk, pytest.raises(ConfigurationError, match="cannot be reached"):
         talk.client.sign_in()
+
+
+@pytest.mark.parametrize("outage_seconds", [600, 3_600])
+def test_a_name_that_is_not_resolved_for_a_while_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, outage_seconds: int
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def resolved(*address: Any, **options: Any) -> Any:
+        if 0 < talk.clock.elapsed < outage_seconds:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve(*address, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    closing = answer([], connection="close")
+    with talking(closing, PAGE) as talk:
+        talk.get()
+        talk.clock.elapsed = 1
+        if outage_seconds < RETRY_SECONDS_MAX:
+            assert talk.get() == [{"id": 1}]
+        else:
+            with pytest.raises(ApiUnavailable, match="its name cannot be resolved"):
+                talk.get()
+            assert talk.clock.elapsed == pytest.approx(RETRY_SECONDS_MAX + 1)
+
+
+def spent(status: int, reset_seconds: int) -> Answer:
+    return answer([], status, x_rate_limit_remaining="0", x_rate_limit_reset=str(NOON + reset_seconds))
+
+
+def test_a_rate_limit_that_never_ends_is_waited_for_no_longer_than_an_outage() -> None:
+    with talking(*[DOWN] * 5, spent(429, YEAR_SECONDS)) as talk:
+        with pytest.raises(RateLimitExceeded, match="rate limit let no request through for too long"):
+            talk.get()
+        assert talk.clock.elapsed == RETRY_SECONDS_MAX
+
+
+def test_each_answer_may_ask_for_some_minutes_only() -> None:
+    with talking(spent(200, YEAR_SECONDS)) as talk:
+        for _ in range(4):
+            talk.get()
+        assert talk.clock.elapsed == 3 * RATE_WAIT_SECONDS_MAX
+
+
+def test_all_that_one_request_waits_for_is_bounded_in_all() -> None:
+    with talking(spent(429, 200), RESET, *[DOWN] * 6, answer({}, 401), sign_in=(TOKEN, DOWN)) as talk:
+        with pytest.raises(ApiUnavailable, match="/oauth/token"):
+            talk.get()
+        assert talk.clock.elapsed == pytest.approx(RETRY_SECONDS_MAX)
+        assert [len(talk.server.sent("GET")), len(talk.server.sent("POST")) > 10] == [9, True]
+
+
+class MeetingClock(FakeClock):
+    """No time passes before two threads have asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: set[int] = set()
+        self._both = threading.Event()
+
+    def monotonic(self) -> float:
+        self._asked.add(threading.get_ident())
+        if len(self._asked) == 2:
+            self._both.set()
+        return super().monotonic()
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        assert self._both.wait(5)
+        super().wait(condition, seconds)
+
+
+def test_threads_that_wait_for_the_same_token_give_up_together() -> None:
+    clock = MeetingClock()
+    with Scripted(PAGE, sign_in=(DOWN,)) as server, connected(server.url, clock) as client:
+
+        def give_up() -> None:
+            with suppress(ApiUnavailable):
+                client.get("/v1/responses", {})
+
+        threads = [threading.Thread(target=give_up) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert clock.elapsed == pytest.approx(RETRY_SECONDS_MAX)

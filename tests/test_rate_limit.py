@@ -1,35 +1,73 @@
 """The request budget is spent fully and never exceeded, by the server's clock."""
 
+import re
 import threading
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
 
-from tests.conftest import NOON
-from tests.scripted import PAGE, Answer, FakeClock, answer, connected, talking
-from wootric_pipeline.account import Account
-from wootric_pipeline.client import Client, Credentials
+from tests.conftest import NOON, Serve, row
+from tests.scripted import PAGE, Answer, FakeClock, SharedClock, answer, connected, talking
+from tests.test_source import assert_equal, extract
+from wootric_pipeline import Run
+from wootric_pipeline.account import Account, DemoAccount
+from wootric_pipeline.client import RETRY_SECONDS_MAX, Client, Credentials
+from wootric_pipeline.errors import RateLimitExceeded
 from wootric_pipeline.rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Request, Sandbox
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Refused, Request, Sandbox
 
+from .script import project_for
+
+LOG_AT_ONCE = "import dlt.common.runtime.collector as c; c.LogCollector.maybe_log = lambda self: self.on_log()"
+"""A prelude: what changes is shown at once."""
 SANDBOX = Credentials(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
 
 
 class Counting(Sandbox):
-    """Counts its list answers by status and by the window they belong to."""
+    """Counts its list answers by status and by the window they belong to.
 
-    def __init__(self, behaviour: Behaviour, clock: FakeClock | None = None) -> None:
-        super().__init__(Account(), behaviour)
+    Args:
+        behaviour: See `Sandbox`.
+        clock: Whose time it shows.
+        account: What it serves.
+        meanwhile: Done before each list request is counted, as by another client of the account.
+    """
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        clock: FakeClock | None = None,
+        account: Account | None = None,
+        meanwhile: "Callable[[Counting], None]" = lambda _sandbox: None,
+    ) -> None:
+        super().__init__(account or Account(), behaviour)
         self.statuses: Counter[int] = Counter()
         self.windows: Counter[str] = Counter()
         self._clock = clock
+        self._meanwhile = meanwhile
+
+    def __enter__(self) -> "Counting":
+        super().__enter__()
+        return self
+
+    def spend(self, requests: int) -> None:
+        """Takes requests from the budget, or what is left of it."""
+        for _ in range(requests):
+            with suppress(Refused):
+                self._count()
 
     def now(self) -> float:
         return self._clock.now() + self.behaviour.clock_ahead_seconds if self._clock else super().now()
 
     def answer(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        if request.path != "/oauth/token":
+            self._meanwhile(self)
         status, content, headers = super().answer(request)
         if request.path != "/oauth/token":
             self.statuses[status] += 1
@@ -221,3 +259,103 @@ def test_waiting_threads_are_counted_once() -> None:
     for _ in range(3):
         held_back(limit, clock)
     assert limit.waited_seconds == 60
+
+
+def test_a_request_is_held_back_no_longer_than_allowed() -> None:
+    clock = FakeClock()
+    limit = RateLimit(clock)
+    with limit.slot():
+        limit.learn(headers(0), NOON, refused=False)
+    with pytest.raises(RateLimitExceeded, match="let no request through for too long"), limit.slot(until=40):
+        pass
+    assert (clock.elapsed, limit.waited_seconds) == (40, 40)
+    assert held_back(limit, clock) == 20
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
+    """The clock of a source's client; waiting takes no time."""
+    clock = SharedClock()
+    monkeypatch.setattr("wootric_pipeline.client.Clock", lambda: clock)
+    return clock
+
+
+def load(sandbox: Sandbox) -> Run:
+    """Loads all tables, which are read at the same time, and compares them with the account."""
+    pipeline = dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
+    run = extract(pipeline, sandbox)
+    assert_equal(pipeline, sandbox.account)
+    return run
+
+
+@pytest.mark.parametrize("hours_ahead", [-3, 3])
+def test_a_load_alone_spends_each_window_and_is_never_refused(clock: SharedClock, hours_ahead: int) -> None:
+    ahead_seconds = hours_ahead * 3600
+    account = DemoAccount(NOON + ahead_seconds, end_users=3_000, responses=6_000, declines=3_000)
+    behaviour = Behaviour(rate_limit=100, latency_seconds=0.002, clock_ahead_seconds=ahead_seconds)
+    with Counting(behaviour, clock, account) as sandbox:
+        run = load(sandbox)
+    assert list(sandbox.statuses) == [200]
+    *full, _last = sandbox.windows.values()
+    assert len(full) == 2
+    assert min(full) >= 95
+    assert clock.elapsed <= len(full) * 62
+    assert run.client
+    assert run.client.rate_limit.waited_seconds == pytest.approx(clock.elapsed)
+
+
+def two_thirds(sandbox: Counting) -> None:
+    sandbox.spend(2)
+
+
+def by_turns(sandbox: Counting) -> None:
+    """Leaves nothing of every other minute."""
+    if int(sandbox.now() - NOON) // 60 % 2:
+        sandbox.spend(20)
+
+
+def shrinking(sandbox: Counting) -> None:
+    if sandbox.statuses[200] > 10:
+        sandbox.behaviour.rate_limit = 5
+
+
+def stormy(sandbox: Counting) -> None:
+    """Nothing is let through for more than two windows."""
+    sandbox.behaviour.rate_limit = 0 if 30 < sandbox.now() - NOON < 180 else 20
+
+
+@pytest.mark.parametrize("meanwhile", [two_thirds, by_turns, shrinking, stormy])
+def test_a_load_completes_with_what_others_leave_of_the_budget(
+    clock: SharedClock, meanwhile: Callable[[Counting], None]
+) -> None:
+    account = DemoAccount(NOON, end_users=500, responses=1_500, declines=500)
+    with Counting(Behaviour(rate_limit=20), clock, account, meanwhile) as sandbox:
+        load(sandbox)
+    assert sandbox.statuses[429] > 0 or meanwhile is shrinking
+    # No more in vain than were under way when the budget was spent.
+    assert sandbox.statuses[429] <= 4 * len(sandbox.windows)
+
+
+def test_a_budget_that_others_use_up_for_hours_ends_the_reading(clock: SharedClock) -> None:
+    behaviour = Behaviour(rate_limit=20, rate_window_seconds=70)
+    with (
+        Counting(behaviour, clock, meanwhile=lambda sandbox: sandbox.spend(20)) as sandbox,
+        connected(sandbox.url, clock, SANDBOX) as client,
+        pytest.raises(RateLimitExceeded),
+    ):
+        client.get("/v1/responses", {})
+    assert clock.elapsed <= RETRY_SECONDS_MAX
+    assert sandbox.statuses[429] == len(sandbox.windows) > 10
+
+
+@pytest.mark.parametrize(("progress", "shown"), [("log", True), ("none", False)])
+def test_waiting_is_shown_with_the_progress(serve: Serve, tmp_path: Path, progress: str, shown: bool) -> None:
+    account = Account()
+    account.fill("responses", [row(index, NOON + index) for index in range(120)])
+    sandbox = serve(account, rate_limit=2, rate_window_seconds=1.5)
+    outcome = project_for(sandbox, tmp_path).run(
+        "--json", "--tables", "responses", "--progress", progress, prelude=LOG_AT_ONCE
+    )
+    assert (outcome.code, outcome.report["rate_limit_wait_seconds"] > 1) == (0, True)
+    assert bool(re.search(r"^Seconds waited for Wootric: [1-9]", outcome.stderr, re.MULTILINE)) == shown
+    assert shown or outcome.stderr == ""

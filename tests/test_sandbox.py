@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from tests.conftest import NOON, Serve, row
 from wootric_pipeline.account import SECOND, Account
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Sandbox
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Sandbox, main
 
 APPLICATION = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 PERSON = {"grant_type": "password", "username": USERNAME, "password": PASSWORD}
@@ -97,6 +98,14 @@ def test_errors_are_objects(serve: Serve, path: str, params: dict[str, Any], sta
     answer = ask(serve(account()), path, **params)
     assert answer.status_code == status
     assert set(answer.json()) == {"type", "message"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_path_gets_404_signed_in_or_not(serve: Serve, method: str) -> None:
+    sandbox = serve(account())
+    for header in ({}, authorization(sandbox)):
+        answer = requests.request(method, f"{sandbox.url}/oauth/nothing", headers=header, timeout=5)
+        assert (answer.status_code, answer.json()) == (404, {"type": "error", "message": "not found"})
 
 
 def test_lists_are_bare_json(serve: Serve) -> None:
@@ -210,6 +219,36 @@ def test_the_command_prints_its_address_serves_and_stops(command: subprocess.Pop
     command.send_signal(signal.SIGINT)
     assert command.communicate(timeout=5) == ("", "")
     assert command.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("--port=x", "Argument --port: must be a number from 0 to 65535; see --help."),
+        ("--port=65536", "Argument --port: must be a number from 0 to 65535; see --help."),
+        ("--responses=-1", "Argument --responses: must be a number, 0 or more; see --help."),
+        ("--error-rate=2", "Argument --error-rate: must be a number from 0 to 1; see --help."),
+        ("--time-zone=Mars/Base", "Argument --time-zone: there is no time zone 'Mars/Base'; see --help."),
+        ("--time-zone=../../x", "Argument --time-zone: there is no time zone '../../x'; see --help."),
+        (
+            "--ignore-updated=responses,answers",
+            "Argument --ignore-updated: there is no table 'answers', only end_users, responses, declines; see --help.",
+        ),
+        ("--verbose", "Unrecognized arguments: --verbose; see --help."),
+    ],
+)
+def test_a_wrong_argument_of_the_command_is_told(capsys: pytest.CaptureFixture[str], word: str, sentence: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    assert (ended.value.code, capsys.readouterr()) == (2, ("", sentence + "\n"))
+
+
+def test_a_port_in_use_is_told(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    port = urlsplit(serve(Account()).url).port
+    with pytest.raises(SystemExit) as ended:
+        main([f"--port={port}", "--end-users=1", "--responses=1", "--declines=1"])
+    sentence = f"Port {port} cannot be used: Address already in use; see --help.\n"
+    assert (ended.value.code, capsys.readouterr()) == (2, ("", sentence))
 
 
 def test_times_are_kept_finer_than_they_are_shown(serve: Serve) -> None:

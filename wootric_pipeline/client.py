@@ -35,7 +35,10 @@ USER_AGENT = f"wootric-pipeline/{VERSION} (dlt/{dlt_version}; Python/{platform.p
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS_MAX = 900.0
-"""How long one request is retried through errors, outages and 429 answers before the run gives up on it."""
+"""How long one request is waited for, through errors, outages, rate limits and the renewal of its token in all.
+
+Only the answer that is then under way is awaited beyond it, as long as the timeouts allow.
+"""
 SIGN_IN_RETRY_SECONDS_MAX = 5.0
 """How long the first connection is retried when there is no answer at all: a wrong host shall not take minutes."""
 BACKOFF_SECONDS_MAX = 60.0
@@ -164,13 +167,15 @@ class Client:
 
         Raises:
             AuthenticationFailed: A fresh token is refused, too.
-            ApiUnavailable: No usable answer within `RETRY_SECONDS_MAX`.
+            ApiUnavailable: No usable answer within `RETRY_SECONDS_MAX`; `RateLimitExceeded`, where a limit is why.
             UnexpectedAnswer: Anything but a JSON list.
         """
-        token = self._bearer_token()
-        answer = self._send("GET", path, params, auth=_BearerToken(token))
+        started = self._clock.monotonic()
+        token = self._bearer_token(started)
+        answer = self._send("GET", path, params, started, auth=_BearerToken(token))
         if answer.status == 401:
-            answer = self._send("GET", path, params, auth=_BearerToken(self._bearer_token(refused=token)))
+            fresh = self._bearer_token(started, refused=token)
+            answer = self._send("GET", path, params, started, auth=_BearerToken(fresh))
         if answer.status == 401:
             raise AuthenticationFailed("Wootric refuses a token it has just issued; check the account's API access.")
         content = self._content(answer, path)
@@ -180,7 +185,7 @@ class Client:
 
     def sign_in(self) -> None:
         """Asks for a token, unless a valid one is at hand; see `get` for what it raises."""
-        self._bearer_token()
+        self._bearer_token(self._clock.monotonic())
 
     def server_now(self) -> float:
         """The server's clock, by the `Date` header of its answers; UNIX seconds.
@@ -198,15 +203,15 @@ class Client:
         """Closes the connections."""
         self._session.close()
 
-    def _bearer_token(self, refused: str | None = None) -> str:
+    def _bearer_token(self, started: float, refused: str | None = None) -> str:
         with self._token_lock:
             expired = self._clock.monotonic() >= self._token_ends
             if self._token is None or expired or self._token == refused:
-                self._token = self._new_token()
+                self._token = self._new_token(started)
             return self._token
 
-    def _new_token(self) -> str:
-        answer = self._send("POST", "/oauth/token", self._token_params, auth=_Anonymous(), form=self._grant)
+    def _new_token(self, started: float) -> str:
+        answer = self._send("POST", "/oauth/token", self._token_params, started, auth=_Anonymous(), form=self._grant)
         if answer.status in (400, 401, 403):
             raise AuthenticationFailed(
                 "Wootric refuses the credentials: check client_id and client_secret, or username and password, "
@@ -244,15 +249,16 @@ class Client:
         method: str,
         path: str,
         params: Params,
+        started: float,
         *,
         auth: requests.auth.AuthBase,
         form: Mapping[str, str] | None = None,
     ) -> _Answer:
         """The first answer worth looking at: retried through errors, 5xx, 429 and answers that break off."""
-        started = self._clock.monotonic()
         broken = 0
         for attempt in itertools.count(1):
-            outcome = self._attempt(method, path, params, auth, form)
+            with self._under_way, self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
+                outcome = self._attempt(method, path, params, auth, form)
             if isinstance(outcome, _Answer) and outcome.status < 500 and outcome.status != 429:
                 broken += outcome.status == 200 and not outcome.is_json
                 if outcome.status != 200 or outcome.is_json or broken == BROKEN_ANSWERS_MAX:
@@ -267,26 +273,25 @@ class Client:
     def _attempt(
         self, method: str, path: str, params: Params, auth: requests.auth.AuthBase, form: Mapping[str, str] | None
     ) -> _Answer | requests.RequestException:
-        with self._under_way, self.rate_limit.slot():
-            with self._count_lock:
-                self.requests += 1
-            try:
-                response = self._session.request(
-                    method,
-                    self._base_url + path,
-                    params=params,
-                    data=form,
-                    auth=auth,
-                    timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-                    # Credentials and tokens go to the configured host only.
-                    allow_redirects=False,
-                )
-            except requests.RequestException as error:
-                return error
-            self._answered = True
-            self._note_server_time(response.headers)
-            self.rate_limit.learn(response.headers, self.server_now(), refused=response.status_code == 429)
-            return _Answer.of(response)
+        with self._count_lock:
+            self.requests += 1
+        try:
+            response = self._session.request(
+                method,
+                self._base_url + path,
+                params=params,
+                data=form,
+                auth=auth,
+                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                # Credentials and tokens go to the configured host only.
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            return error
+        self._answered = True
+        self._note_server_time(response.headers)
+        self.rate_limit.learn(response.headers, self.server_now(), refused=response.status_code == 429)
+        return _Answer.of(response)
 
     def _note_server_time(self, headers: Mapping[str, str]) -> None:
         try:

@@ -4,10 +4,13 @@ Fact (vendor's documentation): limited endpoints carry `X-Rate-Limit-Limit`, `-R
 every answer, and answer 429 past the limit until the minute is over. Without these headers there is no limit.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+from .errors import RateLimitExceeded
 
 RATE_WAIT_SECONDS_MAX = 300.0
 """The longest a single statement of the server's about its rate limit is believed."""
@@ -60,11 +63,23 @@ class RateLimit:
             return self._waited + (self._clock.monotonic() - self._waiting_since if self._waiting else 0.0)
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Holds a request back until the budget allows it, and counts it while it is under way."""
+    def slot(self, until: float = math.inf) -> Iterator[None]:
+        """Holds a request back until the budget allows it, and counts it while it is under way.
+
+        Args:
+            until: When to give up waiting, by the monotonic clock.
+
+        Raises:
+            RateLimitExceeded: It was given up; others, in this program or not, have used up each window meanwhile.
+        """
         with self._changed:
             while (seconds := self._seconds_to_wait()) > 0:
-                self._wait(seconds)
+                patience = until - self._clock.monotonic()
+                if patience <= 0:
+                    raise RateLimitExceeded(
+                        "Wootric's rate limit let no request through for too long; another client may be using it up."
+                    )
+                self._wait(min(seconds, patience))
             if self._left is not None:
                 self._left -= 1
             self._under_way += 1

@@ -8,6 +8,7 @@ about the real service and what goes wrong with any.
 
 import argparse
 import json
+import math
 import random
 import secrets
 import threading
@@ -18,8 +19,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 from .account import SECOND, Account, DemoAccount, Row
 from .tables import TABLES
@@ -148,6 +150,8 @@ class Sandbox:
                 time.sleep(self.behaviour.latency_seconds)
             if request.path == "/oauth/token":
                 return 200, self._token(request), headers
+            if request.path not in _PATHS:
+                raise Refused(404, "not found")
             self._authorize(request)
             headers = self._count()
             return 200, self._list(request), headers
@@ -202,9 +206,7 @@ class Sandbox:
         }
 
     def _list(self, request: Request) -> list[Row]:
-        table = _PATHS.get(request.path)
-        if table is None:
-            raise Refused(404, "not found")
+        table = _PATHS[request.path]
         if self._chance(self.behaviour.error_rate):
             raise Refused(500, "internal error")
         if self.behaviour.before_answer:
@@ -351,31 +353,77 @@ def _single(query: dict[str, list[str]]) -> dict[str, str]:
     return {name: values[-1] for name, values in query.items()}
 
 
+class _Arguments(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, without the list of options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}; see --help.\n")
+
+
+def _number(kind: Callable[[str], float], least: float, most: float = math.inf) -> Callable[[str], float]:
+    def number(word: str) -> float:
+        with suppress(ValueError):
+            if least <= (value := kind(word)) <= most:
+                return value
+        raise argparse.ArgumentTypeError(
+            f"must be a number from {least} to {most}" if most < math.inf else f"must be a number, {least} or more"
+        )
+
+    return number
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"there is no time zone {name!r}") from None
+    return name
+
+
+def _tables(names: str) -> frozenset[str]:
+    chosen = frozenset(name for name in names.split(",") if name)
+    if unknown := chosen - set(TABLES):
+        raise argparse.ArgumentTypeError(f"there is no table {min(unknown)!r}, only {', '.join(TABLES)}")
+    return chosen
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = _Arguments(prog="python -m wootric_pipeline.sandbox", description=main.__doc__)
+    count = _number(int, 0)
+    parser.add_argument("--port", type=_number(int, 0, 65_535), default=8025)
+    for table, rows in (("end-users", 5_000), ("responses", 10_000), ("declines", 5_000)):
+        parser.add_argument(f"--{table}", type=count, default=rows, metavar="N")
+    parser.add_argument("--history-ends-at", type=count, default=int(time.time()), metavar="UNIX_SECONDS")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--time-zone", type=_time_zone, default="America/Los_Angeles")
+    parser.add_argument(
+        "--ignore-updated",
+        type=_tables,
+        default="",
+        metavar="TABLES",
+        help="tables on which the updated filter is ignored",
+    )
+    parser.add_argument(
+        "--ignore-sort-key", type=_tables, default="", metavar="TABLES", help="tables on which sort_key is ignored"
+    )
+    parser.add_argument("--rate-limit", type=count, metavar="N", help="requests a minute")
+    parser.add_argument("--token-seconds", type=count, default=7200)
+    parser.add_argument("--latency-ms", type=_number(float, 0), default=0.0)
+    for fault in ("error", "truncation", "reset"):
+        parser.add_argument(f"--{fault}-rate", type=_number(float, 0, 1), default=0.0, metavar="SHARE")
+    return parser
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Serves a demo account until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m wootric_pipeline.sandbox", description=main.__doc__)
-    parser.add_argument("--port", type=int, default=8025)
-    for table, rows in (("end-users", 5_000), ("responses", 10_000), ("declines", 5_000)):
-        parser.add_argument(f"--{table}", type=int, default=rows, metavar="N")
-    parser.add_argument("--history-ends-at", type=int, default=int(time.time()), metavar="UNIX_SECONDS")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--time-zone", default="America/Los_Angeles")
-    parser.add_argument(
-        "--ignore-updated", default="", metavar="TABLES", help="tables on which the updated filter is ignored"
-    )
-    parser.add_argument("--ignore-sort-key", default="", metavar="TABLES", help="tables on which sort_key is ignored")
-    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests a minute")
-    parser.add_argument("--token-seconds", type=int, default=7200)
-    parser.add_argument("--latency-ms", type=float, default=0.0)
-    for fault in ("error", "truncation", "reset"):
-        parser.add_argument(f"--{fault}-rate", type=float, default=0.0, metavar="SHARE")
+    parser = _arguments()
     options = parser.parse_args(arguments)
     account = DemoAccount(
         options.history_ends_at, options.end_users, options.responses, options.declines, options.seed, options.time_zone
     )
     behaviour = Behaviour(
-        ignores_updated=frozenset(options.ignore_updated.split(",")),
-        ignores_sort_key=frozenset(options.ignore_sort_key.split(",")),
+        ignores_updated=options.ignore_updated,
+        ignores_sort_key=options.ignore_sort_key,
         rate_limit=options.rate_limit,
         token_seconds=options.token_seconds,
         latency_seconds=options.latency_ms / 1000,
@@ -384,7 +432,10 @@ def main(arguments: list[str] | None = None) -> None:
         reset_rate=options.reset_rate,
         before_answer=lambda _table: account.advance(time.time()),
     )
-    sandbox = Sandbox(account, behaviour, options.port)
+    try:
+        sandbox = Sandbox(account, behaviour, options.port)
+    except OSError as error:
+        parser.error(f"port {options.port} cannot be used: {error.strerror}")
     print(f"Serving the sandbox at {sandbox.url}; stop it with Ctrl-C.", flush=True)
     with suppress(KeyboardInterrupt):
         sandbox.serve_forever()
