@@ -21,6 +21,7 @@ from dlt.common.runtime.collector_base import Collector
 from dlt.common.runtime.run_context import active
 from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.pipeline.pipeline import Pipeline
+from dlt.pipeline.trace import TRACE_FILE_NAME
 
 from wootric_pipeline import Run, report, settings, wootric_source
 from wootric_pipeline.alone import alone
@@ -200,6 +201,16 @@ def demo_account(pipeline: Pipeline) -> Iterator[tuple[dict[str, Any], bool]]:
         yield {"base_url": sandbox.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}, is_new
 
 
+@contextmanager
+def no_trace_of_failures(pipeline: Pipeline) -> Iterator[None]:
+    """Does not keep dlt's trace of a load that fails: it repeats what the destination says, which may hold rows."""
+    try:
+        yield
+    except BaseException:
+        Path(pipeline.working_dir, TRACE_FILE_NAME).unlink(missing_ok=True)
+        raise
+
+
 def demo_answers(pipeline: Pipeline) -> str:
     """Two things to ask the loaded data, with the answers."""
     lines = []
@@ -246,7 +257,7 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
-    with account as (access, is_new):
+    with account as (access, is_new), no_trace_of_failures(pipeline):
         source = wootric_source(run=run, **access, **{name: value for name, value in given.items() if value})
         if options.check:
             failed = check_all(pipeline, run, names)

@@ -1,21 +1,27 @@
 """No secret, token or row content is ever shown, whatever happens and however much is logged."""
 
 import gzip
+import logging
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from wootric_pipeline import sandbox as sandbox_module
+from wootric_pipeline import wootric_source
 from wootric_pipeline.account import Account
 from wootric_pipeline.sandbox import Sandbox
 
 from .conftest import NOON, Serve, row
-from .script import WITHOUT_BACKOFF, Outcome, Project, project_for
+from .script import DUCKDB_FILE, WITHOUT_BACKOFF, Outcome, Project, project_for
+from .scripted import FakeClock
 
 SECRETS = {
     "client_secret": "canary-client-secret",
@@ -203,7 +209,7 @@ def listener(heard: list[str]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            heard.append(self.path)
+            heard.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
             self.send_response(200)
             self.end_headers()
 
@@ -221,7 +227,8 @@ def listener(heard: list[str]) -> Iterator[str]:
 
 
 def test_usage_is_told_to_nobody_unless_asked_for(serve: Serve, tmp_path: Path) -> None:
-    project = by_client(serve(canary_account()), tmp_path)
+    sandbox = serve(canary_account())
+    project = by_client(sandbox, tmp_path)
     heard: list[str] = []
     with listener(heard) as address:
         to = {"RUNTIME__DLTHUB_TELEMETRY_ENDPOINT": address}
@@ -230,3 +237,93 @@ def test_usage_is_told_to_nobody_unless_asked_for(serve: Serve, tmp_path: Path) 
         project.write(".dlt/config.toml", "[runtime]\ndlthub_telemetry = true\n")
         assert project.run(**to).code == 0
         assert heard
+        assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in str(heard)] == []
+
+
+def kept_for_itself(project: Project) -> dict[str, str]:
+    """What dlt keeps beside the rows, in its working folder and in the destination."""
+    names = ("state.json", "trace.pickle", "*.schema.json")
+    working = {str(file): str(file.read_bytes()) for name in names for file in project.folder.glob(f"dlt/**/{name}")}
+    assert len(working) >= 3
+    tables = project.ask(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE starts_with(table_name, '_dlt')"
+    )
+    assert len(tables) >= 3
+    return working | {table: str(project.ask(f"FROM {table}")) for (table,) in tables}
+
+
+def assert_rows_are_kept_in_tables_only(sandbox: Sandbox, project: Project) -> None:
+    for place, kept in kept_for_itself(project).items():
+        assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in kept] == [], place
+
+
+@pytest.mark.parametrize("sign_in", [by_client, by_person])
+def test_what_dlt_keeps_beside_the_rows_shows_none_of_them(serve: Serve, tmp_path: Path, sign_in: Any) -> None:
+    sandbox = serve(canary_account())
+    project = sign_in(sandbox, tmp_path)
+    assert project.run().code == 0
+    assert_rows_are_kept_in_tables_only(sandbox, project)
+
+
+def test_what_dlt_keeps_of_a_failed_load_shows_no_rows(serve: Serve, tmp_path: Path) -> None:
+    account = canary_account()
+    sandbox = serve(account)
+    project = by_client(sandbox, tmp_path)
+    project.run()
+    project.alter("ALTER TABLE wootric.end_users ALTER email TYPE INTEGER USING 1")
+    account.put("end_users", end_user(4, NOON + 60))
+    assert project.run().code == 1
+    assert_rows_are_kept_in_tables_only(sandbox, project)
+
+
+@pytest.mark.parametrize("sign_in", [by_client, by_person])
+def test_what_opens_the_account_is_in_headers_and_forms_only(serve: Serve, tmp_path: Path, sign_in: Any) -> None:
+    sandbox = serve(canary_account())
+    project = sign_in(sandbox, tmp_path)
+    assert [project.run(*words).code for words in ((), ("--check",))] == [0, 0]
+    used = tokens(sandbox)
+    for request in sandbox.requests:
+        signs_in = request.path == "/oauth/token"
+        of_person = {"account_token": SECRETS["account_token"]} if signs_in and sign_in is by_person else {}
+        assert {name: value for name, value in request.params.items() if value in SECRETS.values()} == of_person
+        headers = {name: value for name, value in request.headers.items() if name != "Authorization"}
+        shown = str([request.path, request.params, headers, {} if signs_in else request.form])
+        assert [word for word in (SECRETS["client_secret"], SECRETS["password"], EMAIL, *used) if word in shown] == []
+        assert ("Authorization" in request.headers) == (not signs_in)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"error_rate": 1.0}, {"rate_limit": 0}, {"truncation_rate": 1.0}, {"token_seconds": 0}], ids=" ".join
+)
+def test_a_traceback_in_a_program_of_ones_own_shows_nothing(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("wootric_pipeline.client.Clock", FakeClock)
+    monkeypatch.setattr("wootric_pipeline.client.RETRY_SECONDS_MAX", 10)
+    sandbox = serve(canary_account(), **fault)
+    source = wootric_source(
+        username=EMAIL, password=SECRETS["password"], account_token=SECRETS["account_token"], base_url=sandbox.url
+    )
+    pipeline = dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
+    with caplog.at_level(logging.DEBUG), pytest.raises(PipelineStepFailed) as failed:
+        pipeline.run(source)
+    assert "connectionpool" in caplog.text
+    shown = "".join([caplog.text, *traceback.format_exception(failed.value), str(pipeline.last_trace)])
+    assert pipeline.last_trace
+    shown += str([step.exception_traces for step in pipeline.last_trace.steps])
+    assert "/v1/" in shown
+    assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in shown] == []
+
+
+@pytest.mark.parametrize("files", ["", "delta", "parquet"])
+def test_what_is_written_is_for_its_owner_only(serve: Serve, tmp_path: Path, files: str) -> None:
+    project = by_client(serve(canary_account()), tmp_path / "project")
+    if files:
+        project.set(files=files)
+        lake = {"DESTINATION_TYPE": "filesystem", "DESTINATION__FILESYSTEM__BUCKET_URL": str(project.folder / "lake")}
+        project.environment |= lake
+    before = set(project.folder.rglob("*"))
+    assert project.run("--json", prelude="import os; os.umask(0o022)").code == 0
+    made = set(project.folder.rglob("*")) - before
+    assert {"trace.pickle", "lake" if files else DUCKDB_FILE} <= {path.name for path in made}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
