@@ -81,6 +81,13 @@ def test_a_list_is_asked_for_with_its_query_and_the_token() -> None:
     assert "token-1" not in request.target
 
 
+def test_a_character_that_databases_refuse_is_replaced() -> None:
+    body = rb'[{"id": 1, "text": "a\u0000b", "path": "C:\\u0000"}, {"id": 2, "text": "\\\u0000"}]'
+    with talking(Answer(200, body)) as talk:
+        rows = talk.get("/v1/responses")
+    assert rows == [{"id": 1, "text": "a\ufffdb", "path": "C:\\u0000"}, {"id": 2, "text": "\\\ufffd"}]
+
+
 def test_every_request_names_the_version_and_counts() -> None:
     with talking(PAGE) as talk:
         talk.get()

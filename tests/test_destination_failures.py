@@ -34,8 +34,8 @@ UNREACHABLE = (
 LOGIN_REFUSED = "The destination refuses the login; check user and password in its credentials under [destination]."
 NO_DATABASE = "The destination has no database of that name; create it, or check its credentials under [destination]."
 NO_RIGHTS = (
-    "The destination does not let its user do what loading needs; grant the rights to create schemas and tables, or "
-    "set another user under [destination]."
+    "The destination does not let its user do what loading needs; grant the rights to create schemas, tables and "
+    "temporary tables, or set another user under [destination]."
 )
 NO_ADDRESS = (
     "The credentials under [destination] must be an address such as postgresql://user:password@host:5432/database."

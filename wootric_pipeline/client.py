@@ -8,6 +8,7 @@ import itertools
 import logging
 import platform
 import random
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ BROKEN_ANSWERS_MAX = 5
 TOKEN_SECONDS = 7200.0
 TOKEN_MARGIN_SECONDS = 60.0
 Params = Mapping[str, str | int]
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+"""Its escape in JSON, unless the backslash is itself escaped."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class _Answer:
     @classmethod
     def of(cls, response: requests.Response) -> "_Answer":
         try:
-            return cls(response.status_code, json.loadb(response.content), True)
+            return cls(response.status_code, json.loadb(_without_nul(response.content)), True)
         except ValueError:
             return cls(response.status_code, None, False)
 
@@ -316,6 +319,11 @@ class Client:
         with self._pause:
             self._retry_wait_seconds += seconds
             self._clock.wait(self._pause, seconds)
+
+
+def _without_nul(content: bytes) -> bytes:
+    """JSON with U+FFFD in place of U+0000, which PostgreSQL and others refuse in any text."""
+    return _NUL.sub(rb"\1\\ufffd", content) if rb"\u0000" in content else content
 
 
 def _checked_base_url(base_url: str) -> str:

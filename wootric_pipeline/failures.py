@@ -48,8 +48,13 @@ _NO_DATABASE: Told = (
     USER_MISTAKE,
 )
 _NO_RIGHTS: Told = (
-    "The destination does not let its user do what loading needs; grant the rights to create schemas and tables, or "
-    "set another user under [destination].",
+    "The destination does not let its user do what loading needs; grant the rights to create schemas, tables and "
+    "temporary tables, or set another user under [destination].",
+    USER_MISTAKE,
+)
+_TOO_WIDE: Told = (
+    'A table has more columns than the destination can hold; set properties = "json" under [sources.wootric] and run '
+    "again.",
     USER_MISTAKE,
 )
 _STORE_REFUSES: Told = (
@@ -109,6 +114,7 @@ _BY_SQLSTATE: Mapping[str, Told] = {
     "3D": _NO_DATABASE,
     "42501": _NO_RIGHTS,
     "53100": _DISK_FULL,
+    "540": _TOO_WIDE,
     "57P": _UNREACHABLE,
 }
 """By how the code that SQL gives to an error begins."""
