@@ -5,39 +5,24 @@ wootric_pipeline.py alone: the most the system says its process ever held. Secon
 sandbox takes its share of them. Ends with exit code 1 if memory grows by 100 MB or more, or rows are missing.
 """
 
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.loader import LoaderRun, machine, print_table, run_loader
+from benchmarks.processes import machine, print_table
+from benchmarks.sandbox_process import sandbox_process
+from benchmarks.script import ScriptRun, run_script
 
 SIZES = (20_000, 200_000)
 GROWTH_MB_MAX = 100
-SANDBOX = Path(__file__).with_name("still_sandbox.py")
-SANDBOX_ACCESS = ("sandbox", "sandbox")
 
 
-@contextmanager
-def sandbox_process(rows: int) -> Iterator[str]:
-    """The address of a sandbox in another process."""
-    command = [sys.executable, str(SANDBOX), str(rows)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
-
-
-def first_load(rows: int) -> LoaderRun:
+def first_load(rows: int) -> ScriptRun:
     """The cost of loading an account of so many rows."""
-    with sandbox_process(rows) as base_url, tempfile.TemporaryDirectory() as folder:
-        return run_loader(base_url, *SANDBOX_ACCESS, Path(folder))
+    with sandbox_process("demo", rows) as sandbox, tempfile.TemporaryDirectory() as folder:
+        return run_script(sandbox.url, Path(folder))
 
 
 def main() -> int:
@@ -47,12 +32,18 @@ def main() -> int:
     print_table(
         ["account", "rows loaded", "peak memory, MB", "seconds", "CPU seconds"],
         [
-            [f"{rows:,} rows", run.rows, f"{run.peak_mb:.0f}", f"{run.seconds:.1f}", f"{run.cpu_seconds:.1f}"]
+            [
+                f"{rows:,} rows",
+                run.rows,
+                f"{run.cost.peak_mb:.0f}",
+                f"{run.cost.seconds:.1f}",
+                f"{run.cost.cpu_seconds:.1f}",
+            ]
             for rows, run in runs.items()
         ],
     )
     small, large = (runs[rows] for rows in SIZES)
-    growth_mb = large.peak_mb - small.peak_mb
+    growth_mb = large.cost.peak_mb - small.cost.peak_mb
     print(f"Memory grows by {growth_mb:.0f} MB; the limit is {GROWTH_MB_MAX} MB.")
     complete = all(run.rows == rows for rows, run in runs.items())
     return 0 if complete and growth_mb < GROWTH_MB_MAX else 1

@@ -21,8 +21,9 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.loader import DATASET, DUCKDB_FILE, machine, print_table, run_loader
-from benchmarks.peers import TAP_NAME, run_tap, tap_python
+from benchmarks.processes import machine, print_table
+from benchmarks.script import DATASET, DUCKDB_FILE, run_script
+from benchmarks.tap import TAP_NAME, run_tap, tap_python
 from wootric_pipeline.account import SECOND, Account, DemoAccount
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PER_PAGE_MAX, Sandbox
 
@@ -53,7 +54,7 @@ def load_twice(sandbox: Sandbox, start: datetime, folder: Path) -> tuple[Request
     """The requests of the script's two runs, and the rows in DuckDB."""
 
     def run() -> None:
-        run_loader(sandbox.url, CLIENT_ID, CLIENT_SECRET, folder, "--start-date", f"{start:%Y-%m-%d}")
+        run_script(sandbox.url, folder, "--start-date", f"{start:%Y-%m-%d}")
 
     requests = {name: counted(sandbox, run)[1] for name in (FIRST, UNCHANGED)}
     with duckdb.connect(str(folder / DUCKDB_FILE), read_only=True) as database:

@@ -1,6 +1,6 @@
 """Starts tap-wootric at another address than Wootric's own, for which it has no setting; nothing else is changed.
 
-Run by `peers` with the Python of the tap's environment: `tap_launcher.py BASE_URL [options of tap-wootric]`.
+Run by `tap` with the Python of the tap's environment: `tap_launcher.py BASE_URL [options of tap-wootric]`.
 """
 
 import importlib

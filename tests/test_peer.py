@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.peers import run_tap
+from benchmarks.tap import run_tap
 from tests.conftest import Serve, row
 from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET
