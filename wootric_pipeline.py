@@ -2,6 +2,7 @@
 """Loads a Wootric account into DuckDB, or wherever dlt's settings say; `--help` tells the options."""
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -38,6 +39,7 @@ DEFAULT_DESTINATION = "duckdb"
 DEFAULT_DATASET = "wootric"
 CHECKPOINT_MINUTES = 5.0
 LOG_PERIOD_SECONDS = 10.0
+GC_THRESHOLD = 50_000
 DLT_RUNTIME = {
     # dlt logs failures with tracebacks and repeats messages of destinations, which may hold rows.
     "log_level": "CRITICAL",
@@ -121,6 +123,9 @@ def set_up_dlt() -> None:
     """
     # What is written to disk holds personal data.
     os.umask(0o077)
+    # Rows on their way through dlt: to compress and count them costs more than it saves.
+    os.environ.setdefault("SOURCES__DATA_WRITER__DISABLE_COMPRESSION", "true")
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
     # Of a query of dlt's own, which is right.
     warnings.filterwarnings("ignore", "Coercing Subquery object into a select")
     logging.getLogger("dlt").addFilter(withhold_content)

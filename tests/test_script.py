@@ -18,7 +18,7 @@ from .script import TABLE_NAMES, Project, expected, project_for
 DAY = 86_400
 OPTIONS = {
     "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh",
-    "--destination", "--dataset", "--check", "--json", "--progress",
+    "--destination", "--dataset", "--check", "--wait", "--json", "--progress",
 }  # fmt: skip
 REPORT_KEYS = [
     "ok", "pipeline", "destination", "dataset", "started_at", "seconds", "requests", "rate_limit_wait_seconds",
@@ -306,7 +306,7 @@ def test_new_fields_are_loaded_and_named(serve: Serve, tmp_path: Path) -> None:
     assert "New columns: responses.mood." in project.run().stdout
 
 
-def test_what_an_earlier_run_left_is_loaded_before_new_data(serve: Serve, tmp_path: Path) -> None:
+def test_what_an_earlier_run_could_not_load_is_read_again(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
     account.put("responses", row(100, text="x"))
@@ -322,13 +322,12 @@ def test_what_an_earlier_run_left_is_loaded_before_new_data(serve: Serve, tmp_pa
     assert 104 not in project.held("responses")
 
     project.alter("ALTER TABLE wootric.responses ALTER text DROP NOT NULL")
-    # Beyond the overlap the next reading begins with: only the package that was left can bring row 104.
-    account.delete("responses", 104)
+    # Beyond the overlap that a reading begins with, were the cursor where the failed run had moved it.
     account.put("responses", row(105, NOON + 7_200))
     report = project.run("--json").report
-    assert (report["ok"], report["tables"]["responses"]["rows"]) == (True, 1)
-    assert report["tables"]["responses"]["cursor_before"] == iso(NOON + 3_600)
-    assert project.held("responses") == {**expected(account, "responses"), 104: NOON + 3_600}
+    assert report["ok"]
+    assert report["tables"]["responses"]["cursor_before"] == iso(NOON)
+    assert project.held("responses") == expected(account, "responses")
 
 
 def test_a_table_that_fails_is_reported_while_the_others_load(serve: Serve, tmp_path: Path) -> None:

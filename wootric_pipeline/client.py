@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -279,15 +280,13 @@ class Client:
         with self._count_lock:
             self.requests += 1
         try:
-            response = self._session.request(
-                method,
-                self._base_url + path,
-                params=params,
-                data=form,
-                auth=auth,
+            request = requests.Request(method, self._base_url + path, params=params, data=form, auth=auth)
+            response = self._session.send(
+                self._session.prepare_request(request),
                 timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
                 # Credentials and tokens go to the configured host only.
                 allow_redirects=False,
+                **self._environment,
             )
         except requests.RequestException as error:
             return error
@@ -295,6 +294,11 @@ class Client:
         self._note_server_time(response.headers)
         self.rate_limit.learn(response.headers, self.server_now(), refused=response.status_code == 429)
         return _Answer.of(response)
+
+    @cached_property
+    def _environment(self) -> Any:
+        """Proxies and certificates of the environment, which requests would look up for each request."""
+        return self._session.merge_environment_settings(self._base_url, {}, None, None, None)
 
     def _note_server_time(self, headers: Mapping[str, str]) -> None:
         try:

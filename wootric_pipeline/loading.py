@@ -156,7 +156,7 @@ def _stored_state(pipeline: Pipeline, client: WithStateSync) -> Mapping[str, Any
 def _follows(local: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     """Whether the local state is the destination's, or an earlier one, in whose place dlt puts that."""
     ahead = local["_state_version"] - stored.get("_state_version", 0)
-    return bool(ahead < 0 or (ahead == 0 and local.get("_version_hash") == stored.get("_version_hash")))
+    return bool(ahead < 0 or (ahead == 0 and (not stored or local.get("_version_hash") == stored.get("_version_hash"))))
 
 
 def _local(pipeline: Pipeline, key: str) -> Any:
