@@ -161,6 +161,28 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
         return "\n".join(
             [*as_table(["table", "readable", "read along"], rows), f"The destination {destination} answers."]
         )
+    lines = _tables(run)
+    if run.appends:
+        lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
+    # A column for each property is no surprise; one for another type of it is.
+    surprising = [
+        change for change in run.schema_changes if "properties__" not in change.column or "__v_" in change.column
+    ]
+    if surprising:
+        shown = ", ".join(f"{change.table}.{change.column}" for change in surprising[:12])
+        more = len(surprising) - 12
+        lines.append(f"New columns: {shown}{f' and {more} more' if more > 0 else ''}.")
+    requests = run.client.requests if run.client else 0
+    waited = run.client.rate_limit.waited_seconds if run.client else 0.0
+    lines.append(
+        f"{run.rows:,} rows into {destination}, dataset {dataset}, in {run.seconds:.1f} s with {requests:,} requests"
+        + (f" ({waited:.0f} s of them waiting for the rate limit)." if waited else ".")
+    )
+    return "\n".join(lines)
+
+
+def _tables(run: Run) -> list[str]:
+    """A line for each table, and what is to be said of some."""
     lines = as_table(
         ["table", "rows", "requests", "read along", "cursor (UTC)", "complete"],
         [
@@ -183,23 +205,7 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
             lines.append(
                 f"{name}: went on with a reading of {_short(begun)}; later changes may come with the next run."
             )
-    if run.appends:
-        lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
-    # A column for each property is no surprise; one for another type of it is.
-    surprising = [
-        change for change in run.schema_changes if "properties__" not in change.column or "__v_" in change.column
-    ]
-    if surprising:
-        shown = ", ".join(f"{change.table}.{change.column}" for change in surprising[:12])
-        more = len(surprising) - 12
-        lines.append(f"New columns: {shown}{f' and {more} more' if more > 0 else ''}.")
-    requests = run.client.requests if run.client else 0
-    waited = run.client.rate_limit.waited_seconds if run.client else 0.0
-    lines.append(
-        f"{run.rows:,} rows into {destination}, dataset {dataset}, in {run.seconds:.1f} s with {requests:,} requests"
-        + (f" ({waited:.0f} s of them waiting for the rate limit)." if waited else ".")
-    )
-    return "\n".join(lines)
+    return lines
 
 
 def as_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
