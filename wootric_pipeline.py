@@ -123,8 +123,9 @@ def set_up_dlt() -> None:
     """
     # What is written to disk holds personal data.
     os.umask(0o077)
-    # Rows on their way through dlt: to compress and count them costs more than it saves.
+    # What dlt extracts is read again at once: compressing it costs more than it saves.
     os.environ.setdefault("SOURCES__DATA_WRITER__DISABLE_COMPRESSION", "true")
+    # Rows make many objects and no cycles, which Python would look for all the time.
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     # Of a query of dlt's own, which is right.
     warnings.filterwarnings("ignore", "Coercing Subquery object into a select")

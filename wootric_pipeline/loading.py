@@ -1,4 +1,4 @@
-"""Runs a pipeline until every table is complete, with checkpoints, and first what an earlier run left behind."""
+"""Runs a pipeline until every table is complete, with checkpoints, going on from what the destination knows."""
 
 import os
 from collections.abc import Mapping, Sequence
