@@ -4,7 +4,7 @@ Nothing else is changed and no field is dropped, but for numbers that no destina
 """
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
@@ -33,11 +33,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: The text is no such time. The message does not repeat it.
     """
-    to_the_second = datetime.fromisoformat(text[:19])
-    # Other ISO forms are shorter: their zone would be lost here.
-    if len(text) < 19 or to_the_second.tzinfo:
+    # Other ISO forms are shorter, or have a zone within these: neither can be read with one behind it.
+    if len(text) < 19:
         raise ValueError("not a time")
-    return to_the_second.replace(tzinfo=timezone.utc) + _correction(text[19:])
+    return datetime.fromisoformat(text[:19] + "+00:00") + _correction(text[19:])
 
 
 @lru_cache(maxsize=4096)
@@ -61,19 +60,22 @@ def to_record(table: Table, row: Any) -> Row:
             has a value of a type that cannot be loaded into its column without loss.
     """
     _check_identity(table, row)
-    for column, data_type in table.columns.items():
-        value = row.get(column)
+    data_types = table.columns
+    for name, value in row.items():
         if value is None:
             continue
-        if data_type == TIMESTAMP:
-            row[column] = _time(table, row, column, value)
-        elif type(value) is not _PYTHON_TYPES[data_type] or _storable(value) is not value:
-            row[column] = _coerced(table, row, column, data_type, value)
+        data_type = data_types.get(name)
+        if data_type is None:
+            row[name] = _storable(value)
+        elif data_type == TIMESTAMP:
+            row[name] = _time(table, row, name, value)
+        elif type(value) is not _PYTHON_TYPES[data_type] or (data_type == BIGINT and _storable(value) is not value):
+            row[name] = _coerced(table, row, name, data_type, value)
     for name in table.objects:
         # As a column of its own a null would have no type; the columns made of the object are null without it.
         if row.get(name, row) is None:
             del row[name]
-    return cast(Row, _storable(row))
+    return cast(Row, row)
 
 
 def _check_identity(table: Table, row: Any) -> None:

@@ -25,6 +25,8 @@ Properties = Literal["columns", "json"]
 SEPARATOR = "__"
 """Between the names dlt makes a column's name of, for a field inside an object."""
 
+LIKENESSES_MAX = 10_000
+
 _NAMEABLE = re.compile("[A-Za-z0-9]")
 _KINDS: dict[type, TDataType] = {bool: "bool", int: "bigint", float: "double", str: "text"}
 _LOSES: dict[str, tuple[TDataType, ...]] = {
@@ -112,15 +114,17 @@ class Shaping:
         self._table = table
         self._lists_in_rows = lists_in_rows
         self._free = () if shape.properties == "json" else tuple(path + SEPARATOR for path in table.properties)
+        self._within = tuple((prefix, prefix.split(SEPARATOR)[:-1]) for prefix in self._free)
         self._naming = schema.naming
         self._columns = schema.tables.get(table.name, {}).get("columns", {})
         self._names: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
+        self._plain: set[tuple[Any, ...]] = set()
 
     def shaped(self, row: Row) -> Row:
         """A row with what was chosen; the same object where there is nothing to do."""
         plain = not self._shape.exclude_columns and not self._lists_in_rows
-        if plain and all(self._is_plain(_inside(row, prefix), prefix) for prefix in self._free):
+        if plain and all(self._is_plain(_inside(row, names), prefix) for prefix, names in self._within):
             return row
         return self._fields(row, "", as_json=False)
 
@@ -130,11 +134,22 @@ class Shaping:
             return all(self._is_plain(element, prefix) for element in value)
         if type(value) is not dict:
             return True
+        # Most objects have the keys and the types of others before.
+        likeness = (prefix, *value, *map(type, value.values()))
+        if likeness in self._plain:
+            return True
         names = {self._name(key): inner for key, inner in value.items() if _is_nameable(key)}
-        return len(names) == len(value) and not any(
+        plain = len(names) == len(value) and not any(
             self._is_lossy(inner, prefix + name) or not self._is_plain(inner, prefix + name + SEPARATOR)
             for name, inner in names.items()
         )
+        if (
+            plain
+            and len(self._plain) < LIKENESSES_MAX
+            and not any(type(inner) in (dict, list) for inner in value.values())
+        ):
+            self._plain.add(likeness)
+        return plain
 
     def _is_lossy(self, value: Any, path: str) -> bool:
         kind = _KINDS.get(type(value))
@@ -180,10 +195,10 @@ class Shaping:
         return json.dumps(elements, ensure_ascii=False) if becomes_text else elements
 
 
-def _inside(row: Row, prefix: str) -> Any:
-    """The object in a row whose fields' columns begin with a prefix; None if there is none."""
+def _inside(row: Row, names: Sequence[str]) -> Any:
+    """What is found in a row by the names of fields, one inside the other; None if there is nothing."""
     value: Any = row
-    for name in prefix.split(SEPARATOR)[:-1]:
+    for name in names:
         value = value.get(name) if type(value) is dict else None
     return value
 
