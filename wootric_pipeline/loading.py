@@ -20,7 +20,7 @@ from .tables import TABLES
 
 SECONDS_PER_MINUTE = 60
 LOCATION = "destination_location"
-CHECKPOINT_ROWS = 50_000
+CHECKPOINT_ROWS = 100_000
 """What a destination merges at once: its memory grows with it."""
 DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
     f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.text_lists
