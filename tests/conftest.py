@@ -1,6 +1,7 @@
 """What every test starts from: an empty working folder, no settings of the machine's, and accounts to read."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,9 @@ from .servers import Server, postgres, s3
 PROJECT = Path(__file__).parent.parent
 NOON = 1_700_000_000
 """2023-11-14 22:13:20 UTC: a moment in UNIX seconds that tests count from."""
+
+# A shell that runs the tests in the background has it ignored, which they and the programs they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Serve = Callable[..., Sandbox]
 Servers = Mapping[str, Server]
