@@ -10,7 +10,8 @@ from typing import Any
 from tests.conftest import NOON, row
 from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.sandbox import Behaviour, Query
-from wootric_pipeline.scan import Page, Scan, Span
+from wootric_pipeline.scan import Scan, Span
+from wootric_pipeline.seek import Page, Seek
 from wootric_pipeline.tables import TABLES
 
 PARTS_AT_ONCE = 4
@@ -55,8 +56,8 @@ class Model:
     def scan(self) -> Scan:
         """A scan of the list."""
         if self.order is None:
-            return Scan(TABLES[self.table], self.fetch)
-        return Scan(TABLES[self.table], self.fetch, in_order=self._interleaved, splits=lambda: True)
+            return Scan(Seek(TABLES[self.table], self.fetch))
+        return Scan(Seek(TABLES[self.table], self.fetch, in_order=self._interleaved, splits=lambda: True))
 
     def _interleaved(self, parts: Iterator[Iterator[Page]]) -> Iterator[Page]:
         """The parts in order, each read up to some point while others before it are."""

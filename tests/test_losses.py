@@ -16,7 +16,7 @@ from wootric_pipeline.account import Account
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.loading import load
 from wootric_pipeline.sandbox import Behaviour, Sandbox
-from wootric_pipeline.scan import Page, Params
+from wootric_pipeline.seek import Page, Params
 
 DAY = 86_400
 

@@ -12,6 +12,7 @@ from wootric_pipeline.account import SECOND, Account
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.sandbox import Behaviour
 from wootric_pipeline.scan import Scan, Span
+from wootric_pipeline.seek import Seek
 from wootric_pipeline.tables import TABLES
 
 CREATED_ONLY = Behaviour(ignores_updated=frozenset({"responses"}))
@@ -60,18 +61,46 @@ def test_parts_read_at_the_same_time_cost_next_to_nothing(count: int, behaviour:
 
 
 @pytest.mark.parametrize("updated_with", range(3_000, 4_500, 150))
-def test_a_page_far_ahead_of_an_unsorted_list_hides_no_row(updated_with: int) -> None:
+def test_parts_of_an_unsorted_list_hide_no_row(updated_with: int) -> None:
     rows = [row(index, NOON - 600_000 + index * 60) for index in range(5_000)]
     rows[2_000] = row(2_000, rows[updated_with]["updated_at"] // SECOND + 1, created=NOON - 480_000)
     model = Model(account_of(rows), behaviour=UNSORTED, order=random.Random(1))
     assert set(ids(model.read())) == set(range(5_000))
 
 
+def test_a_burst_that_a_part_runs_into_is_itself_read_in_parts() -> None:
+    quiet = [row(index, NOON - 1_000_000 + index * 100) for index in range(5_000)]
+    burst = [row(5_000 + index, NOON - 450_000 + index) for index in range(30_000)]
+    model = Model(account_of([*quiet, *burst]), order=random.Random(1))
+    assert ids(model.read()) == list(range(35_000))
+    ends = {query["updated[lt]"] for query in model.queries if "updated[lt]" in query}
+    assert len([end for end in ends if NOON - 450_000 < int(end) < NOON - 420_000]) > 2
+    assert len(model.queries) <= 35_000 / 50 * 1.04
+
+
 def test_a_list_too_short_for_parts_is_read_without_them() -> None:
-    rows = spread(800)
+    rows = spread(1_200)
     whole, in_parts = Model(account_of(rows)), Model(account_of(rows), order=random.Random(1))
     assert ids(in_parts.read()) == ids(whole.read())
     assert in_parts.queries == whole.queries
+
+
+@pytest.mark.parametrize("changed", [60, 500, 2_000])
+def test_changes_in_the_order_of_ids_take_no_more_requests(changed: int) -> None:
+    rows = [row(index, NOON - 500_000 + index * 7) for index in range(20_000)]
+    model = Model(account_of(rows))
+    for index in range(changed):
+        model.account.change("responses", 2 * index, (NOON - 50_000 + index) * SECOND)
+    last_seen = rows[-1]["updated_at"] // SECOND
+    assert len(model.read(Span(last_seen - 300), started_at=NOON)) == changed + 300 // 7 + 1
+    assert len(model.queries) <= ceil(changed / 50) + 2
+
+
+def test_end_users_who_were_never_updated_take_no_more_requests() -> None:
+    rows = [row(index, NOON - 500_000 + index * 7, email=f"user{index}@example.com") for index in range(5_000)]
+    model = Model(account_of(rows, "end_users"), table="end_users")
+    assert ids(model.read()) == list(range(5_000))
+    assert len(model.queries) <= 5_000 / 50 * 1.03 + 2
 
 
 def test_queries_seek_with_whole_seconds_gte_and_lt_only() -> None:
@@ -131,10 +160,11 @@ def test_a_list_that_ignores_updated_is_read_along_its_creation_and_filtered() -
     assert len(model.queries) <= ceil(700 / 50 * 1.05) + 2
 
 
-@pytest.mark.parametrize(("span", "days"), [(Span(0), 10), (Span(NOON - 7_200), 3), (Span(NOON - 5 * 86_400), 5)])
+@pytest.mark.parametrize(("span", "days"), [(Span(0), 11), (Span(NOON - 7_200), 3), (Span(NOON - 5 * 86_400), 5)])
 def test_rescan_days_limit_how_far_back_creation_is_read_but_not_what_was_never_read(span: Span, days: int) -> None:
     rows = [row(day, NOON - 3_600, created=NOON - day * 86_400 - 60) for day in range(10)]
-    model = Model(account_of(rows), behaviour=CREATED_ONLY)
+    long_ago = row(10, NOON - 2_000_000) if span.since else row(10, NOON - 3_600, created=NOON - 900_000)
+    model = Model(account_of([*rows, long_ago]), behaviour=CREATED_ONLY)
     assert sorted(ids(model.read(replace(span, rescan_days=3)))) == list(range(days))
 
 
@@ -147,7 +177,7 @@ def test_a_row_updated_during_a_reading_along_creation_does_not_move_the_cursor(
     rows = [row(index, NOON - 1_000 + index) for index in range(200)]
     account = account_of(rows)
     model = Model(account, behaviour=CREATED_ONLY, changes=[nothing, nothing, update(199)])
-    scan = Scan(TABLES["responses"], model.fetch)
+    scan = Scan(Seek(TABLES["responses"], model.fetch))
     batches = list(scan.read(Span(0), lambda: NOON))
     assert ids([each for batch in batches for each in batch.rows]) == list(range(200))
     assert [batch.cursor.timestamp() for batch in batches if batch.cursor] == [NOON - 1_000 + 198]

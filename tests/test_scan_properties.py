@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.api_model import Change, Model, account_of, delete, insert, update
 from tests.conftest import NOON
-from wootric_pipeline import sandbox, scan
+from wootric_pipeline import sandbox, seek
 from wootric_pipeline.account import SECOND
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.sandbox import Behaviour
@@ -27,10 +27,12 @@ REVEALED_OF_A_SECOND = 2 * PAGE_ROWS * PAGES_MAX
 def _small_pages() -> Iterator[None]:
     """Pages of 3 rows and queries of 4 pages: ties far above what one query reaches need few rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "PAGE_ROWS", PAGE_ROWS)
-        patch.setattr(scan, "PAGES_MAX", PAGES_MAX)
-        patch.setattr(scan, "PAGES_BEFORE_PARTS", 2)
-        patch.setattr(scan, "PAGES_OF_A_PART_MIN", 2)
+        patch.setattr(seek, "PAGE_ROWS", PAGE_ROWS)
+        patch.setattr(seek, "PAGES_MAX", PAGES_MAX)
+        patch.setattr(seek, "PAGES_HELD_MAX", PAGES_MAX - 2)
+        patch.setattr(seek, "PAGES_BEFORE_PARTS", 2)
+        patch.setattr(seek, "PAGES_OF_A_PART_MIN", 1)
+        patch.setattr(seek, "PAGES_OF_A_PART_MAX", 2)
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
         patch.setattr(sandbox, "PAGE_MAX", PAGES_MAX)
         yield
@@ -145,6 +147,7 @@ def test_a_reading_along_creation_may_be_broken_off_and_gone_on_with(
     try:
         for batches_max in [*breaks, None, None]:
             since = int(cursor.timestamp()) if cursor else 0
+            model.now += 1
             left = model.scan().read(Span(since, halfway=halfway), lambda: model.now)
             for batch in islice(left, batches_max):
                 read += batch.rows

@@ -2,12 +2,29 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
 POLL_SECONDS = 0.5
+SPARE_ITEMS = 8
+"""So many items whoever is at hand may hold although the room is full: others may have filled it."""
+
+
+class Room:
+    """Room for items that are held until they are wanted; readers may share one.
+
+    Attributes:
+        size: How many it is for.
+        held: How many there are.
+        freed: Guards both; notified when one is taken.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.held = 0
+        self.freed = threading.Condition()
 
 
 class _End(NamedTuple):
@@ -19,45 +36,62 @@ class ReadAhead(Generic[Item]):
 
     Args:
         items: Only that thread touches them.
-        size: How many to hold at most, besides the one at hand.
-        abandoned: Once set, the thread ends; readers may share one.
-        while_waiting: Called now and then, by the thread that wants the next item, while it is not there yet.
+        room: For what is held, besides the one item at hand.
+        ready: Counts what can be had at once; readers may share one.
     """
 
-    def __init__(
-        self,
-        items: Iterator[Item],
-        size: int,
-        abandoned: threading.Event | None = None,
-        while_waiting: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, items: Iterator[Item], room: Room, ready: threading.Semaphore | None = None) -> None:
         self._items = items
-        self._ready: queue.Queue[Any] = queue.Queue(size)
-        self._abandoned = abandoned or threading.Event()
-        self._while_waiting = while_waiting
+        self._room = room
+        self._ready = ready or threading.Semaphore(0)
+        self._held: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._at_hand = False
+        self._closed = False
+        self._ended = False
         threading.Thread(target=self._read, name="wootric-read-ahead", daemon=True).start()
 
     def __iter__(self) -> Iterator[Item]:
+        with self._room.freed:
+            self._at_hand = True
+            self._room.freed.notify_all()
         return self
 
     def __next__(self) -> Item:
-        item = self._next()
+        if self._ended:
+            raise StopIteration
+        item = self._take()
         if not isinstance(item, _End):
             return item  # type: ignore[no-any-return]
-        # For whoever asks again.
-        self._ready.put(_End(None))
+        self._ended = True
         raise item.error or StopIteration
+
+    def unless_waiting(self, seconds: float) -> Iterator[Item | None]:
+        """The items, and None where the next is not there: as soon as another reader has one, or after that time."""
+        while True:
+            if self._held.empty() and self._ready.acquire(timeout=seconds):
+                self._ready.release()
+            if self._held.empty() and not self._ended:
+                yield None
+                continue
+            try:
+                yield next(self)
+            except StopIteration:
+                return
 
     def close(self) -> None:
         """Ends the thread; what it has read is lost."""
-        self._abandoned.set()
+        with self._room.freed:
+            self._closed = True
+        while not self._held.empty():
+            self._take()
 
-    def _next(self) -> Any:
-        while True:
-            try:
-                return self._ready.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                self._while_waiting()
+    def _take(self) -> Any:
+        item = self._held.get()
+        self._ready.acquire()
+        with self._room.freed:
+            self._room.held -= 1
+            self._room.freed.notify()
+        return item
 
     def _read(self) -> None:
         error: BaseException | None = None
@@ -70,28 +104,46 @@ class ReadAhead(Generic[Item]):
         self._put(_End(error))
 
     def _put(self, item: Any) -> bool:
-        while not self._abandoned.is_set():
-            try:
-                self._ready.put(item, timeout=POLL_SECONDS)
-                return True
-            except queue.Full:
-                pass
-        return False
+        with self._room.freed:
+            while not self._closed and not self._may_hold_more():
+                self._room.freed.wait(POLL_SECONDS)
+            if self._closed:
+                return False
+            self._room.held += 1
+            self._held.put(item)
+            self._ready.release()
+        return True
+
+    def _may_hold_more(self) -> bool:
+        return self._room.held < self._room.size or (self._at_hand and self._held.qsize() < SPARE_ITEMS)
 
 
-def in_order(parts: Iterator[Iterator[Item]], at_once: int, size: int) -> Iterator[Item]:
+def in_order(parts: Iterator[Iterator[Item]], at_once: int, room: Room) -> Iterator[Item]:
     """The items of all parts, one part after the other, while those behind are already being read.
 
     Args:
         parts: Asked for by a thread of its own.
         at_once: How many to read at the same time.
-        size: How many items of a part to hold at most.
+        room: For the items of those behind.
     """
-    abandoned = threading.Event()
-    # One more part is at hand, and another was started when there was no room for it yet.
-    started = ReadAhead((ReadAhead(part, size, abandoned) for part in parts), max(at_once - 2, 1), abandoned)
+    readers: list[ReadAhead[Item]] = []
+    given_up = threading.Event()
+
+    def begun() -> Iterator[ReadAhead[Item]]:
+        for part in parts:
+            readers.append(ReadAhead(part, room))
+            if given_up.is_set():
+                readers[-1].close()
+            yield readers[-1]
+
+    # One more part is at hand, and another was begun when there was no room for it yet.
+    ahead = ReadAhead(begun(), Room(max(at_once - 2, 1)))
     try:
-        for part in started:
-            yield from part
+        while (reader := next(ahead, None)) is not None:
+            yield from reader
+            readers.remove(reader)
     finally:
-        abandoned.set()
+        given_up.set()
+        ahead.close()
+        for reader in readers:
+            reader.close()

@@ -5,6 +5,7 @@ the page where rows come in the order of the cursor, and only after the last pag
 keeps how far the reading has come, so that a run that is broken off need not begin again.
 """
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,15 +15,16 @@ import dlt
 
 from .client import Client
 from .errors import AuthenticationFailed, ConfigurationError, WootricError
-from .look_ahead import ReadAhead, in_order
+from .look_ahead import POLL_SECONDS, ReadAhead, Room, in_order
 from .records import to_record
 from .report import Mode, Run, TableRun
-from .scan import Batch, Halfway, Page, Params, Scan, Span, honours_updated
+from .scan import Batch, Halfway, Scan, Span, honours_updated
+from .seek import Page, Params, Seek
 from .tables import CURSOR, PRIMARY_KEY, Table
 
 LOOK_AHEAD_PAGES = 8
-LOOK_AHEAD_PAGES_OF_A_PART = 32
-"""As many as a part has, so that the next can be read to its end while one is still being loaded."""
+LOOK_AHEAD_PAGES_IN_PARTS = 300
+"""Of all tables: as many as three parts have that are read while a fourth is at hand."""
 HALFWAY = "halfway"
 
 Cursor = dlt.sources.incremental[datetime]
@@ -58,6 +60,8 @@ class Reading:
         self._rescan_days = rescan_days
         self._held: dict[str, datetime] = {}
         self._waited_shown = 0
+        self._ready = threading.Semaphore(0)
+        self._room = Room(LOOK_AHEAD_PAGES_IN_PARTS)
         self._paused: dict[str, tuple[datetime | None, Halfway | None, ReadAhead[Batch]]] = {}
 
     def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
@@ -84,10 +88,15 @@ class Reading:
         batches = self._resumed(table, committed, state.get(HALFWAY)) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
         try:
-            # Nothing yet: dlt turns to the other tables, whose readings then begin, too, before it waits for this one.
+            # Nothing yet: the other tables' readings shall begin, too, before this one is waited for.
             yield None
             loaded: set[int] = set()
-            for batch in batches:
+            for batch in batches.unless_waiting(POLL_SECONDS):
+                if batch is None:
+                    # dlt turns to the other tables meanwhile.
+                    self._show_waiting()
+                    yield None
+                    continue
                 if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
                     notes.rows += len(rows)
                     yield rows
@@ -157,13 +166,14 @@ class Reading:
     def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableRun) -> ReadAhead[Batch]:
         """A reading that begins now."""
         batches = self._batches(table, self._span(cursor, state.get(HALFWAY)), notes)
-        return ReadAhead(batches, LOOK_AHEAD_PAGES, while_waiting=self._show_waiting)
+        return ReadAhead(batches, Room(LOOK_AHEAD_PAGES), self._ready)
 
     def _show_waiting(self) -> None:
         """Tells dlt's progress display of waits for the rate limit or for the end of an outage."""
         seconds = int(self._client.waited_seconds)
-        collector = getattr(dlt.current.pipeline(), "collector", None)
-        if collector is not None and seconds > self._waited_shown:
+        if seconds <= self._waited_shown:
+            return
+        if (collector := getattr(dlt.current.pipeline(), "collector", None)) is not None:
             collector.update("Seconds waited for Wootric", inc=seconds - self._waited_shown)
             self._waited_shown = seconds
 
@@ -173,13 +183,16 @@ class Reading:
             return [to_record(table, row) for row in self._client.get(table.path, params)]
 
         at_once = self._client.connections
-        scan = Scan(
+        seek = Seek(
             table,
             fetch,
-            in_order=partial(in_order, at_once=at_once, size=LOOK_AHEAD_PAGES_OF_A_PART),
+            in_order=partial(in_order, at_once=at_once, room=self._room),
             # Where the API limits requests, more at once are no faster.
             splits=lambda: at_once > 1 and not self._client.rate_limit.stated,
         )
+        scan = Scan(seek)
+        # The answer to that tells the server's time.
+        self._client.sign_in()
         for batch in scan.read(span, self._client.server_now):
             notes.mode = scan.mode
             yield batch
