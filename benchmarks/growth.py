@@ -1,8 +1,7 @@
 """Measures how time, requests and memory of a first load into DuckDB grow from 10,000 rows to a million.
 
 Run it with `python benchmarks/growth.py`. The sandbox is a process of its own; no two rows of a table share a second.
-Prints a table and draws it in `benchmarks/growth.svg`. Ends with exit code 1 if a million rows take 60 MB more than
-50,000, or rows are missing.
+Prints a table and draws it in `benchmarks/growth.svg`. Ends with exit code 1 if rows are missing.
 """
 
 import argparse
@@ -21,8 +20,6 @@ from benchmarks.script import run_script
 from wootric_pipeline.sandbox import PER_PAGE_MAX
 
 SIZES = (10_000, 50_000, 100_000, 1_000_000)
-GROWTH_FROM_ROWS = 50_000
-GROWTH_MB_MAX = 60
 CHART = Path(__file__).with_name("growth.svg")
 
 WIDTH, HEIGHT = 300, 260
@@ -182,10 +179,7 @@ def main() -> int:
     print(f"{machine()}\n\nFirst load into DuckDB, medians of {options.runs}:\n")
     print_loads(loads)
     options.chart.write_text(chart_of(loads))
-    before = [load.cost.peak_mb for load in loads if load.rows == GROWTH_FROM_ROWS] or [loads[0].cost.peak_mb]
-    growth_mb = loads[-1].cost.peak_mb - before[0]
-    print(f"Memory grows by {growth_mb:.0f} MB; the limit is {GROWTH_MB_MAX} MB.")
-    return 0 if growth_mb < GROWTH_MB_MAX and not any(load.missing for load in loads) else 1
+    return 1 if any(load.missing for load in loads) else 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,26 @@ class ScriptRun:
         return sum(table["rows"] for table in self.report["tables"].values())
 
 
-def run_script(base_url: str, folder: Path, *options: str, seconds_max: float = SECONDS_MAX) -> ScriptRun:
+def run_script(
+    base_url: str,
+    folder: Path,
+    *options: str,
+    seconds_max: float = SECONDS_MAX,
+    settings: Mapping[str, str] | None = None,
+) -> ScriptRun:
     """Runs the script in a folder, which keeps its DuckDB file and dlt's notes for a next run.
+
+    Settings are for its environment.
 
     Raises:
         ProgramFailed: It ended with an error.
     """
     shutil.copytree(PROJECT / ".dlt", folder / ".dlt", ignore=_all_but_settings, dirs_exist_ok=True)
     cost = run(
-        script_command(*options), folder=folder, environment=environment(base_url, folder), seconds_max=seconds_max
+        script_command(*options),
+        folder=folder,
+        environment={**environment(base_url, folder), **(settings or {})},
+        seconds_max=seconds_max,
     )
     return ScriptRun(json.loads((folder / OUTPUT).read_text()), cost)
 
