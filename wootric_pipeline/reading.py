@@ -88,13 +88,9 @@ class Reading:
         batches = self._resumed(table, committed, state.get(HALFWAY)) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
         try:
-            # Nothing yet: the other tables' readings shall begin, too, before this one is waited for.
-            yield None
             loaded: set[int] = set()
-            for batch in batches.unless_waiting(POLL_SECONDS):
+            for batch in self._awaited(batches):
                 if batch is None:
-                    # dlt turns to the other tables meanwhile.
-                    self._show_waiting()
                     yield None
                     continue
                 if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
@@ -167,6 +163,14 @@ class Reading:
         """A reading that begins now."""
         batches = self._batches(table, self._span(cursor, state.get(HALFWAY)), notes)
         return ReadAhead(batches, Room(LOOK_AHEAD_PAGES), self._ready)
+
+    def _awaited(self, batches: ReadAhead[Batch]) -> Iterator[Batch | None]:
+        """The batches; None where dlt shall turn to the other tables meanwhile, whose readings then begin, too."""
+        yield None
+        for batch in batches.unless_waiting(POLL_SECONDS):
+            if batch is None:
+                self._show_waiting()
+            yield batch
 
     def _show_waiting(self) -> None:
         """Tells dlt's progress display of waits for the rate limit or for the end of an outage."""
