@@ -32,6 +32,9 @@ small."""
 PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 28, 100
 SHARE_OF_A_PART = 0.3
 """Of what is left, as far as the pace so far tells."""
+PARTS_LEFT_MIN = 1.4
+"""Where less than so many parts are left, they are one: two much shorter ones would cost another half request."""
+
 Row = dict[str, Any]
 Page = list[Row]
 Params = Mapping[str, str | int]
@@ -158,6 +161,7 @@ class Seek:
         yield from self._pages_ahead(PAGES_BEFORE_PARTS, bounds, others)
 
     def _pages_ahead(self, alone: int, bounds: Bounds, others: tuple[Bounds, ...]) -> Iterator[Page]:
+        """The first `alone` pages one by one, the second half of which tells the pace; then parts."""
         half = yield from self._first_pages(alone // 2, bounds, others)
         if half is None:
             return
@@ -221,7 +225,7 @@ class Seek:
         """How many pages the next part is likely to have, and where it ends."""
         left = ((rest.until or position) - position) // seconds_a_page
         pages = min(max(int(left * SHARE_OF_A_PART), PAGES_OF_A_PART_MIN), PAGES_OF_A_PART_MAX)
-        return pages, position + pages * seconds_a_page if left >= 1.4 * pages else rest.until
+        return pages, position + pages * seconds_a_page if left >= PARTS_LEFT_MIN * pages else rest.until
 
     def _step(self, rest: Bounds, others: tuple[Bounds, ...]) -> Step:
         """What one request makes sure of.
