@@ -78,6 +78,14 @@ def test_a_burst_that_a_part_runs_into_is_itself_read_in_parts() -> None:
     assert len(model.queries) <= 35_000 / 50 * 1.04
 
 
+def test_a_list_that_never_proves_its_order_is_read_in_parts_as_well() -> None:
+    rows = [row(index, NOON - 500_000 + index * 7, email=f"user{index:05}@example.com") for index in range(20_000)]
+    model = Model(account_of(rows, "end_users"), table="end_users", order=random.Random(1))
+    assert ids(model.read()) == list(range(20_000))
+    assert len({query.get("updated[lt]") for query in model.queries if "page" not in query}) > 4
+    assert len(model.queries) <= 20_000 / 50 * 1.07 + 2
+
+
 def test_a_list_too_short_for_parts_is_read_without_them() -> None:
     rows = spread(1_200)
     whole, in_parts = Model(account_of(rows)), Model(account_of(rows), order=random.Random(1))

@@ -160,9 +160,11 @@ class Seek:
         """As `pages`; what is left after the first of them is read in parts at the same time."""
         yield from self._pages_ahead(PAGES_BEFORE_PARTS, bounds, others)
 
-    def _pages_ahead(self, alone: int, bounds: Bounds, others: tuple[Bounds, ...]) -> Iterator[Page]:
+    def _pages_ahead(
+        self, alone: int, bounds: Bounds, others: tuple[Bounds, ...], first: Step | None = None
+    ) -> Iterator[Page]:
         """The first `alone` pages one by one, the second half of which tells the pace; then parts."""
-        half = yield from self._first_pages(alone // 2, bounds, others)
+        half = yield from self._first_pages(alone // 2, bounds, others, first)
         if half is None:
             return
         position = yield from self._first_pages(alone // 2, replace(bounds, since=half), others)
@@ -174,7 +176,9 @@ class Seek:
         else:
             yield from self.pages(rest, *others)
 
-    def _first_pages(self, count: int, bounds: Bounds, others: tuple[Bounds, ...]) -> Generator[Page, None, int | None]:
+    def _first_pages(
+        self, count: int, bounds: Bounds, others: tuple[Bounds, ...], first: Step | None = None
+    ) -> Generator[Page, None, int | None]:
         """What so many requests make sure of; returns the second to go on from, None at the end.
 
         Pages that could as well come from a list that ignores `sort_key` are held until others, or a count of the
@@ -185,9 +189,10 @@ class Seek:
         held: list[Page] = []
         while position is not None and count:
             try:
-                step = self._step(replace(bounds, since=position), others)
+                step = first or self._step(replace(bounds, since=position), others)
             except OrderIgnored:
                 raise OrderIgnored(position if unsure is None else unsure) from None
+            first = None
             if unsure is not None and (step.sure or len(held) == PAGES_HELD_MAX):
                 yield from self._counted(held, replace(bounds, since=unsure, until=position), others)
                 unsure, held = None, []
@@ -211,14 +216,13 @@ class Seek:
         position: int | None = rest.since
         while position is not None:
             rest = replace(rest, since=position)
-            first, position, sure = self._step(rest, others)
-            if position is None or not sure:
-                yield first if sure else self.pages(rest, *others)
+            first = self._step(rest, others)
+            if first.position is None:
+                yield first.pages
                 return
-            seconds_a_page = max((seconds_a_page + position - rest.since) // 2, 1)
-            pages, until = self._end_of_part(rest, position, seconds_a_page)
-            left = replace(rest, since=position, until=until)
-            yield chain(first, self._pages_ahead(2 * pages, left, others))
+            seconds_a_page = max((seconds_a_page + first.position - rest.since) // 2, 1)
+            pages, until = self._end_of_part(rest, first.position, seconds_a_page)
+            yield self._pages_ahead(2 * pages, replace(rest, until=until), others, first)
             position = until if until != rest.until else None
 
     def _end_of_part(self, rest: Bounds, position: int, seconds_a_page: int) -> tuple[int, int | None]:
