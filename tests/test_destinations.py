@@ -20,12 +20,13 @@ from wootric_pipeline.tables import TABLES
 MERGING = ("duckdb", "ducklake", "sqlite", "postgres", "s3-delta", "s3-iceberg", "file-delta")
 # Tests of one server run in one process, which alone starts it.
 GROUPS = {name: pytest.mark.xdist_group(name.partition("-")[0]) for name in MERGING}
-# Iceberg is slow here, and one way of storing properties tells as much about it.
+# These take many times as long; DuckLake runs DuckDB's statements, and files of Iceberg are written as Delta's are.
+SLOW = ("ducklake", "s3-iceberg")
 PLACES_AND_FORMS = [
     pytest.param(name, form, marks=group)
     for name, group in GROUPS.items()
     for form in ("columns", "json")
-    if (name, form) != ("s3-iceberg", "json")
+    if form == "columns" or name not in SLOW
 ]
 
 
@@ -109,23 +110,22 @@ def test_the_tables_follow_the_account(destination: str, properties: str, serve:
     account = DemoAccount(NOON, end_users=40, responses=110, declines=30)
     sandbox = serve(account)
     dataset = f"wootric_{properties}"
-    steps = [
-        "as it is",
-        "updated rows",
-        "fewer tags",
-        "no tags",
-        "a new column",
-        "a new type",
-        "unchanged",
-        "time passes",
+    runs = [
+        ("as it is",),
+        ("updated rows", "fewer tags"),
+        ("no tags", "a new column"),
+        ("a new type",),
+        ("unchanged",),
+        ("time passes",),
     ]
-    for index, step in enumerate(steps):
-        change(account, step, second=300 if step == "time passes" else index)
+    for index, steps in enumerate(runs):
+        for step in steps:
+            change(account, step, second=300 if step == "time passes" else index)
         pipeline = pipeline_to(destination, dataset)
         run(pipeline, sandbox, properties=properties)
         for table in TABLES:
-            assert loaded(pipeline, table) == expected(account, table, properties), step
-        if step == "a new column":
+            assert loaded(pipeline, table) == expected(account, table, properties), steps
+        if "a new column" in steps:
             pipeline.drop()
 
 
