@@ -249,7 +249,7 @@ def test_parts_of_one_table_are_read_at_the_same_time(
 
 
 def test_a_limit_of_requests_is_not_spent_on_looking_ahead(serve: Serve) -> None:
-    account = DemoAccount(NOON, end_users=10, responses=12_000, declines=0)
+    account = DemoAccount(NOON, end_users=10, responses=6_000, declines=0)
     requests = []
     for connections in (1, 4):
         sandbox = serve(account, rate_limit=1_000)
@@ -305,13 +305,13 @@ def test_a_checkpoint_whose_commit_failed_is_not_skipped(pipeline: Pipeline, acc
     assert_equal(fresh, account)
 
 
-@pytest.mark.parametrize("died_after", [5, 18])
+@pytest.mark.parametrize("died_after", [5, 11])
 def test_a_reading_along_creation_goes_on_where_the_last_run_died(
     pipeline: Pipeline, serve: Serve, died_after: int
 ) -> None:
-    account = DemoAccount(NOON, end_users=10, responses=1_000, declines=0)
+    account = DemoAccount(NOON, end_users=10, responses=600, declines=0)
     sandbox = serve(account, ignores_updated=frozenset({"responses"}))
-    whole = 1_000 / 50 * 1.05 + 3
+    whole = 600 / 50 * 1.05 + 3
 
     def die(_table: str) -> None:
         if list_requests(sandbox) >= died_after:
