@@ -31,7 +31,7 @@ PAGES_BEFORE_PARTS = 16
 small."""
 PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 28, 100
 SHARE_OF_A_PART = 0.3
-"""Of what is left, as far as the pace so far tells."""
+"""Of what is left, as far as the pace of the last page tells."""
 PARTS_LEFT_MIN = 1.4
 """Where less than so many parts are left, they are one: two much shorter ones would cost another half request."""
 
@@ -163,16 +163,13 @@ class Seek:
     def _pages_ahead(
         self, alone: int, bounds: Bounds, others: tuple[Bounds, ...], first: Step | None = None
     ) -> Iterator[Page]:
-        """The first `alone` pages one by one, the second half of which tells the pace; then parts."""
-        half = yield from self._first_pages(alone // 2, bounds, others, first)
-        if half is None:
-            return
-        position = yield from self._first_pages(alone // 2, replace(bounds, since=half), others)
+        """The first `alone` pages one by one, the others in parts."""
+        position = yield from self._first_pages(alone, bounds, others, first)
         if position is None:
             return
         rest = replace(bounds, since=position)
         if self._splits():
-            yield from self._in_order(self._parts(rest, others, (position - half) // (alone // 2)))
+            yield from self._in_order(self._parts(rest, others))
         else:
             yield from self.pages(rest, *others)
 
@@ -207,7 +204,7 @@ class Seek:
             yield from self._counted(held, replace(bounds, since=unsure, until=position), others)
         return position
 
-    def _parts(self, rest: Bounds, others: tuple[Bounds, ...], seconds_a_page: int) -> Iterator[Iterator[Page]]:
+    def _parts(self, rest: Bounds, others: tuple[Bounds, ...]) -> Iterator[Iterator[Page]]:
         """Consecutive parts of a range.
 
         Where one ends is a guess: it may be any second. The first page of each tells the pace there. A part in which
@@ -220,13 +217,13 @@ class Seek:
             if first.position is None:
                 yield first.pages
                 return
-            seconds_a_page = max((seconds_a_page + first.position - rest.since) // 2, 1)
-            pages, until = self._end_of_part(rest, first.position, seconds_a_page)
-            yield self._pages_ahead(2 * pages, replace(rest, until=until), others, first)
+            pages, until = self._end_of_part(rest, first.position)
+            yield self._pages_ahead(pages, replace(rest, until=until), others, first)
             position = until if until != rest.until else None
 
-    def _end_of_part(self, rest: Bounds, position: int, seconds_a_page: int) -> tuple[int, int | None]:
-        """How many pages the next part is likely to have, and where it ends."""
+    def _end_of_part(self, rest: Bounds, position: int) -> tuple[int, int | None]:
+        """How many pages the next part is likely to have, and where it ends; its first page reaches to `position`."""
+        seconds_a_page = max(position - rest.since, 1)
         left = ((rest.until or position) - position) // seconds_a_page
         pages = min(max(int(left * SHARE_OF_A_PART), PAGES_OF_A_PART_MIN), PAGES_OF_A_PART_MAX)
         return pages, position + pages * seconds_a_page if left >= PARTS_LEFT_MIN * pages else rest.until
