@@ -40,11 +40,15 @@ DEFAULT_DATASET = "wootric"
 CHECKPOINT_MINUTES = 5.0
 LOG_PERIOD_SECONDS = 10.0
 GC_THRESHOLD = 50_000
-DLT_RUNTIME = {
+DLT_SETTINGS = {
     # dlt logs failures with tracebacks and repeats messages of destinations, which may hold rows.
-    "log_level": "CRITICAL",
+    "runtime.log_level": "CRITICAL",
     # Nothing is sent anywhere but to Wootric and the destination.
-    "dlthub_telemetry": "false",
+    "runtime.dlthub_telemetry": "false",
+    # What dlt extracts is read again at once: compressing it costs more than it saves.
+    "sources.data_writer.disable_compression": "true",
+    # Rows would lie in the working folder for ever, and fill the disk.
+    "load.delete_completed_jobs": "true",
 }
 DUCKDB_FILE_SETTINGS = ("destination.duckdb.credentials", "destination.credentials", "credentials")
 DEMO_STATE_KEY = "demo_history_ends_at"
@@ -123,18 +127,16 @@ def set_up_dlt() -> None:
     """
     # What is written to disk holds personal data.
     os.umask(0o077)
-    # What dlt extracts is read again at once: compressing it costs more than it saves.
-    os.environ.setdefault("SOURCES__DATA_WRITER__DISABLE_COMPRESSION", "true")
     # Rows make many objects and no cycles, which Python would look for all the time.
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     # Of a query of dlt's own, which is right.
     warnings.filterwarnings("ignore", "Coercing Subquery object into a select")
     logging.getLogger("dlt").addFilter(withhold_content)
     try:
-        unset = {name: value for name, value in DLT_RUNTIME.items() if dlt.config.get(f"runtime.{name}") is None}
+        unset = {name: value for name, value in DLT_SETTINGS.items() if dlt.config.get(name) is None}
     except ValueError:
         raise ConfigurationError("log_level or log_format under [runtime] cannot be used.") from None
-    os.environ.update({f"RUNTIME__{name.upper()}": value for name, value in unset.items()})
+    os.environ.update({name.replace(".", "__").upper(): value for name, value in unset.items()})
     # The first setting asked for has started the runtime with dlt's own defaults.
     stop_telemetry()
     active().initialize_runtime()
@@ -177,9 +179,6 @@ def make_pipeline(options: argparse.Namespace, name: str) -> Pipeline:
         or setting("dataset_name", str, DEFAULT_DATASET),
         progress=collector(options.progress),  # type: ignore[arg-type]  # None is dlt's silent collector
     )
-    if pipeline.destination.destination_name == "duckdb":
-        # DuckDB merging several tables at once needs much more memory, and is no faster.
-        os.environ.setdefault("LOAD__WORKERS", setting("load.workers", str, "1"))
     if pipeline.destination.destination_name == "duckdb" and pipeline.dataset_name == name:
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."

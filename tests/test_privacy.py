@@ -320,3 +320,15 @@ def test_what_is_written_is_for_its_owner_only(serve: Serve, tmp_path: Path, fil
     made = set(project.folder.rglob("*")) - before
     assert {"trace.pickle", "lake" if files else DUCKDB_FILE} <= {path.name for path in made}
     assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_rows_that_are_loaded_are_kept_at_the_destination_only(serve: Serve, tmp_path: Path) -> None:
+    project = by_client(serve(canary_account()), tmp_path / "project")
+    assert project.run("--json").code == 0
+    for file in filter(Path.is_file, project.folder.rglob("*")):
+        if file.name != DUCKDB_FILE:
+            assert file.suffix != ".parquet"
+            assert [word for word in CONTENT if word.encode() in file.read_bytes()] == [], file
+    project.environment["LOAD__DELETE_COMPLETED_JOBS"] = "false"
+    assert project.run("--full-refresh", "--json").code == 0
+    assert len(list(project.folder.rglob("completed_jobs/*.parquet"))) > 3
