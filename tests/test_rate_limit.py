@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from wootric_pipeline import Run
 from wootric_pipeline.account import Account, DemoAccount
 from wootric_pipeline.client import RETRY_SECONDS_MAX, Client, Credentials
 from wootric_pipeline.errors import RateLimitExceeded
-from wootric_pipeline.rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
+from wootric_pipeline.rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit, Turns
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Refused, Request, Sandbox
 
 from .script import project_for
@@ -359,3 +360,29 @@ def test_waiting_is_shown_with_the_progress(serve: Serve, tmp_path: Path, progre
     assert (outcome.code, outcome.report["rate_limit_wait_seconds"] > 1) == (0, True)
     assert bool(re.search(r"^Seconds waited for Wootric: [1-9]", outcome.stderr, re.MULTILINE)) == shown
     assert shown or outcome.stderr == ""
+
+
+def test_of_threads_that_wait_the_one_that_asked_first_of_all_is_next() -> None:
+    turns, taken = Turns(1), list[int]()
+    goes_on = [threading.Event() for _ in range(4)]
+
+    def take(number: int) -> None:
+        with turns:
+            taken.append(number)
+        goes_on[number].wait()
+        with turns:
+            taken.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(4)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        while len(taken) <= number:
+            time.sleep(0.001)
+    with turns:
+        for waiting, event in enumerate(reversed(goes_on), 1):
+            event.set()
+            while len(turns._waiting) < waiting:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert taken == [0, 1, 2, 3, 0, 1, 2, 3]

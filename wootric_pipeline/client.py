@@ -29,7 +29,7 @@ from .errors import (
     RateLimitExceeded,
     UnexpectedAnswer,
 )
-from .rate_limit import Clock, RateLimit
+from .rate_limit import Clock, RateLimit, Turns
 
 VERSION = "0.1.0"
 USER_AGENT = f"wootric-pipeline/{VERSION} (dlt/{dlt_version}; Python/{platform.python_version()})"
@@ -147,7 +147,7 @@ class Client:
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         self._session.mount(self._base_url, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
         self.connections = connections
-        self._under_way = threading.BoundedSemaphore(connections)
+        self._turns = Turns(connections)
         self._token_lock = threading.Lock()
         self._token: str | None = None
         self._token_ends = 0.0
@@ -261,7 +261,7 @@ class Client:
         """The first answer worth looking at: retried through errors, 5xx, 429 and answers that break off."""
         broken = 0
         for attempt in itertools.count(1):
-            with self._under_way, self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
+            with self._turns, self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
                 outcome = self._attempt(method, path, params, auth, form)
             if isinstance(outcome, _Answer) and outcome.status < 500 and outcome.status != 429:
                 broken += outcome.status == 200 and not outcome.is_json

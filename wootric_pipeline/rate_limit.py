@@ -1,14 +1,17 @@
-"""How long a request has to wait, by what the server says of the account's budget.
+"""How long a request has to wait: for its turn, and by what the server says of the account's budget.
 
 Fact (vendor's documentation): limited endpoints carry `X-Rate-Limit-Limit`, `-Remaining` and `-Reset` (UNIX seconds) in
 every answer, and answer 429 past the limit until the minute is over. Without these headers there is no limit.
 """
 
+import heapq
+import itertools
 import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 
 from .errors import RateLimitExceeded
 
@@ -32,6 +35,45 @@ class Clock:
     def wait(self, condition: threading.Condition, seconds: float) -> None:
         """Sleeps, or until notified, with the condition's lock released meanwhile."""
         condition.wait(seconds)
+
+
+class Turns:
+    """Lets some threads in at once; of those that wait, the one that asked first of all, ever, is next.
+
+    So of the parts of a list that are read at the same time the one that is wanted first is not held up by those
+    behind it, for which there may be no more room.
+
+    Args:
+        at_once: How many.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, threading.Event]] = []
+        self._numbers = itertools.count()
+        self._thread = threading.local()
+
+    def __enter__(self) -> None:
+        if not hasattr(self._thread, "number"):
+            self._thread.number = next(self._numbers)
+        turn = threading.Event()
+        with self._lock:
+            heapq.heappush(self._waiting, (self._thread.number, turn))
+            self._let_in()
+        turn.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._free += 1
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._free and self._waiting:
+            self._free -= 1
+            heapq.heappop(self._waiting)[1].set()
 
 
 class RateLimit:
