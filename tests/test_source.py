@@ -293,10 +293,31 @@ def test_a_checkpoint_commits_and_the_reading_goes_on_behind_it(
     assert list_requests(sandbox) <= (130 + 260 + 90) / 50 * 1.05 + 3 * 2 + 4
 
 
-def test_a_checkpoint_whose_commit_failed_is_not_skipped(pipeline: Pipeline, account: Account, serve: Serve) -> None:
+@pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset(TABLES)}])
+def test_a_range_is_committed_in_pieces_too(pipeline: Pipeline, serve: Serve, behaviour: dict[str, Any]) -> None:
+    account = DemoAccount(NOON, end_users=130, responses=260, declines=90)
+    extract(pipeline, serve(account, **behaviour))
+    cursors = pipeline.state["sources"]
+    sandbox = serve(account, **behaviour)
+    run = Run()
+    dates: dict[str, Any] = {"start_date": "2020-01-01", "end_date": "2023-11-16"}
+    load(pipeline, wootric_source(run=run, **dates, **access(sandbox)), run, list(TABLES), checkpoint_minutes=0)
+    assert_equal(pipeline, account)
+    assert run.ok
+    assert pipeline.state["sources"] == cursors
+    with pipeline.sql_client() as client:
+        loads = client.execute_sql("SELECT count(*) FROM _dlt_loads") or []
+    assert loads[0][0] > 4
+    assert list_requests(sandbox) <= (130 + 260 + 90) / 50 * 1.05 + 3 * 4
+
+
+@pytest.mark.parametrize("dates", [{}, {"start_date": "2010-01-01", "end_date": "2023-11-16"}])
+def test_a_checkpoint_whose_commit_failed_is_not_skipped(
+    pipeline: Pipeline, account: Account, serve: Serve, dates: dict[str, Any]
+) -> None:
     sandbox = serve(account)
     run = Run()
-    source = wootric_source(run=run, **access(sandbox))
+    source = wootric_source(run=run, **dates, **access(sandbox))
     run.pause_in(0, 0)
     pipeline.extract(source)
     pipeline.drop()

@@ -4,12 +4,16 @@ Found out by running them (dlt 1.31). Files on S3 and the like merge in table fo
 keeps the elements that a list has lost: so lists stay inside the row, as JSON.
 """
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import dlt
 from dlt.common.pipeline import SupportsPipeline
 from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
+from dlt.common.utils import custom_environ
 from dlt.extract.hints import TResourceHints, TResourceNestedHints
 
 from .errors import ConfigurationError
@@ -18,6 +22,7 @@ from .tables import Table
 FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
 
 FILES = ("filesystem",)
+DUCKDB = "duckdb"
 
 FILE_FORMATS: dict[str, TFileFormat] = {
     "duckdb": "parquet",
@@ -27,6 +32,10 @@ FILE_FORMATS: dict[str, TFileFormat] = {
     "filesystem": "parquet",
 }
 """Where dlt's own choice is slow: `insert_values` takes many times the seconds and the memory on DuckDB."""
+
+DUCKDB_SPARING = ("SET threads = 1", "SET checkpoint_threshold = '1MB'")
+"""It is a part of this process. A second thread holds as much as the first and saves no time, and what is committed
+would stay in memory until the connection closes."""
 
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
@@ -76,6 +85,29 @@ def layout(destination: str, files: str) -> Layout:
 def kind_of(pipeline: SupportsPipeline) -> str:
     """The type of a pipeline's destination; empty while it has none."""
     return pipeline.destination.destination_type if pipeline.destination else ""
+
+
+@contextmanager
+def sparing_memory(pipeline: SupportsPipeline, *, compacts: bool) -> Iterator[None]:
+    """Loads into DuckDB within little memory; what the user has set goes before. Elsewhere it does nothing.
+
+    Args:
+        pipeline: Where to.
+        compacts: Whether a merge puts small groups of rows together. That keeps what is updated from lying scattered,
+            but takes groups of 122,880 rows into memory: of a long reading each load is large enough as it is.
+    """
+    if kind_of(pipeline).rpartition(".")[2] != DUCKDB:
+        yield
+        return
+    theirs = dlt.config.get("destination.duckdb.credentials.statements", list) or []
+    statements = [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}", *theirs]
+    settings = {
+        "DESTINATION__DUCKDB__CREDENTIALS__STATEMENTS": json.dumps(statements),
+        # Several tables at once need much more, and are no faster.
+        "LOAD__WORKERS": dlt.config.get("load.workers", str) or "1",
+    }
+    with custom_environ(settings):
+        yield
 
 
 def hints(table: Table, laid_out: Layout) -> TResourceHints:

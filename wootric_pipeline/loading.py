@@ -14,14 +14,14 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
-from .destinations import FILES, kind_of
+from .destinations import FILES, kind_of, sparing_memory
 from .report import Run, SchemaChange
 from .tables import TABLES
 
 SECONDS_PER_MINUTE = 60
 LOCATION = "destination_location"
-CHECKPOINT_ROWS = 100_000
-"""What a destination merges at once: its memory grows with it."""
+CHECKPOINT_ROWS = 50_000
+"""Of one table: what a destination merges at once, and its memory grows with it."""
 DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
     f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.text_lists
 }
@@ -61,12 +61,14 @@ def load(
     if full_refresh:
         _forget_cursors(pipeline, tables)
     pipeline.refresh = "drop_resources" if full_refresh else None
-    waiting = list(tables)
+    waiting, before = list(tables), run.commits
     try:
         while waiting:
             run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
-            _note(run, _run(pipeline, source.with_resources(*waiting)))
+            with sparing_memory(pipeline, compacts=run.commits == before):
+                _note(run, _run(pipeline, source.with_resources(*waiting)))
             pipeline.refresh = None
+            run.commits += 1
             waiting = [name for name in waiting if not run.table(name).ended]
     finally:
         run.pause_no_more()

@@ -62,7 +62,7 @@ class Reading:
         self._waited_shown = 0
         self._ready = threading.Semaphore(0)
         self._room = Room(LOOK_AHEAD_PAGES_IN_PARTS)
-        self._paused: dict[str, tuple[datetime | None, Halfway | None, ReadAhead[Batch]]] = {}
+        self._paused: dict[str, tuple[int, ReadAhead[Batch]]] = {}
 
     def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
@@ -85,7 +85,7 @@ class Reading:
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
         notes.begin(None if backfill else committed)
-        batches = self._resumed(table, committed, state.get(HALFWAY)) or self._ahead(table, cursor, state, notes)
+        batches = self._resumed(table) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
         try:
             loaded: set[int] = set()
@@ -98,8 +98,8 @@ class Reading:
                     yield rows
                 state[HALFWAY] = batch.halfway and list(batch.halfway)
                 reached = self._moved(table, committed, reached, batch.cursor)
-                if self.run.pause_due() and not backfill and (reached or batch.halfway):
-                    self._paused[table.name] = (reached or committed, batch.halfway, batches)
+                if self.run.pause_due() and (reached or batch.halfway):
+                    self._paused[table.name] = self.run.commits, batches
                     return
             state.pop(HALFWAY, None)
             notes.complete = True
@@ -152,12 +152,10 @@ class Reading:
             halfway=Halfway(*halfway) if halfway else None,
         )
 
-    def _resumed(self, table: Table, committed: datetime | None, halfway: list[Any] | None) -> ReadAhead[Batch] | None:
-        """The reading that was paused, if what it had read then is what was committed."""
-        at, reached, batches = self._paused.pop(table.name, (None, None, None))
-        if batches is None or at != committed or (reached and list(reached)) != halfway:
-            return None
-        return batches
+    def _resumed(self, table: Table) -> ReadAhead[Batch] | None:
+        """The reading that was paused, if what it had read by then has been committed."""
+        commits, batches = self._paused.pop(table.name, (0, None))
+        return batches if commits == self.run.commits - 1 else None
 
     def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableRun) -> ReadAhead[Batch]:
         """A reading that begins now."""

@@ -77,6 +77,7 @@ class Run:
         tables: By name.
         schema_changes: In the order in which they came about.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
+        commits: How many loads of it are committed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         started_at: UTC.
     """
@@ -85,12 +86,14 @@ class Run:
     client: Client | None = None
     tables: dict[str, TableRun] = field(default_factory=dict)
     appends: bool = False
+    commits: int = 0
     schema_changes: list[SchemaChange] = field(default_factory=list)
     checked: dict[str, Mode | None] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
     _pause_at: float | None = None
-    _pause_at_rows: int = 0
+    _pause_rows: int = 0
+    _rows_before: dict[str, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -122,9 +125,10 @@ class Run:
         return sum(notes.rows for notes in self.tables.values())
 
     def pause_in(self, seconds: float, rows: int) -> None:
-        """After that time, or that many more rows, `pause_due` says so."""
+        """After that time, or that many more rows of one table, `pause_due` says so."""
         self._pause_at = time.monotonic() + seconds
-        self._pause_at_rows = self.rows + rows
+        self._pause_rows = rows
+        self._rows_before = {name: notes.rows for name, notes in self.tables.items()}
 
     def pause_no_more(self) -> None:
         """From then on `pause_due` does not say so."""
@@ -132,7 +136,12 @@ class Run:
 
     def pause_due(self) -> bool:
         """Whether to stop for a moment, so that what was read so far is committed."""
-        return self._pause_at is not None and (time.monotonic() >= self._pause_at or self.rows >= self._pause_at_rows)
+        return self._pause_at is not None and (
+            time.monotonic() >= self._pause_at
+            or any(
+                notes.rows - self._rows_before.get(name, 0) >= self._pause_rows for name, notes in self.tables.items()
+            )
+        )
 
 
 def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: str | None = None) -> dict[str, Any]:
