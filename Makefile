@@ -4,8 +4,8 @@ BIN := .venv/bin
 WITH_SERVERS := $(addprefix tests/test_,crashes.py destinations.py destination_failures.py files.py swapping.py)
 
 .PHONY: demo test lint types unit coverage test-destinations test-bigquery test-mariadb test-peer \
-	benchmark-requests benchmark-budget benchmark-memory benchmark-peers benchmark-cpu benchmark-growth \
-	benchmark-soak benchmark-loader clean
+	benchmark-requests benchmark-budget benchmark-connections benchmark-memory benchmark-peers benchmark-cpu \
+	benchmark-growth benchmark-soak benchmark-loader clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
@@ -49,7 +49,7 @@ test-mariadb: .venv/installed-destinations
 test-peer: .venv/installed-dev
 	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/test_peer.py
 
-benchmark-requests benchmark-budget benchmark-memory benchmark-peers benchmark-cpu benchmark-growth benchmark-soak: benchmark-%: .venv/installed-dev
+benchmark-requests benchmark-budget benchmark-connections benchmark-memory benchmark-peers benchmark-cpu benchmark-growth benchmark-soak: benchmark-%: .venv/installed-dev
 	$(BIN)/python benchmarks/$(if $(filter requests,$*),requests_against_tap,$*).py $(OPTIONS)
 
 benchmark-loader: .venv/installed-destinations

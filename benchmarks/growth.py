@@ -19,7 +19,7 @@ from benchmarks.sandbox_process import sandbox_process
 from benchmarks.script import run_script
 from wootric_pipeline.sandbox import PER_PAGE_MAX
 
-SIZES = (10_000, 50_000, 100_000, 1_000_000)
+SIZES, RUNS = (10_000, 50_000, 100_000, 1_000_000), 5
 CHART = Path(__file__).with_name("growth.svg")
 
 WIDTH, HEIGHT = 300, 260
@@ -172,7 +172,7 @@ def main() -> int:
     """Measures, prints and draws; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")], default=list(SIZES))
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--chart", type=Path, default=CHART)
     options = parser.parse_args()
     loads = [first_load(rows, options.runs) for rows in options.sizes]

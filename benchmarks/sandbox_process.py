@@ -179,11 +179,16 @@ def main() -> None:
     parser.add_argument("account", choices=ACCOUNTS)
     parser.add_argument("rows", type=int)
     parser.add_argument("--latency-ms", type=float, default=0.0)
-    parser.add_argument("--rate-limit", type=int, help="requests a minute")
+    parser.add_argument("--rate-limit", type=int, help="requests a minute, or in other windows")
+    parser.add_argument("--window-seconds", type=float, default=60.0)
     parser.add_argument("--changes", type=int, default=0, help="rows updated while they are read")
     options = parser.parse_args()
     account = ACCOUNTS[options.account](options.rows, int(time.time()))
-    behaviour = Behaviour(rate_limit=options.rate_limit, latency_seconds=options.latency_ms / 1000)
+    behaviour = Behaviour(
+        rate_limit=options.rate_limit,
+        rate_window_seconds=options.window_seconds,
+        latency_seconds=options.latency_ms / 1000,
+    )
     # Of a million rows none is garbage.
     gc.freeze()
     with Sandbox(account, behaviour) as sandbox:

@@ -164,7 +164,7 @@ def test_a_fault_that_stays_fails_by_name_and_keeps_what_was_loaded(
 def test_tokens_refused_for_good_end_the_run_and_keep_what_was_loaded(
     pipeline: Pipeline, account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wootric_pipeline.loading.CHECKPOINT_ROWS", 200)
+    monkeypatch.setattr("wootric_pipeline.loading.CHECKPOINT_ROWS", 60)
     sandbox = serve(account)
 
     def lock_out() -> None:
