@@ -49,7 +49,7 @@ class Shape:
             removes it.
 
     Raises:
-        ConfigurationError: A choice is none, or the primary key or the cursor would be dropped.
+        ConfigurationError: A choice is none, a column to be dropped is none, or is the primary key or the cursor.
     """
 
     properties: str = "columns"
@@ -59,10 +59,7 @@ class Shape:
         if self.properties not in get_args(Properties):
             raise ConfigurationError(f"properties must be one of {', '.join(get_args(Properties))}.")
         for pattern in self.exclude_columns:
-            if pattern.partition(".")[0] not in TABLES and "*" not in pattern.partition(".")[0]:
-                raise ConfigurationError(
-                    f"exclude_columns must name columns as in responses.ip_address, not {pattern}."
-                )
+            _check_excluded(pattern)
         for table in TABLES.values():
             for needed in (PRIMARY_KEY, CURSOR):
                 if self.excludes(table, needed):
@@ -193,6 +190,27 @@ class Shaping:
         becomes_text = self._lists_in_rows and not as_json and path not in self._table.lists
         elements = [self._value(element, path, as_json=as_json or becomes_text) for element in value]
         return json.dumps(elements, ensure_ascii=False) if becomes_text else elements
+
+
+def _check_excluded(pattern: str) -> None:
+    """What is misspelled would be written: a name without wildcards has to be one that is known."""
+    table, dot, column = pattern.partition(".")
+    if table not in TABLES and "*" not in table:
+        raise ConfigurationError(f"exclude_columns must name columns as in responses.ip_address, not {pattern}.")
+    is_name = dot and not any(wildcard in column for wildcard in "*?[")
+    if is_name and not any(_knows(each, column) for each in TABLES.values() if fnmatchcase(each.name, table)):
+        raise ConfigurationError(
+            f"exclude_columns must name columns that there are, unlike {pattern}; where the documentation does not "
+            f"know one, write {pattern}*."
+        )
+
+
+def _knows(table: Table, column: str) -> bool:
+    """Whether a column, an object or a list of a table is documented, or a key of free-form properties."""
+    documented = (*table.columns, *table.flattened, *table.objects, *table.lists, *table.properties)
+    return any(name == column or name.startswith(column + SEPARATOR) for name in documented) or any(
+        column.startswith(path + SEPARATOR) for path in table.properties
+    )
 
 
 def _inside(row: Row, names: Sequence[str]) -> Any:
