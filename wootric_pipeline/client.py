@@ -150,6 +150,7 @@ class Client:
         self._turns = Turns(connections)
         self._token_lock = threading.Lock()
         self._token: str | None = None
+        self._refused = False
         self._token_ends = 0.0
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
@@ -215,8 +216,12 @@ class Client:
             return self._token
 
     def _new_token(self, started: float) -> str:
-        answer = self._send("POST", "/oauth/token", self._token_params, started, auth=_Anonymous(), form=self._grant)
-        if answer.status in (400, 401, 403):
+        # Asked for by every table, wrong credentials might lock the account.
+        if not self._refused:
+            path, form = "/oauth/token", self._grant
+            answer = self._send("POST", path, self._token_params, started, auth=_Anonymous(), form=form)
+            self._refused = answer.status in (400, 401, 403)
+        if self._refused:
             raise AuthenticationFailed(
                 "Wootric refuses the credentials: check client_id and client_secret, or username and password, "
                 "under [sources.wootric]."
