@@ -100,8 +100,9 @@ def assert_is_told(project: Project, code: int, sentence: str, outcome: Callable
         ),
         (
             "--destination postgres",
-            "Settings are missing (credentials.database, credentials.host, credentials.password, "
-            "credentials.username); put them in .dlt/secrets.toml or in the environment.",
+            "Settings are missing (destination.postgres.credentials.database, destination.postgres.credentials.host, "
+            "destination.postgres.credentials.password, destination.postgres.credentials.username); "
+            "put them in .dlt/secrets.toml or in the environment.",
         ),
     ],
 )

@@ -242,6 +242,9 @@ def _type_name(hint: object) -> str:
 
 
 def _missing_fields(error: ConfigFieldMissingException) -> Iterator[str]:
+    """As in `destination.postgres.credentials.host`: where dlt looks for it first."""
     for name, traces in error.traces.items():
-        nested = [field for trace in traces if isinstance(trace, LookupTraces) for field in trace.traces]
-        yield from (f"{name}.{field}" for field in nested) if nested else (name,)
+        nested = [item for trace in traces if isinstance(trace, LookupTraces) for item in trace.traces.items()]
+        for field, lookups in nested or [(name, traces)]:
+            first = next((lookup for lookup in lookups if not isinstance(lookup, LookupTraces)), None)
+            yield ".".join((*(first.sections if first else ()), field))
