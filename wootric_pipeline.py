@@ -15,7 +15,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import dlt
+try:
+    import dlt
+except ModuleNotFoundError:
+    print("dlt is not installed for this Python; `make demo` installs it for .venv/bin/python.", file=sys.stderr)
+    sys.exit(2)
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.runtime.collector import AliveCollector, EnlightenCollector, LogCollector, TqdmCollector
 from dlt.common.runtime.collector_base import Collector
@@ -27,6 +31,7 @@ from dlt.pipeline.trace import TRACE_FILE_NAME
 from wootric_pipeline import Run, report, settings, wootric_source
 from wootric_pipeline.alone import alone
 from wootric_pipeline.client import VERSION
+from wootric_pipeline.destinations import kind_of, require_packages
 from wootric_pipeline.errors import ApiUnavailable, ConfigurationError, UnexpectedAnswer
 from wootric_pipeline.failures import FAILURE, explain
 from wootric_pipeline.loading import follow_destination, load
@@ -221,7 +226,7 @@ def demo_answers(pipeline: Pipeline) -> str:
     lines = []
     with pipeline.sql_client() as client:
         for title, template in DEMO_QUERIES.items():
-            query = template.format(dataset=pipeline.dataset_name)
+            query = template.format(dataset=client.dataset_name)
             with client.execute_query(query) as cursor:
                 head = [column[0] for column in cursor.description]
                 lines += ["", "", f"{title}:", query, "", *report.as_table(head, cursor.fetchall())]
@@ -239,6 +244,7 @@ def check_all(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
         except (ApiUnavailable, UnexpectedAnswer) as trouble:
             run.checked[name] = None
             troubles.append(str(trouble))
+    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     with pipeline.destination_client() as destination:
         destination.is_storage_initialized()
     return " ".join(troubles)

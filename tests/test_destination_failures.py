@@ -127,9 +127,9 @@ class Loading:
         change(self.account, "updated rows", second)
         change(self.account, "fewer tags", second + 5)
 
-    def fails(self, code: int, sentence: str, **options: str) -> None:
+    def fails(self, code: int, sentence: str, *words: str, **options: str) -> None:
         """Whether a run fails with a sentence, and nothing else is shown."""
-        outcome = self.run(**options)
+        outcome = self.run(*words, **options)
         assert (outcome.code, outcome.sentence, outcome.stdout) == (code, sentence, "")
 
     def completes(self, *words: str) -> None:
@@ -354,7 +354,8 @@ def test_a_working_folder_that_cannot_be_is_told(to: To) -> None:
 
 def test_a_folder_for_files_that_cannot_be_is_told(to: To, tmp_path: Path) -> None:
     loading = to("file-delta")
-    missing = "Settings are missing (bucket_url); put them in .dlt/secrets.toml or in the environment."
+    name = "destination.filesystem.bucket_url"
+    missing = f"Settings are missing ({name}); put them in .dlt/secrets.toml or in the environment."
     address = loading.settings.pop(BUCKET_URL)
     loading.fails(USER_MISTAKE, missing)
     loading.settings[BUCKET_URL] = address
@@ -405,7 +406,9 @@ def test_a_settings_file_that_cannot_be_read_is_told(to: To) -> None:
 def test_a_driver_that_is_not_installed_names_its_extra(
     to: To, kind: str, modules: tuple[str, ...], sentence: str
 ) -> None:
-    to(kind).fails(USER_MISTAKE, sentence, prelude=HIDDEN.format(modules=modules))
+    loading = to(kind)
+    for words in ((), ("--check",)):
+        loading.fails(USER_MISTAKE, sentence, *words, prelude=HIDDEN.format(modules=modules))
 
 
 @linux

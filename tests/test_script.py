@@ -87,7 +87,7 @@ def assert_demo_is_loaded(project: Project, report: dict[str, Any]) -> None:
 
 
 def test_the_demo_prints_a_report_and_answers_two_questions(tmp_path: Path) -> None:
-    outcome = Project(tmp_path).run("--demo")
+    outcome = Project(tmp_path).run("--demo", "--dataset", "My-Surveys")
     assert (outcome.code, outcome.stderr) == (0, "")
     assert re.search(r"^responses +10,000 +2\d\d +updated +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +yes$", outcome.stdout, re.M)
     nps, tags = outcome.stdout.split("NPS by month:")[1].split("Top tags:")
@@ -110,6 +110,13 @@ def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -
         asked = sum(request.path == f"/v1/{name}" for request in sandbox.requests)
         assert list(table) == TABLE_KEYS
         assert list(table.values()) == [3, asked, "updated", None, iso(NOON), True]
+
+
+def test_a_python_without_dlt_is_told(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    outcome = project.python("-S", *project.command("--help"))
+    sentence = "dlt is not installed for this Python; `make demo` installs it for .venv/bin/python.\n"
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (2, "", sentence)
 
 
 def test_settings_come_from_the_environment(serve: Serve, tmp_path: Path) -> None:

@@ -279,6 +279,19 @@ def test_a_bad_row_stops_the_load_and_keeps_what_was_loaded(pipeline: Pipeline, 
     assert_equal(pipeline, account)
 
 
+def test_notes_of_loads_do_not_pile_up(pipeline: Pipeline, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wootric_pipeline.loading.PACKAGES_KEPT", 2)
+    account = DemoAccount(NOON, end_users=10, responses=20, declines=0)
+    sandbox = serve(account)
+    for hour in range(1, 5):
+        account.advance(NOON + hour)
+        account.change("responses", 50_000, (NOON + hour * HOUR) * SECOND)
+        run = Run()
+        load(pipeline, wootric_source(run=run, **access(sandbox)), run, list(TABLES))
+    assert len(pipeline.list_completed_load_packages()) == 2
+    assert_equal(pipeline, account)
+
+
 def test_a_checkpoint_commits_and_the_reading_goes_on_behind_it(
     pipeline: Pipeline, account: Account, serve: Serve
 ) -> None:
@@ -380,7 +393,24 @@ def test_excluded_columns_are_dropped_before_anything_is_written(
     assert not [column for column in described if column.startswith(gone)]
 
 
-@pytest.mark.parametrize("pattern", ["*", "responses.*", "end_users.id", "*.updated_at", "ip_address"])
-def test_what_merging_needs_cannot_be_excluded(pattern: str) -> None:
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("*", "responses.*", "end_users.id", "*.updated_at", "ip_address"),
+        *("responses.ip_adress", "responses.IP_ADDRESS", "declines.tags", "*.mail", "end_users.properties_plan"),
+    ],
+)
+def test_what_merging_needs_and_what_is_misspelled_cannot_be_excluded(pattern: str) -> None:
     with pytest.raises(ConfigurationError, match="exclude_columns must"):
         wootric_source(client_id="id", client_secret="secret", exclude_columns=[pattern])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("responses.text", "*.ip_address", "end_users.settings", "end_users.last_response__survey", "responses.notes"),
+        *("end_users.properties__plan", "responses.end_user", "responses.end_user__properties", "responses.new_field*"),
+    ],
+)
+def test_what_the_documentation_knows_can_be_excluded(pattern: str) -> None:
+    assert wootric_source(client_id="id", client_secret="secret", exclude_columns=[pattern]).resources

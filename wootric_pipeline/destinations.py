@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, get_args
 
 import dlt
@@ -80,6 +81,18 @@ def layout(destination: str, files: str) -> Layout:
     if files == "iceberg":
         return Layout("parquet", "iceberg", lists_in_rows=True, upserts=True)
     return Layout("parquet" if files == "parquet" else "jsonl", appends=True)
+
+
+def require_packages(destination: str, files: str) -> None:
+    """Imports what writing files takes, which dlt itself does when it loads.
+
+    Raises:
+        MissingDependencyException: It is not installed.
+    """
+    libraries = {"delta": "deltalake", "iceberg": "pyiceberg"}
+    table_format = layout(destination, files).table_format
+    if destination.endswith(FILES) and table_format:
+        import_module(f"dlt.common.libs.{libraries[table_format]}")
 
 
 def kind_of(pipeline: SupportsPipeline) -> str:

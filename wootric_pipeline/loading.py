@@ -1,6 +1,7 @@
 """Runs a pipeline until every table is complete, with checkpoints, going on from what the destination knows."""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from .tables import TABLES
 
 SECONDS_PER_MINUTE = 60
 LOCATION = "destination_location"
+PACKAGES_KEPT = 10
 CHECKPOINT_ROWS = 50_000
 """Of one table: what a destination merges at once, and its memory grows with it."""
 DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
-    f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.text_lists
+    f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.lists
 }
 
 
@@ -74,6 +76,7 @@ def load(
         run.pause_no_more()
         pipeline.refresh = None
     _create_child_tables(pipeline, tables)
+    _forget_packages(pipeline)
 
 
 def _forget_cursors(pipeline: Pipeline, tables: Sequence[str]) -> None:
@@ -166,6 +169,12 @@ def _local(pipeline: Pipeline, key: str) -> Any:
         return pipeline.get_local_state_val(key)
     except KeyError:
         return None
+
+
+def _forget_packages(pipeline: Pipeline) -> None:
+    """Deletes what dlt notes of each load for ever, but of the last few: hourly runs would fill the disk."""
+    for load_id in pipeline.list_completed_load_packages()[:-PACKAGES_KEPT]:
+        shutil.rmtree(Path(pipeline.working_dir, "load", "loaded", load_id), ignore_errors=True)
 
 
 def _note(run: Run, info: LoadInfo | None) -> None:

@@ -184,7 +184,8 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
     requests = run.client.requests if run.client else 0
     waited = run.client.rate_limit.waited_seconds if run.client else 0.0
     lines.append(
-        f"{run.rows:,} rows into {destination}, dataset {dataset}, in {run.seconds:.1f} s with {requests:,} requests"
+        f"{run.rows:,} {'row' if run.rows == 1 else 'rows'} into {destination}, dataset {dataset}, "
+        f"in {run.seconds:.1f} s with {requests:,} requests"
         + (f" ({waited:.0f} s of them waiting for the rate limit)." if waited else ".")
     )
     return "\n".join(lines)

@@ -436,7 +436,11 @@ def main(arguments: list[str] | None = None) -> None:
         sandbox = Sandbox(account, behaviour, options.port)
     except OSError as error:
         parser.error(f"port {options.port} cannot be used: {error.strerror}")
-    print(f"Serving the sandbox at {sandbox.url}; stop it with Ctrl-C.", flush=True)
+    print(
+        f"Serving the sandbox at {sandbox.url}; sign in with {CLIENT_ID} as client_id and as client_secret; "
+        "stop it with Ctrl-C.",
+        flush=True,
+    )
     with suppress(KeyboardInterrupt):
         sandbox.serve_forever()
 
