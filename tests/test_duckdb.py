@@ -32,10 +32,12 @@ def groups(pipeline: Pipeline) -> int:
 
 
 @pytest.mark.parametrize("compacts", [True, False])
+@pytest.mark.parametrize("section", ["destination.duckdb.", "destination.", "wootric_pipeline.destination.duckdb."])
 def test_settings_hold_while_it_loads_and_the_users_own_go_before(
-    pipeline: Pipeline, compacts: bool, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, compacts: bool, section: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__STATEMENTS", '["SET threads = 3"]')
+    name = f"{section}credentials.statements".replace(".", "__").upper()
+    monkeypatch.setenv(name, '["SET threads = 3"]')
     environment = dict(os.environ)
     with sparing_memory(pipeline, compacts=compacts):
         assert setting(pipeline, "max_vacuum_tasks") == str(int(compacts))

@@ -5,17 +5,19 @@ keeps the elements that a list has lost: so lists stay inside the row, as JSON.
 """
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import dlt
 from dlt.common.pipeline import SupportsPipeline
 from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
 from dlt.common.utils import custom_environ
 from dlt.extract.hints import TResourceHints, TResourceNestedHints
+from dlt.pipeline.pipeline import Pipeline
 
 from .errors import ConfigurationError
 from .tables import Table
@@ -37,6 +39,8 @@ FILE_FORMATS: dict[str, TFileFormat] = {
 DUCKDB_SPARING = ("SET threads = 1", "SET checkpoint_threshold = '1MB'")
 """It is a part of this process. A second thread holds as much as the first and saves no time, and what is committed
 would stay in memory until the connection closes."""
+
+_environment = threading.Lock()
 
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
@@ -101,8 +105,10 @@ def kind_of(pipeline: SupportsPipeline) -> str:
 
 
 @contextmanager
-def sparing_memory(pipeline: SupportsPipeline, *, compacts: bool) -> Iterator[None]:
+def sparing_memory(pipeline: Pipeline, *, compacts: bool) -> Iterator[None]:
     """Loads into DuckDB within little memory; what the user has set goes before. Elsewhere it does nothing.
+
+    Loads of one process take turns, since dlt is told by the environment.
 
     Args:
         pipeline: Where to.
@@ -112,15 +118,16 @@ def sparing_memory(pipeline: SupportsPipeline, *, compacts: bool) -> Iterator[No
     if kind_of(pipeline).rpartition(".")[2] != DUCKDB:
         yield
         return
-    theirs = dlt.config.get("destination.duckdb.credentials.statements", list) or []
-    statements = [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}", *theirs]
-    settings = {
-        "DESTINATION__DUCKDB__CREDENTIALS__STATEMENTS": json.dumps(statements),
+    with _environment:
+        credentials: Any = pipeline.destination_client().config.credentials
+        statements = [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}", *(credentials.statements or ())]
+        # Of all names, dlt looks for this one first.
+        sections = (pipeline.pipeline_name, "destination", pipeline.destination.destination_name, "credentials")
         # Several tables at once need much more, and are no faster.
-        "LOAD__WORKERS": dlt.config.get("load.workers", str) or "1",
-    }
-    with custom_environ(settings):
-        yield
+        workers = dlt.config.get("load.workers", str) or "1"
+        name = "__".join((*sections, "statements")).upper()
+        with custom_environ({name: json.dumps(statements), "LOAD__WORKERS": workers}):
+            yield
 
 
 def hints(table: Table, laid_out: Layout) -> TResourceHints:
