@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from contextlib import suppress
+import time
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -179,3 +180,20 @@ def test_threads_that_wait_for_the_same_token_give_up_together() -> None:
         for thread in threads:
             thread.join()
     assert clock.elapsed == pytest.approx(RETRY_SECONDS_MAX)
+
+
+def test_waiting_for_other_threads_uses_up_no_patience() -> None:
+    with talking(DOWN, PAGE) as talk:
+        talk.client.sign_in()
+        turns = [talk.client._turns] * talk.client.connections
+        answers: list[Any] = []
+        thread = threading.Thread(target=lambda: answers.append(talk.get()))
+        with ExitStack() as others:
+            for turn in turns:
+                others.enter_context(turn)
+            thread.start()
+            while not talk.client._turns._waiting:
+                time.sleep(0.001)
+            talk.clock.elapsed += RETRY_SECONDS_MAX
+        thread.join()
+        assert answers == [[{"id": 1}]]

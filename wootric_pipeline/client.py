@@ -266,8 +266,12 @@ class Client:
         """The first answer worth looking at: retried through errors, 5xx, 429 and answers that break off."""
         broken = 0
         for attempt in itertools.count(1):
-            with self._turns, self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
-                outcome = self._attempt(method, path, params, auth, form)
+            asked = self._clock.monotonic()
+            with self._turns:
+                # Waiting for other threads is not waiting for the service.
+                started += self._clock.monotonic() - asked
+                with self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
+                    outcome = self._attempt(method, path, params, auth, form)
             if isinstance(outcome, _Answer) and outcome.status < 500 and outcome.status != 429:
                 broken += outcome.status == 200 and not outcome.is_json
                 if outcome.status != 200 or outcome.is_json or broken == BROKEN_ANSWERS_MAX:

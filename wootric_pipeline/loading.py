@@ -9,6 +9,7 @@ from typing import Any
 from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.pipeline import LoadInfo
+from dlt.common.runtime import signals
 from dlt.common.utils import digest128
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -63,15 +64,21 @@ def load(
     if full_refresh:
         _forget_cursors(pipeline, tables)
     pipeline.refresh = "drop_resources" if full_refresh else None
-    waiting, before = list(tables), run.commits
+    waiting, in_pieces = list(tables), False
+    run.pause_no_more()
     try:
         while waiting:
             run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
-            with sparing_memory(pipeline, compacts=run.commits == before):
+            with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
                 _note(run, _run(pipeline, source.with_resources(*waiting)))
-            pipeline.refresh = None
-            run.commits += 1
+                # dlt forgets one that comes while the last job of a load is under way.
+                signals.raise_if_signalled()
+            pipeline.refresh, in_pieces = None, True
             waiting = [name for name in waiting if not run.table(name).ended]
+    except BaseException:
+        for name in waiting:
+            run.table(name).not_loaded()
+        raise
     finally:
         run.pause_no_more()
         pipeline.refresh = None
@@ -97,7 +104,8 @@ def _run(pipeline: Pipeline, source: DltSource) -> LoadInfo:
     try:
         return pipeline.run(source)
     except PipelineStepFailed as failure:
-        if failure.step != "load" or not _show_new_columns(pipeline):
+        stopped = isinstance(failure.exception, KeyboardInterrupt)
+        if failure.step != "load" or stopped or not _show_new_columns(pipeline):
             raise
     return pipeline.run()
 

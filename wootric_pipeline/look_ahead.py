@@ -83,11 +83,12 @@ class ReadAhead(Generic[Item]):
         with self._room.freed:
             self._closed = True
         while not self._held.empty():
-            self._take()
+            # Whoever was interrupted between taking this and giving it back has taken it for ever.
+            self._take(waits=False)
 
-    def _take(self) -> Any:
+    def _take(self, *, waits: bool = True) -> Any:
         item = self._held.get()
-        self._ready.acquire()
+        self._ready.acquire(blocking=waits)
         with self._room.freed:
             self._room.held -= 1
             self._room.freed.notify()

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import dlt
+from dlt.common.runtime import signals
 
 from .client import Client
 from .errors import AuthenticationFailed, ConfigurationError, WootricError
@@ -62,13 +63,14 @@ class Reading:
         self._waited_shown = 0
         self._ready = threading.Semaphore(0)
         self._room = Room(LOOK_AHEAD_PAGES_IN_PARTS)
-        self._paused: dict[str, tuple[int, ReadAhead[Batch]]] = {}
+        self._paused: dict[str, ReadAhead[Batch]] = {}
+        run.give_up_paused.append(self._give_up_paused)
 
     def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
-        Where the run pauses, the next call for the same table goes on behind the last page, provided that page's
-        commit has come about; else it begins at the cursor again.
+        Where the run pauses, the next call for the same table goes on behind the last page: whoever lets it pause
+        commits that page before, or calls `Run.pause_no_more`.
 
         Args:
             table: Which.
@@ -85,7 +87,7 @@ class Reading:
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
         notes.begin(None if backfill else committed)
-        batches = self._resumed(table) or self._ahead(table, cursor, state, notes)
+        batches = self._paused.pop(table.name, None) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
         try:
             loaded: set[int] = set()
@@ -99,7 +101,7 @@ class Reading:
                 state[HALFWAY] = batch.halfway and list(batch.halfway)
                 reached = self._moved(table, committed, reached, batch.cursor)
                 if self.run.pause_due() and (reached or batch.halfway):
-                    self._paused[table.name] = self.run.commits, batches
+                    self._paused[table.name] = batches
                     return
             state.pop(HALFWAY, None)
             notes.complete = True
@@ -152,10 +154,9 @@ class Reading:
             halfway=Halfway(*halfway) if halfway else None,
         )
 
-    def _resumed(self, table: Table) -> ReadAhead[Batch] | None:
-        """The reading that was paused, if what it had read by then has been committed."""
-        commits, batches = self._paused.pop(table.name, (0, None))
-        return batches if commits == self.run.commits - 1 else None
+    def _give_up_paused(self) -> None:
+        while self._paused:
+            self._paused.popitem()[1].close()
 
     def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableRun) -> ReadAhead[Batch]:
         """A reading that begins now."""
@@ -167,6 +168,7 @@ class Reading:
         yield None
         for batch in batches.unless_waiting(POLL_SECONDS):
             if batch is None:
+                signals.raise_if_signalled()
                 self._show_waiting()
             yield batch
 

@@ -1,7 +1,7 @@
 """What a run did: noted while it reads, then a table for people or JSON for machines."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, NamedTuple
@@ -34,6 +34,7 @@ class TableRun:
     complete: bool = False
     error: str | None = None
     begun: bool = False
+    _committed: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -45,6 +46,11 @@ class TableRun:
         if not self.begun:
             self.begun, self.cursor_before = True, committed
         self.cursor_after, self.complete, self.error = committed, False, None
+        self._committed = committed
+
+    def not_loaded(self) -> None:
+        """Takes back what was noted of rows that were read and could not be loaded."""
+        self.cursor_after, self.complete = self._committed, False
 
     def as_json(self) -> dict[str, Any]:
         """The part of the JSON report about this table."""
@@ -77,19 +83,20 @@ class Run:
         tables: By name.
         schema_changes: In the order in which they came about.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
-        commits: How many loads of it are committed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         started_at: UTC.
+        give_up_paused: What the sources made with these notes do when a load is over: none of their readings that are
+            paused may go on in another, which cannot know whether their rows were committed.
     """
 
     isolates_tables: bool = False
     client: Client | None = None
     tables: dict[str, TableRun] = field(default_factory=dict)
     appends: bool = False
-    commits: int = 0
     schema_changes: list[SchemaChange] = field(default_factory=list)
     checked: dict[str, Mode | None] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    give_up_paused: list[Callable[[], None]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
     _pause_at: float | None = None
     _pause_rows: int = 0
@@ -131,8 +138,10 @@ class Run:
         self._rows_before = {name: notes.rows for name, notes in self.tables.items()}
 
     def pause_no_more(self) -> None:
-        """From then on `pause_due` does not say so."""
+        """From then on `pause_due` does not say so, and what is paused is given up."""
         self._pause_at = None
+        for give_up in self.give_up_paused:
+            give_up()
 
     def pause_due(self) -> bool:
         """Whether to stop for a moment, so that what was read so far is committed."""
