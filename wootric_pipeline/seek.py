@@ -30,10 +30,10 @@ PAGES_BEFORE_PARTS = 16
 """A range of fewer pages is read in one piece: each end of a part costs half a request, and what is new each hour is
 small."""
 PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 28, 100
-SHARE_OF_A_PART = 0.3
+SHARE_OF_A_PART = 0.4
 """Of what is left, as far as the pace of the last page tells."""
-PARTS_LEFT_MIN = 1.4
-"""Where less than so many parts are left, they are one: two much shorter ones would cost another half request."""
+PARTS_LEFT_MIN = 2
+"""Where less than so many parts are left, they are one: each part costs half a request."""
 
 Row = dict[str, Any]
 Page = list[Row]
