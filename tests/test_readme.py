@@ -19,6 +19,7 @@ from dlt.common.configuration.specs.runtime_configuration import RuntimeConfigur
 from dlt.common.destination import Destination
 from dlt.common.destination.utils import resolve_merge_strategy
 from dlt.common.schema.utils import new_table
+from dlt.common.storages import LoadStorageConfiguration
 from dlt.pipeline.configuration import PipelineConfiguration
 
 from tests.conftest import NOON, PROJECT, Serve
@@ -170,6 +171,7 @@ def test_sections_named_in_the_text_have_the_settings() -> None:
     sections: dict[str, Any] = {
         "pipelines.wootric_pipeline": PipelineConfiguration,
         "runtime": RuntimeConfiguration,
+        "load": LoadStorageConfiguration,
         "destination.duckdb": dlt.destinations.duckdb().spec,
     }
     blocks_of_pipelines = [tomlkit.parse(text).unwrap().get("pipelines", {}) for text in blocks("toml")]
