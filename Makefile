@@ -34,7 +34,7 @@ coverage: .venv/installed-dev
 
 # Real servers, on loopback, started and stopped by the tests.
 test-destinations: .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(WITH_SERVERS) tests/test_readme.py \
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup $(WITH_SERVERS) tests/test_readme.py \
 		tests/test_privacy.py::test_what_is_written_is_for_its_owner_only
 
 # An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
