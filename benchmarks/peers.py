@@ -8,7 +8,8 @@ without a rate limit, which takes its share of the seconds, but not of the CPU s
 from DuckDB, or older there than in the account, once the client has ended; where rows change meanwhile, once it has run
 a second time with nothing changing.
 
-With `--latency-ms 100` each answer takes 100 ms more, and only first loads are compared. With `--rate-limit 100` each
+With `--latency-ms 100` each answer takes 100 ms more, and only first loads are compared, with each other and with what
+the requests of this project would take if its connections shared them without a pause. With `--rate-limit 100` each
 client loads once from a sandbox that allows so many requests a minute, which may take the tap an hour.
 """
 
@@ -34,6 +35,7 @@ from wootric_pipeline.tables import TABLES
 
 ROWS, ROWS_WITH_LATENCY = 20_000, 50_000
 CHANGES = 400
+CONNECTIONS = 4
 SECONDS_MAX = 900.0
 RATE_LIMITED_SECONDS_MAX = 7_200.0
 REST_API_PIPELINE = Path(__file__).with_name("rest_api_pipeline.py")
@@ -190,12 +192,15 @@ def compare(rows: int, runs: int) -> None:
 def compare_with_latency(rows: int, runs: int, latency_ms: float) -> None:
     """First loads from a server that answers late."""
     costs = first_loads(rows, runs, latency_ms)
-    own = costs[CLIENTS[0].name][0].seconds
+    cost, requests = costs[CLIENTS[0].name]
+    own, least = cost.seconds, requests / CONNECTIONS * latency_ms / 1000
     print(f"{rows:,} rows, first load into DuckDB, each answer {latency_ms:.0f} ms late, medians of {runs}:\n")
     print_table(
         ["client", *COST_HEAD, "times as long"],
         [[name, *cost_cells(*figures), f"{figures[0].seconds / own:.1f}"] for name, figures in costs.items()],
     )
+    print(f"The least that {CONNECTIONS} connections need for {requests:,} requests: {least:.1f} s.")
+    print(f"Taken: {own / least:.2f} times that.")
 
 
 def compare_with_rate_limit(rows: int, rate_limit: int) -> None:
