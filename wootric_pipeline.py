@@ -276,6 +276,10 @@ def run_pipeline(options: argparse.Namespace, run: Run, about: dict[str, str]) -
             load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=options.full_refresh or is_new)
             failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     text = report.as_text(run, destination=about["destination"], dataset=about["dataset"])
+    went_on = [name for name, notes in run.tables.items() if notes.cursor_before]
+    if options.start_date and went_on:
+        text += f"\n{', '.join(went_on)} went on from the cursor; "
+        text += "to load from --start-date, add --end-date or --full-refresh."
     if options.demo and not options.check and not options.json and about["destination"] == DEFAULT_DESTINATION:
         text += demo_answers(pipeline)
     return text, failed

@@ -185,6 +185,16 @@ def test_a_start_date_limits_the_first_load_and_no_later_one(serve: Serve, tmp_p
     assert project.held("responses") == {102: NOON - DAY, 103: NOON, 104: NOON + 60}
 
 
+def test_a_start_date_that_no_table_needs_is_told(serve: Serve, tmp_path: Path) -> None:
+    project = project_for(serve(small_account()), tmp_path)
+    words = ["--tables", "responses", "--start-date", "2001-01-01"]
+    told = "responses went on from the cursor; to load from --start-date, add --end-date or --full-refresh."
+    assert told not in project.run(*words).stdout
+    assert told in project.run(*words).stdout
+    assert told not in project.run(*words, "--end-date", "2040-01-01").stdout
+    assert told not in project.run(*words, "--full-refresh").stdout
+
+
 def test_a_range_is_closed_open_and_leaves_the_cursor_alone(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)

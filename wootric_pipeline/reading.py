@@ -83,10 +83,11 @@ class Reading:
         """
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
         committed: datetime | None = cursor.get_state()["last_value"]
+        is_new = committed == cursor.get_state()["initial_value"]
         backfill = cursor.end_value is not None
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
-        notes.begin(None if backfill else committed)
+        notes.begin(None if backfill or is_new else committed)
         batches = self._paused.pop(table.name, None) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
         try:
@@ -116,7 +117,7 @@ class Reading:
                 # Once, since dlt parses the cursor's path each time; also where dlt closes this for a limit.
                 cursor.advance(reached)
                 notes.cursor_after = None if backfill else reached
-        if reached is None and notes.complete and committed == cursor.get_state()["initial_value"]:
+        if reached is None and notes.complete and is_new:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
