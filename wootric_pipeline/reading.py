@@ -24,8 +24,8 @@ from .seek import Page, Params, Seek
 from .tables import CURSOR, PRIMARY_KEY, Table
 
 LOOK_AHEAD_PAGES = 8
-LOOK_AHEAD_PAGES_IN_PARTS = 300
-"""Of all tables: as many as three parts have that are read while a fourth is at hand."""
+LOOK_AHEAD_PAGES_IN_PARTS = 240
+"""Of all tables. The three parts that are read while a fourth is at hand may have 300, but are rarely all full."""
 HALFWAY = "halfway"
 
 Cursor = dlt.sources.incremental[datetime]

@@ -32,8 +32,9 @@ small."""
 PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 28, 100
 SHARE_OF_A_PART = 0.4
 """Of what is left, as far as the pace of the last page tells."""
-PARTS_LEFT_MIN = 2
-"""Where less than so many parts are left, they are one: each part costs half a request."""
+PARTS_LEFT_MIN = 1.5
+"""Where less than so many parts are left, they are one: each costs half a request, but one alone at the end takes
+long."""
 
 Row = dict[str, Any]
 Page = list[Row]
