@@ -82,12 +82,11 @@ class Reading:
             WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
         """
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
-        committed: datetime | None = cursor.get_state()["last_value"]
-        is_new = committed == cursor.get_state()["initial_value"]
+        committed = _committed(cursor)
         backfill = cursor.end_value is not None
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
-        notes.begin(None if backfill or is_new else committed)
+        notes.begin(None if backfill else committed)
         batches = self._paused.pop(table.name, None) or self._ahead(table, cursor, state, notes)
         reached: datetime | None = None
         try:
@@ -117,7 +116,7 @@ class Reading:
                 # Once, since dlt parses the cursor's path each time; also where dlt closes this for a limit.
                 cursor.advance(reached)
                 notes.cursor_after = None if backfill else reached
-        if reached is None and notes.complete and is_new:
+        if reached is None and notes.complete and committed is None:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
@@ -202,3 +201,10 @@ class Reading:
             notes.mode = scan.mode
             yield batch
         notes.mode, notes.as_of = scan.mode, scan.as_of
+
+
+def _committed(cursor: Cursor) -> datetime | None:
+    """The newest time of rows that were loaded; None before there are any, when dlt has the date to begin at."""
+    state = cursor.get_state()
+    newest: datetime | None = state["last_value"]
+    return None if newest == state["initial_value"] else newest
