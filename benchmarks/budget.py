@@ -3,8 +3,8 @@
 The reading alone, over rows in memory: `python benchmarks/budget.py [ROWS ...]`, by default 20000 and 1000000.
 Ends with exit code 1 if more are taken than may be: `RATIO_MAX` times the least for a first load, along creation
 `RATIO_BY_CREATION_MAX` times, and `PROBES` that ask which parameters the list knows; for changed rows `MORE_MAX` beyond
-the least, or `RATIO_MAX` times it where that is more, as it is from 3,350 rows on: a page after the first one begins
-with the last second of the one before, so that it brings 49 rows.
+the least. It does end so: 10,000 changed rows take 205 requests instead of 202, since a page after the first one begins
+with the last second of the one before and brings 49 rows.
 """
 
 import random
@@ -80,8 +80,8 @@ def increments() -> Iterator[bool]:
                 of.change("responses", row_id, (END + 1_000 + index) * SECOND)
             order = ", in the order of their ids" if in_order else ""
             least = ceil(changed / 50)
-            most = max(least + MORE_MAX, RATIO_MAX * least)
-            yield line(f"{changed:,} of 20,000 rows changed{order}", least, requests(Model(of), Span(since)), most)
+            taken = requests(Model(of), Span(since))
+            yield line(f"{changed:,} of 20,000 rows changed{order}", least, taken, least + MORE_MAX)
 
 
 def main() -> int:
