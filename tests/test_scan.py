@@ -104,6 +104,16 @@ def test_changes_in_the_order_of_ids_take_no_more_requests(changed: int) -> None
     assert len(model.queries) <= ceil(changed / 50) + 2
 
 
+@pytest.mark.parametrize("changed", [60, 2_500, 4_500])
+def test_changes_take_no_more_requests_where_parts_are_read_at_the_same_time(changed: int) -> None:
+    rows = [row(index, NOON - 500_000 + index * 7) for index in range(20_000)]
+    model = Model(account_of(rows), order=random.Random(1))
+    for index, row_id in enumerate(random.Random(1).sample(range(20_000), changed)):
+        model.account.change("responses", row_id, (NOON - 50_000 + index) * SECOND)
+    assert len(model.read(Span(NOON - 50_000, incremental=True), started_at=NOON)) == changed
+    assert len(model.queries) <= ceil(changed / 50) + 2
+
+
 def test_end_users_who_were_never_updated_take_no_more_requests() -> None:
     rows = [row(index, NOON - 500_000 + index * 7, email=f"user{index}@example.com") for index in range(5_000)]
     model = Model(account_of(rows, "end_users"), table="end_users")

@@ -31,6 +31,7 @@ def _small_pages() -> Iterator[None]:
         patch.setattr(seek, "PAGES_MAX", PAGES_MAX)
         patch.setattr(seek, "PAGES_HELD_MAX", PAGES_MAX - 2)
         patch.setattr(seek, "PAGES_BEFORE_PARTS", 2)
+        patch.setattr(seek, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
         patch.setattr(seek, "PAGES_OF_A_PART_MIN", 1)
         patch.setattr(seek, "PAGES_OF_A_PART_MAX", 2)
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
@@ -69,16 +70,24 @@ orders = st.one_of(st.none(), st.randoms(use_true_random=False))
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(rows=rows_with_ties(), changes=changes, behaviour=behaviours, since=st.integers(0, 12), order=orders)
+@given(
+    rows=rows_with_ties(),
+    changes=changes,
+    behaviour=behaviours,
+    since=st.integers(0, 12),
+    incremental=st.booleans(),
+    order=orders,
+)
 def test_a_scan_is_complete_or_says_that_it_is_not(
     rows: list[dict[str, Any]],
     changes: list[Change],
     behaviour: Behaviour,
     since: int,
+    incremental: bool,
     order: random.Random | None,
 ) -> None:
     model = Model(account_of(rows), behaviour=behaviour, changes=list(changes), order=order)
-    span = Span(NOON - 1_000 + since)
+    span = Span(NOON - 1_000 + since, incremental=incremental)
     try:
         read = model.read(span, started_at=NOON)
     except IncompleteScan:

@@ -73,6 +73,22 @@ def test_a_load_in_which_nothing_changed_costs_one_request_a_table(
     assert list_requests(sandbox) == 3
 
 
+@pytest.mark.parametrize("changed", [60, 2_500])
+def test_what_has_changed_costs_two_requests_more_than_it_fills_pages(
+    pipeline: Pipeline, serve: Serve, changed: int
+) -> None:
+    account = Account()
+    account.fill("declines", [row(index, NOON + index) for index in range(4_000)])
+    sandbox = serve(account)
+    extract(pipeline, sandbox, "declines")
+    for index in range(changed):
+        account.change("declines", index * 7 % 3_989, (NOON + 10_000 + index) * SECOND)
+    sandbox.requests.clear()
+    run = extract(pipeline, sandbox, "declines", lookback_seconds=1)
+    assert run.table("declines").rows == changed + 2
+    assert list_requests(sandbox) <= changed / 50 + 2
+
+
 def test_lists_that_shrink_and_empty_lose_their_children(pipeline: Pipeline, serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)

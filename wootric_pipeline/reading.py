@@ -152,6 +152,7 @@ class Reading:
             created_since=int(first.timestamp()) if first and not end else 0,
             rescan_days=self._rescan_days,
             halfway=Halfway(*halfway) if halfway else None,
+            incremental=_committed(cursor) is not None and not end,
         )
 
     def _give_up_paused(self) -> None:

@@ -59,6 +59,7 @@ class Span:
         created_since: Where to begin on `created_at`, should the list have to be read along that.
         rescan_days: How many days of `created_at` to read then at most; None is all since `created_since`.
         halfway: Where an earlier reading along that was broken off.
+        incremental: Whether all before it has been loaded.
     """
 
     since: int
@@ -66,6 +67,7 @@ class Span:
     created_since: int = 0
     rescan_days: int | None = None
     halfway: Halfway | None = None
+    incremental: bool = False
 
 
 class Scan:
@@ -102,7 +104,7 @@ class Scan:
         if honours:
             self.mode = "updated"
             try:
-                for page in self._seek.pages_ahead(updated, Bounds(CREATED, 0)):
+                for page in self._seek.pages_ahead(updated, Bounds(CREATED, 0), changes=span.incremental):
                     yield Batch(page, max(map(itemgetter(CURSOR), page)))
                 return
             except OrderIgnored as ignored:

@@ -26,9 +26,9 @@ PAGES_HELD_MAX = 28
 """So that a query for the rows of all of them reaches the last."""
 DISTINCT_SECONDS_PROVING = 10
 """By chance not one page in a million that holds so many comes in their order."""
-PAGES_BEFORE_PARTS = 16
-"""A range of fewer pages is read in one piece: each end of a part costs half a request, and what is new each hour is
-small."""
+PAGES_BEFORE_PARTS, PAGES_BEFORE_PARTS_OF_CHANGES = 16, 100
+"""A range of fewer pages is read in one piece: each end of a part costs half a request. What has changed since the last
+run is seldom more, and comes in bursts: where one ends, a part begins for nothing."""
 PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 28, 100
 SHARE_OF_A_PART = 0.4
 """Of what is left, as far as the pace of the last page tells."""
@@ -157,9 +157,13 @@ class Seek:
         """
         yield from self._first_pages(sys.maxsize, bounds, others)
 
-    def pages_ahead(self, bounds: Bounds, *others: Bounds) -> Iterator[Page]:
-        """As `pages`; what is left after the first of them is read in parts at the same time."""
-        yield from self._pages_ahead(PAGES_BEFORE_PARTS, bounds, others)
+    def pages_ahead(self, bounds: Bounds, *others: Bounds, changes: bool = False) -> Iterator[Page]:
+        """As `pages`; what is left after the first of them is read in parts at the same time.
+
+        Those are more where all before the range is known, and so only `changes` are read.
+        """
+        alone = PAGES_BEFORE_PARTS_OF_CHANGES if changes else PAGES_BEFORE_PARTS
+        yield from self._pages_ahead(alone, bounds, others)
 
     def _pages_ahead(
         self, alone: int, bounds: Bounds, others: tuple[Bounds, ...], first: Step | None = None
