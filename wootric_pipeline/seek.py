@@ -158,10 +158,7 @@ class Seek:
         yield from self._first_pages(sys.maxsize, bounds, others)
 
     def pages_ahead(self, bounds: Bounds, *others: Bounds, changes: bool = False) -> Iterator[Page]:
-        """As `pages`; what is left after the first of them is read in parts at the same time.
-
-        Those are more where all before the range is known, and so only `changes` are read.
-        """
+        """As `pages`; what is left after the first of them, or of `changes` after more, is read in parts at once."""
         alone = PAGES_BEFORE_PARTS_OF_CHANGES if changes else PAGES_BEFORE_PARTS
         yield from self._pages_ahead(alone, bounds, others)
 
