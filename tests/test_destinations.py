@@ -20,9 +20,8 @@ from wootric_pipeline.tables import TABLES
 MERGING = ("duckdb", "ducklake", "sqlite", "postgres", "s3-delta", "s3-iceberg", "file-delta")
 # Tests of one server run in one process, which alone starts it.
 GROUPS = {name: pytest.mark.xdist_group(name.partition("-")[0]) for name in MERGING}
-# Their rows are JSON as another's are, and they take long: DuckLake runs DuckDB's statements, files of Iceberg are
-# written as Delta's are, and Delta's on S3 as those in a folder.
-SLOW = ("ducklake", "s3-iceberg", "s3-delta")
+# These take many times as long; DuckLake runs DuckDB's statements, and files of Iceberg are written as Delta's are.
+SLOW = ("ducklake", "s3-iceberg")
 PLACES_AND_FORMS = [
     pytest.param(name, form, marks=group)
     for name, group in GROUPS.items()

@@ -58,7 +58,7 @@ def test_what_hourly_runs_scatter_is_put_together_again(pipeline: Pipeline, serv
 
     run()
     pieces = groups(pipeline)
-    for hour in range(1, 8):
+    for hour in range(1, 13):
         for response in range(50_000, 50_005):
             account.change("responses", response, (NOON + hour * 3_600) * SECOND)
         run()
