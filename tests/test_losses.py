@@ -49,6 +49,24 @@ def test_a_start_date_after_the_cursor_leaves_no_gap(serve: Serve, behaviour: di
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
+@pytest.mark.parametrize("ignores", [{}, {"ignores_updated": frozenset({"responses"})}])
+@pytest.mark.parametrize("then", ["2023-11-01", None])
+def test_a_start_date_that_found_no_rows_may_be_moved_back(
+    serve: Serve, ignores: dict[str, object], then: str | None
+) -> None:
+    account = Account()
+    sandbox = serve(account, **ignores)
+    add(account, 0, 1)
+    run(to(), sandbox, start_date="2023-12-01")
+    assert loaded(to(), "responses") == {}
+    run(to(), sandbox, start_date=then)
+    assert loaded(to(), "responses") == expected(account, "responses")
+    # Had the first start date stayed in the state, it would cut off what lies between the cursor and itself.
+    add(account, 2)
+    run(to(), sandbox, start_date=then)
+    assert loaded(to(), "responses") == expected(account, "responses")
+
+
 @pytest.mark.parametrize("other", [{"dataset": "other"}, {"file": "other"}])
 def test_destinations_fed_by_turns_never_share_a_cursor(serve: Serve, other: dict[str, str]) -> None:
     account = Account()

@@ -83,6 +83,8 @@ class Reading:
         """
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
         committed = _committed(cursor)
+        if committed is None:
+            _move_start_back(cursor)
         backfill = cursor.end_value is not None
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
@@ -209,3 +211,15 @@ def _committed(cursor: Cursor) -> datetime | None:
     state = cursor.get_state()
     newest: datetime | None = state["last_value"]
     return None if newest == state["initial_value"] else newest
+
+
+def _move_start_back(cursor: Cursor) -> None:
+    """Lets a table of which nothing was loaded yet begin at the setting's date, if that is earlier.
+
+    dlt keeps the date of the first run for ever, even if that found no rows. A later one would leave out what came in
+    meanwhile.
+    """
+    state, start = cursor.get_state(), cursor.initial_value
+    kept = state["initial_value"]
+    if kept is not None and (start is None or start < kept):
+        state["initial_value"] = state["last_value"] = start
