@@ -164,24 +164,29 @@ def setting(key: str, kind: type[Value], default: Value) -> Value:
 def make_pipeline(options: argparse.Namespace, name: str) -> Pipeline:
     """The dlt pipeline; destination and dataset come from the command line, dlt's settings, or are duckdb and wootric.
 
+    The demo's settings are its own: its rows must never meet real ones.
+
     Raises:
         ConfigurationError: DuckDB cannot tell the dataset from the file.
     """
     section = f"pipelines.{name}."
-    destination: Any = (
-        options.destination
-        or setting(f"{section}destination_type", str, "")
-        or setting("destination_type", str, DEFAULT_DESTINATION)
+    destination: Any = options.destination or (
+        DEFAULT_DESTINATION
+        if options.demo
+        else setting(f"{section}destination_type", str, "") or setting("destination_type", str, DEFAULT_DESTINATION)
     )
-    if destination == DEFAULT_DESTINATION and not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS)):
+    dataset = options.dataset or (
+        {DEFAULT_DESTINATION: DEFAULT_DATASET}.get(destination, DEMO_PIPELINE_NAME)
+        if options.demo
+        else setting(f"{section}dataset_name", str, "") or setting("dataset_name", str, DEFAULT_DATASET)
+    )
+    if destination == DEFAULT_DESTINATION and (options.demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS))):
         # dlt would put it where a pipeline of that name first ran.
         destination = dlt.destinations.duckdb(str(Path.cwd() / f"{name}.duckdb"))
     pipeline = dlt.pipeline(
         pipeline_name=name,
         destination=destination,
-        dataset_name=options.dataset
-        or setting(f"{section}dataset_name", str, "")
-        or setting("dataset_name", str, DEFAULT_DATASET),
+        dataset_name=dataset,
         progress=collector(options.progress),  # type: ignore[arg-type]  # None is dlt's silent collector
     )
     if pipeline.destination.destination_name == "duckdb" and pipeline.dataset_name == name:

@@ -127,14 +127,15 @@ class Project:
         with duckdb.connect(str(self.folder / DUCKDB_FILE)) as connection:
             connection.execute(statement)
 
-    def loaded(self) -> dict[str, list[tuple[Any, ...]]]:
+    def loaded(self, file: str = DUCKDB_FILE) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table of every dataset as texts, in order, without the tables dlt keeps for itself."""
         names = self.ask(
             "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY ALL"
+            "WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY ALL",
+            file,
         )
         return {
-            f"{schema}.{name}": self.ask(f'SELECT COLUMNS(*)::VARCHAR FROM "{schema}"."{name}" ORDER BY ALL')
+            f"{schema}.{name}": self.ask(f'SELECT COLUMNS(*)::VARCHAR FROM "{schema}"."{name}" ORDER BY ALL', file)
             for schema, name in names
         }
 

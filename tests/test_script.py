@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,39 @@ def test_the_demo_prints_a_report_and_answers_two_questions(tmp_path: Path) -> N
     nps, tags = outcome.stdout.split("NPS by month:")[1].split("Top tags:")
     assert len(re.findall(r"^\d{4}-\d\d +\d+ +-?\d+\.0$", nps, re.M)) == 6
     assert len(re.findall(r"^[a-z ]+ +\d+ +\d\.\d$", tags, re.M)) == 5
+
+
+@pytest.mark.parametrize("place", ["environment", "config"])
+def test_the_demo_leaves_real_tables_alone_whatever_is_configured(serve: Serve, tmp_path: Path, place: str) -> None:
+    file = tmp_path / "real.duckdb"
+    project = project_for(serve(small_account()), tmp_path)
+    if place == "environment":
+        project.environment["DESTINATION__DUCKDB__CREDENTIALS"] = str(file)
+        project.environment["DATASET_NAME"] = "surveys"
+    else:
+        named = 'destination_type = "duckdb"\ndataset_name = "surveys"'
+        pipelines = f"[pipelines.wootric_pipeline]\n{named}\n[pipelines.wootric_demo]\n{named}"
+        project.write(".dlt/config.toml", pipelines)
+        project.write(".dlt/secrets.toml", f'[destination.duckdb]\ncredentials = "{file}"\n')
+    assert project.run().code == 0
+    before = project.loaded(file.name)
+    assert len(before["surveys.responses"]) == 3
+    for _ in range(2):
+        report = project.run("--demo", "--json").report
+        assert (report["ok"], report["destination"], report["dataset"]) == (True, "duckdb", "wootric")
+        # Its first run loads all anew, which must not be here either.
+        shutil.rmtree(tmp_path / "dlt/pipelines/wootric_demo")
+    assert project.loaded(file.name) == before
+    assert len(project.held("responses", file="wootric_demo.duckdb")) == 10_000
+
+
+def test_the_demo_has_a_dataset_of_its_own_at_another_destination(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.environment["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(tmp_path / "bucket")
+    project.environment["SOURCES__WOOTRIC__FILES"] = "jsonl"
+    report = project.run("--demo", "--json", "--destination", "filesystem").report
+    assert (report["ok"], report["destination"], report["dataset"]) == (True, "filesystem", "wootric_demo")
+    assert [path.name for path in (tmp_path / "bucket").iterdir()] == ["wootric_demo"]
 
 
 def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -> None:

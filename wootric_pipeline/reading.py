@@ -82,9 +82,8 @@ class Reading:
             WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
         """
         cursor.advance(None)  # type: ignore[arg-type]  # None only turns off dlt's own filter
+        _move_start_back(cursor)
         committed = _committed(cursor)
-        if committed is None:
-            _move_start_back(cursor)
         backfill = cursor.end_value is not None
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.run.table(table.name)
@@ -221,5 +220,5 @@ def _move_start_back(cursor: Cursor) -> None:
     """
     state, start = cursor.get_state(), cursor.initial_value
     kept = state["initial_value"]
-    if kept is not None and (start is None or start < kept):
+    if kept is not None and state["last_value"] == kept and (start is None or start < kept):
         state["initial_value"] = state["last_value"] = start
