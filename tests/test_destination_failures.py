@@ -102,6 +102,18 @@ owner.run = die
 """
 """A prelude: the run is killed when the destination has committed rows, before that is noted."""
 
+SLOW_MERGE = """
+import time
+from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
+execute = Psycopg2SqlClient.execute_query
+def executed(self, query, *words, **named):
+    if "DELETE FROM" in str(query):
+        time.sleep(1)
+    return execute(self, query, *words, **named)
+Psycopg2SqlClient.execute_query = executed
+"""
+"""A prelude: between the copy of rows into the staging dataset and their merge lies time for another loader."""
+
 STDOUT_IS = "import os; {open}; os.dup2(out, 1); os.close(out)"
 READER_GONE = STDOUT_IS.format(open="gone, out = os.pipe(); os.close(gone)")
 NO_ROOM = STDOUT_IS.format(open="out = os.open('/dev/full', os.O_WRONLY)")
@@ -136,6 +148,10 @@ class Loading:
         """Whether a run succeeds, and whole tables at the destination are the account's then."""
         outcome = self.run(*words)
         assert (outcome.code, outcome.stderr) == (0, "")
+        self.holds_everything()
+
+    def holds_everything(self) -> None:
+        """Whether whole tables at the destination are the account's."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.settings.items():
                 patch.setenv(name, value)
@@ -276,6 +292,22 @@ def test_a_terminated_connection_loses_nothing(to: To) -> None:
             outcome = run_into(loading, lambda: waiting(cursor), terminated(cursor), LOAD__RAISE_ON_MAX_RETRIES="5")
         assert (outcome.code, outcome.stderr.strip()) == (code, UNREACHABLE if code else "")
     loading.completes()
+
+
+@postgres
+def test_two_loaders_at_once_into_one_dataset_lose_nothing(to: To) -> None:
+    loading = to("postgres")
+    # Tables and the columns of all properties are there: this is not about who makes them.
+    assert loading.run("--start-date", "2023-10-01").code == 0
+    middle, end = "2022-11-14", "2023-11-15"
+    ranges = [("--start-date", "2019-01-01", "--end-date", middle), ("--start-date", middle, "--end-date", end)]
+    with ThreadPoolExecutor(2) as threads:
+        running = [
+            threads.submit(loading.run, *words, prelude=SLOW_MERGE, DLT_DATA_DIR=str(loading.project.folder / name))
+            for name, words in zip(("one", "other"), ranges, strict=True)
+        ]
+    assert [each.result().code for each in running] == [0, 0]
+    loading.holds_everything()
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
     return clock
 
 
-def read(pipeline: Pipeline, sandbox: Sandbox) -> Run:
+def read(pipeline: Pipeline, sandbox: Sandbox, **options: Any) -> Run:
     """One run, as the script does it."""
     run = Run(isolates_tables=True)
-    load(pipeline, wootric_source(run=run, **access(sandbox)), run, list(TABLES))
+    load(pipeline, wootric_source(run=run, **access(sandbox)), run, list(TABLES), **options)
     return run
 
 
@@ -185,6 +185,33 @@ def refuses(sandbox: Sandbox, table: str = "") -> None:
             raise Refused(503, "unavailable")
 
     once_under_way(sandbox, lambda: setattr(sandbox.behaviour, "before_answer", refuse))
+
+
+@pytest.mark.parametrize("status", [404, 503])
+@pytest.mark.parametrize("failing", [("responses",), tuple(TABLES)], ids="-".join)
+def test_a_full_refresh_keeps_the_rows_of_tables_that_cannot_be_read(
+    pipeline: Pipeline, account: DemoAccount, serve: Serve, status: int, failing: tuple[str, ...]
+) -> None:
+    sandbox = serve(account)
+    assert read(pipeline, sandbox).ok
+    before = {table: loaded(pipeline, table) for table in TABLES}
+    account.advance(NOON + 600)
+    # Only a refresh rids the tables of it.
+    account.delete("declines", min(account.rows["declines"]))
+
+    def refuse(asked: str) -> None:
+        if asked in failing:
+            raise Refused(status, "unavailable")
+
+    sandbox.behaviour.before_answer = refuse
+    run = read(pipeline, sandbox, full_refresh=True)
+    assert [name for name, notes in run.tables.items() if notes.error] == [*failing]
+    for table in TABLES:
+        assert loaded(pipeline, table) == (before[table] if table in failing else expected(account, table))
+        assert run.table(table).rows == (0 if table in failing else len(account.rows[table]))
+    sandbox.behaviour = Behaviour()
+    assert read(pipeline, sandbox, full_refresh=True).ok
+    assert_equal(pipeline, account)
 
 
 def test_an_outage_of_ten_minutes_is_waited_out(

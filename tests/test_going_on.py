@@ -135,6 +135,6 @@ def test_an_iceberg_load_is_not_tried_again_when_it_was_stopped(monkeypatch: pyt
         raise stopped
 
     monkeypatch.setattr("wootric_pipeline.loading._show_new_columns", lambda _pipeline: pytest.fail("goes on"))
-    monkeypatch.setattr(Pipeline, "run", stop)
+    monkeypatch.setattr(Pipeline, "load", stop)
     with pytest.raises(PipelineStepFailed):
         load(pipeline, wootric_source(client_id="id", client_secret="secret"), Run(), ["responses"])

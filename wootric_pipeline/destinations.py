@@ -4,8 +4,10 @@ Found out by running them (dlt 1.31). Files on S3 and the like merge in table fo
 keeps the elements that a list has lost: so lists stay inside the row, as JSON.
 """
 
+import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any, Literal, get_args
 
 import dlt
 from dlt.common.pipeline import SupportsPipeline
+from dlt.common.runtime import signals
 from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
 from dlt.common.utils import custom_environ
 from dlt.extract.hints import TResourceHints, TResourceNestedHints
@@ -26,6 +29,8 @@ FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
 
 FILES = ("filesystem",)
 DUCKDB = "duckdb"
+POSTGRES = "postgres"
+LOCK_POLL_SECONDS = 0.2
 
 FILE_FORMATS: dict[str, TFileFormat] = {
     "duckdb": "parquet",
@@ -128,6 +133,27 @@ def sparing_memory(pipeline: Pipeline, *, compacts: bool) -> Iterator[None]:
         name = "__".join((*sections, "statements")).upper()
         with custom_environ({name: json.dumps(statements), "LOAD__WORKERS": workers}):
             yield
+
+
+@contextmanager
+def exclusive(pipeline: Pipeline) -> Iterator[None]:
+    """Keeps other loaders away from a dataset, on PostgreSQL; elsewhere it does nothing.
+
+    dlt copies rows into a staging dataset that all loaders share, and merges them from there: one would empty it
+    between the copy and the merge of another, and both would call that success (dlt 1.31). The server takes the lock
+    back when the connection ends, however that comes about.
+    """
+    if kind_of(pipeline).rpartition(".")[2] != POSTGRES:
+        yield
+        return
+    with pipeline.sql_client() as client:
+        name = client.staging_dataset_name.encode()
+        key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+        while client.execute_sql(f"SELECT pg_try_advisory_lock({key})") != [(True,)]:
+            # A statement that waits could not be interrupted.
+            signals.raise_if_signalled()
+            time.sleep(LOCK_POLL_SECONDS)
+        yield
 
 
 def hints(table: Table, laid_out: Layout) -> TResourceHints:

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
-from .destinations import FILES, kind_of, sparing_memory
+from .destinations import FILES, exclusive, kind_of, sparing_memory
 from .report import Run, SchemaChange
 from .tables import TABLES
 
@@ -60,20 +61,24 @@ def load(
     follow_destination(pipeline)
     if pipeline.has_pending_data:
         # Of a destination that keeps no state: nothing tells that it could be read again.
-        _note(run, pipeline.run())
+        _note(run, _load_extracted(pipeline))
     if full_refresh:
         _forget_cursors(pipeline, tables)
-    pipeline.refresh = "drop_resources" if full_refresh else None
     waiting, in_pieces = list(tables), False
     run.pause_no_more()
     try:
         while waiting:
-            run.pause_in(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
+            pause = partial(run.pause_in, checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
             with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
-                _note(run, _run(pipeline, source.with_resources(*waiting)))
+                if full_refresh and not in_pieces:
+                    _extract_anew(pipeline, source, run, waiting, pause)
+                else:
+                    pause()
+                    pipeline.extract(source.with_resources(*waiting))
+                _note(run, _load_extracted(pipeline))
                 # dlt forgets one that comes while the last job of a load is under way.
                 signals.raise_if_signalled()
-            pipeline.refresh, in_pieces = None, True
+            in_pieces = True
             waiting = [name for name in waiting if not run.table(name).ended]
     except BaseException:
         for name in waiting:
@@ -81,7 +86,6 @@ def load(
         raise
     finally:
         run.pause_no_more()
-        pipeline.refresh = None
     _create_child_tables(pipeline, tables)
     _forget_packages(pipeline)
 
@@ -97,17 +101,41 @@ def _forget_cursors(pipeline: Pipeline, tables: Sequence[str]) -> None:
     with pipeline.managed_state(extract_state=True) as state:
         for name in tables:
             state["sources"]["wootric"]["resources"].pop(name, None)
-    pipeline.run()
+    _load_extracted(pipeline)
 
 
-def _run(pipeline: Pipeline, source: DltSource) -> LoadInfo:
-    try:
-        return pipeline.run(source)
-    except PipelineStepFailed as failure:
-        stopped = isinstance(failure.exception, KeyboardInterrupt)
-        if failure.step != "load" or stopped or not _show_new_columns(pipeline):
-            raise
-    return pipeline.run()
+def _extract_anew(
+    pipeline: Pipeline, source: DltSource, run: Run, tables: Sequence[str], pause: Callable[[], None]
+) -> None:
+    """Extracts the beginning of tables that are to be dropped before it is loaded; one that cannot be read is kept.
+
+    Had dlt extracted nothing of a table, it would drop it all the same, so the others are extracted again without it.
+    """
+    readable = list(tables)
+    while readable:
+        pause()
+        pipeline.extract(source.with_resources(*readable), refresh="drop_resources")
+        failed = [name for name in readable if run.table(name).error and not run.table(name).rows]
+        if not failed:
+            return
+        run.pause_no_more()
+        _drop(pipeline)
+        pipeline.sync_destination()
+        readable = [name for name in readable if name not in failed]
+        for name in readable:
+            run.forget(name)
+
+
+def _load_extracted(pipeline: Pipeline) -> LoadInfo:
+    """Loads what was extracted; no other loader can be in the midst of it, as far as the destination knows of locks."""
+    pipeline.normalize()
+    with exclusive(pipeline):
+        try:
+            return pipeline.load()
+        except PipelineStepFailed as failure:
+            if isinstance(failure.exception, KeyboardInterrupt) or not _show_new_columns(pipeline):
+                raise
+        return pipeline.load()
 
 
 def _show_new_columns(pipeline: Pipeline) -> bool:
@@ -209,4 +237,5 @@ def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
     for name in unseen:
         schema.tables[name]["x-normalizer"] = {"seen-data": True}
     if unseen:
-        pipeline.sync_schema()
+        with exclusive(pipeline):
+            pipeline.sync_schema()

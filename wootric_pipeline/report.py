@@ -126,6 +126,10 @@ class Run:
         """The notes of a table."""
         return self.tables.setdefault(name, TableRun())
 
+    def forget(self, name: str) -> None:
+        """Takes back all that was noted of a table, but for how often it was asked for."""
+        self.tables[name] = TableRun(requests=self.table(name).requests)
+
     @property
     def rows(self) -> int:
         """Of all tables."""
