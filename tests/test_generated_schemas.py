@@ -433,5 +433,6 @@ def test_a_load_that_fails_at_athena_says_why(serve: Serve, tmp_path: Path, monk
         raise PipelineStepFailed(pipeline, "load", "1", RuntimeError("no such bucket"), cast(Any, None))
 
     monkeypatch.setattr(pipeline, "load", fail)
+    pipeline.extract(wootric_source(**access(serve(odd_account()))))
     with pytest.raises(PipelineStepFailed, match="no such bucket"):
-        loading._run(pipeline, wootric_source(**access(serve(odd_account()))))
+        loading._load_extracted(pipeline)
