@@ -1,16 +1,15 @@
 # Two commands do everything on a fresh machine with Python 3.10+: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-WITH_SERVERS := $(addprefix tests/test_,crashes.py destinations.py destination_failures.py files.py swapping.py)
 
-.PHONY: demo test lint types unit coverage test-destinations test-bigquery test-mariadb test-peer \
+.PHONY: demo test lint types quick coverage test-all test-bigquery test-mariadb test-peer \
 	benchmark-requests benchmark-budget benchmark-connections benchmark-memory benchmark-peers benchmark-cpu \
 	benchmark-growth benchmark-soak benchmark-loader clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
 
-test: lint types unit
+test: lint types quick
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -22,32 +21,31 @@ types: .venv/installed-dev
 	$(BIN)/mypy tests benchmarks
 	$(BIN)/mypy -c "$$(cat wootric_pipeline.py)"
 
-unit: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 2 $(addprefix --ignore ,$(WITH_SERVERS))
+quick: .venv/installed-dev
+	$(BIN)/python -m pytest -q -n 2 -m "(unit or end_to_end) and not slow"
 
 # The same with the lines that no test reaches, which takes much longer.
 coverage: .venv/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 $(addprefix --ignore ,$(WITH_SERVERS))
+	$(BIN)/coverage run -m pytest -q -n 2 -m "unit or end_to_end"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-# Real servers, on loopback, started and stopped by the tests.
-test-destinations: .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup $(WITH_SERVERS) tests/test_readme.py \
-		tests/test_privacy.py::test_what_is_written_is_for_its_owner_only
+# And what takes longer, or needs real servers, which the tests start on loopback, and stop.
+test-all: test .venv/installed-destinations
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup -m "destinations or slow"
 
 # An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
 test-bigquery: .venv-bigquery/installed .venv/installed-bigquery
-	WOOTRIC_TEST_BIGQUERY=$(CURDIR)/.venv-bigquery/bin/python $(BIN)/python -m pytest -q tests/test_bigquery.py
+	WOOTRIC_TEST_BIGQUERY=$(CURDIR)/.venv-bigquery/bin/python $(BIN)/python -m pytest -q tests/destinations/test_bigquery.py
 
 # A server of MariaDB's, where one is installed (Debian: apt-get install mariadb-server).
 test-mariadb: .venv/installed-destinations
-	WOOTRIC_TEST_MARIADB=1 $(BIN)/python -m pytest -q tests/test_mariadb.py
+	WOOTRIC_TEST_MARIADB=1 $(BIN)/python -m pytest -q tests/destinations/test_mariadb.py
 
 # Proves that another client, tap-wootric, works against the sandbox; installs it in an environment of its own.
 test-peer: .venv/installed-dev
-	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/test_peer.py
+	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/end_to_end/test_peer.py
 
 benchmark-requests benchmark-budget benchmark-connections benchmark-memory benchmark-peers benchmark-cpu benchmark-growth benchmark-soak: benchmark-%: .venv/installed-dev
 	$(BIN)/python benchmarks/$(if $(filter requests,$*),requests_against_tap,$*).py $(OPTIONS)

@@ -16,9 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.api_model import Model, account_of
-from wootric_pipeline.account import SECOND, Account
-from wootric_pipeline.sandbox import Behaviour
-from wootric_pipeline.scan import Span
+from wootric_pipeline.reading.scan import Span
+from wootric_pipeline.sandbox import SECOND, Account, Behaviour
 
 YEAR_SECONDS = 365 * 86_400
 HISTORY_SECONDS = 4 * YEAR_SECONDS

@@ -30,7 +30,7 @@ from benchmarks.rows_at_hand import rows_source, typed_rows
 from benchmarks.sandbox_process import sandbox_process, uniform
 from benchmarks.script import DATASET, environment, run_script, script_command
 from benchmarks.tap import environment_python
-from wootric_pipeline.destinations import layout
+from wootric_pipeline.destinations.layout import layout
 from wootric_pipeline.tables import TABLES
 
 ROWS, RUNS = 100_000, 5

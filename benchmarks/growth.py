@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.processes import Cost, machine, median, print_table
 from benchmarks.sandbox_process import sandbox_process
 from benchmarks.script import run_script
-from wootric_pipeline.sandbox import PER_PAGE_MAX
+from wootric_pipeline.sandbox.query import PER_PAGE_MAX
 
 SIZES, RUNS = (10_000, 50_000, 100_000, 1_000_000), 5
 CHART = Path(__file__).with_name("growth.svg")

@@ -27,11 +27,11 @@ from dlt.common.schema.typing import TFileFormat
 from benchmarks.processes import OUTPUT, Cost, ProgramFailed, clean_environment, machine, print_table, run
 from benchmarks.processes import median as median_cost
 from benchmarks.rows_at_hand import rows_source, typed_rows
+from tests.destinations.test_destinations import configuration
 from tests.servers import Server, postgres, s3
-from tests.test_destinations import configuration
-from wootric_pipeline.account import DemoAccount
-from wootric_pipeline.destinations import FileLayout, layout
+from wootric_pipeline.destinations.layout import FileLayout, layout
 from wootric_pipeline.records import Row
+from wootric_pipeline.sandbox import DemoAccount
 from wootric_pipeline.tables import RESPONSES
 
 ROWS, RUNS = 200_000, 3
@@ -48,7 +48,7 @@ Steps = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Case:
-    """A destination as `tests.test_destinations` names it, and a loader file format dlt takes for it."""
+    """A destination as `tests.destinations.test_destinations` names it, and a loader file format dlt takes for it."""
 
     destination: str
     file_format: TFileFormat

@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import script, tap
 from benchmarks.processes import Cost, ProgramFailed, clean_environment, machine, median, print_table, run
 from benchmarks.sandbox_process import Held, SandboxProcess, sandbox_process
-from wootric_pipeline.account import HISTORY_YEARS, YEAR_SECONDS
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET
+from wootric_pipeline.sandbox.demo_account import HISTORY_YEARS, YEAR_SECONDS
 from wootric_pipeline.tables import TABLES
 
 ROWS, ROWS_WITH_LATENCY = 20_000, 50_000

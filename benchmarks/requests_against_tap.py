@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.processes import machine, print_table
 from benchmarks.script import DATASET, DUCKDB_FILE, run_script
 from benchmarks.tap import TAP_NAME, run_tap, tap_python
-from wootric_pipeline.account import SECOND, Account, DemoAccount
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PER_PAGE_MAX, Sandbox
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, DemoAccount, Sandbox
+from wootric_pipeline.sandbox.query import PER_PAGE_MAX
 
 LOADER_NAME = "wootric_pipeline.py"
 FIRST, UNCHANGED = "first load", "nothing changed"

@@ -7,10 +7,10 @@ import dlt
 from dlt.extract import DltResource
 from dlt.extract.hints import TResourceHints
 
-from wootric_pipeline import destinations
-from wootric_pipeline.account import Account
-from wootric_pipeline.destinations import Layout
+from wootric_pipeline.destinations.layout import Layout
+from wootric_pipeline.destinations.layout import hints as destination_hints
 from wootric_pipeline.records import Row, to_record
+from wootric_pipeline.sandbox import Account
 from wootric_pipeline.shape import Shape
 from wootric_pipeline.tables import PRIMARY_KEY, TABLES, Table
 
@@ -30,7 +30,7 @@ def rows_source(pages: Mapping[str, Iterable[list[Row]]], layout: Layout) -> lis
 
 def _resource(table: Table, pages: Iterable[list[Row]], layout: Layout) -> DltResource:
     def rows() -> Iterator[Any]:
-        hints: TResourceHints | None = destinations.hints(table, layout)
+        hints: TResourceHints | None = destination_hints(table, layout)
         for page in pages:
             yield dlt.mark.with_hints(page, hints) if hints else page
             hints = None

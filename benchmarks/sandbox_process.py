@@ -18,8 +18,8 @@ from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from wootric_pipeline.account import HISTORY_YEARS, SECOND, YEAR_SECONDS, Account, DemoAccount
-from wootric_pipeline.sandbox import Behaviour, Sandbox
+from wootric_pipeline.sandbox import SECOND, Account, Behaviour, DemoAccount, Sandbox
+from wootric_pipeline.sandbox.demo_account import HISTORY_YEARS, YEAR_SECONDS
 
 Held = dict[str, dict[int, int]]
 """By table and id: the second in which the row was updated, UNIX time."""

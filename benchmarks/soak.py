@@ -27,16 +27,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import dlt
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-import wootric_pipeline.client
+import wootric_pipeline.api.client
 from benchmarks.processes import machine, print_table
 from benchmarks.script import DATASET, DUCKDB_FILE
 from tests.conftest import access
 from tests.script import Project, project_for
 from tests.tables import expected, loaded
-from wootric_pipeline import Run, WootricError, wootric_source
-from wootric_pipeline.account import SECOND, DemoAccount, Row
-from wootric_pipeline.loading import load
-from wootric_pipeline.sandbox import Behaviour, Refused, Request, Sandbox
+from wootric_pipeline import WootricError
+from wootric_pipeline.command.loading import load
+from wootric_pipeline.command.run import Run, source_for
+from wootric_pipeline.sandbox import SECOND, Behaviour, DemoAccount, Refused, Request, Row, Sandbox
 from wootric_pipeline.tables import TABLES
 
 STARTS_AT = 1_700_000_000
@@ -48,7 +48,7 @@ SECONDS_A_REQUEST = 8.0
 LOOKBACK_SECONDS = 2
 KILLED_WITHIN_SECONDS = 2.5
 QUIET_RUNS_MAX = 5
-NO_BACKOFF = "import wootric_pipeline.client as c; c.BACKOFF_SECONDS_MAX = 0"
+NO_BACKOFF = "import wootric_pipeline.api.transport as c; c.BACKOFF_SECONDS_MAX = 0"
 
 Figures = Counter[str]
 
@@ -142,7 +142,7 @@ class World:
 
     def _load(self) -> bool:
         run = Run()
-        source = wootric_source(run=run, lookback_seconds=LOOKBACK_SECONDS, **access(self.sandbox))
+        source = source_for(run, lookback_seconds=LOOKBACK_SECONDS, **access(self.sandbox))
         pipeline = self._pipeline()
         try:
             load(pipeline, source, run, list(TABLES), checkpoint_minutes=self._random.choice((0, 5, 5, 5, 5)))
@@ -247,7 +247,7 @@ def set_up() -> None:
     dlt.config["runtime.dlthub_telemetry"] = False
     dlt.config["load.workers"] = 1
     logging.getLogger("dlt").setLevel(logging.CRITICAL)
-    wootric_pipeline.client.BACKOFF_SECONDS_MAX = 0
+    wootric_pipeline.api.transport.BACKOFF_SECONDS_MAX = 0
 
 
 def report(seeds: Sequence[int], by_seed: Sequence[Figures]) -> Figures:

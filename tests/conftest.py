@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from wootric_pipeline.account import SECOND, Account
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Behaviour, Sandbox
-
-from .servers import Server, postgres, s3
+from tests.servers import Server, postgres, s3
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, Behaviour, Sandbox
 
 PROJECT = Path(__file__).parent.parent
 NOON = 1_700_000_000
@@ -23,6 +21,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Serve = Callable[..., Sandbox]
 Servers = Mapping[str, Server]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test by its folder: `pytest -m "unit or end_to_end"`."""
+    for item in items:
+        item.add_marker(item.path.relative_to(PROJECT / "tests").parts[0])
 
 
 @pytest.fixture(autouse=True)

@@ -13,16 +13,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from wootric_pipeline import sandbox as sandbox_module
+from tests.conftest import NOON, PROJECT
+from tests.end_to_end.test_privacy import LOG_EVERYTHING, LOUDEST, SECRETS
+from tests.script import Outcome, Project, project_for
+from tests.tables import Rows, expected
 from wootric_pipeline import wootric_source
-from wootric_pipeline.account import DemoAccount
-from wootric_pipeline.sandbox import Sandbox
+from wootric_pipeline.sandbox import DemoAccount, Sandbox
+from wootric_pipeline.sandbox import server as sandbox_module
 from wootric_pipeline.tables import TABLES
-
-from .conftest import NOON, PROJECT
-from .script import Outcome, Project, project_for
-from .tables import Rows, expected
-from .test_privacy import LOG_EVERYTHING, LOUDEST, SECRETS
 
 SCHEMA = PROJECT / "tests/schemas/wootric.json"
 RECORDS = PROJECT / "tests/expected_records"

@@ -11,17 +11,15 @@ from typing import Any
 
 import duckdb
 
-from wootric_pipeline.account import SECOND, Account
-from wootric_pipeline.sandbox import Sandbox
-
-from .conftest import PROJECT, access
+from tests.conftest import PROJECT, access
+from wootric_pipeline.sandbox import SECOND, Account, Sandbox
 
 SCRIPT = PROJECT / "wootric_pipeline.py"
 DUCKDB_FILE = "wootric_pipeline.duckdb"
 TIMEOUT_SECONDS = 90.0
 TABLE_NAMES = ("end_users", "responses", "declines")
 
-WITHOUT_BACKOFF = "import wootric_pipeline.client as c; c.BACKOFF_SECONDS_MAX = 0"
+WITHOUT_BACKOFF = "import wootric_pipeline.api.transport as c; c.BACKOFF_SECONDS_MAX = 0"
 """A prelude: retries come at once."""
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.conftest import NOON
-from wootric_pipeline.client import Client, Credentials
-from wootric_pipeline.rate_limit import Clock
+from wootric_pipeline.api.client import Client, Credentials
+from wootric_pipeline.api.clock import Clock
 
 APPLICATION = Credentials(client_id="the-id", client_secret="the-secret")
 

@@ -12,8 +12,8 @@ from zlib import crc32
 from dlt.common.schema.utils import get_nested_tables
 from dlt.pipeline.pipeline import Pipeline
 
-from wootric_pipeline.account import SECOND, Account
-from wootric_pipeline.destinations import kind_of
+from wootric_pipeline.destinations.layout import kind_of
+from wootric_pipeline.sandbox import SECOND, Account
 
 TIMES = ("created_at", "updated_at", "last_surveyed", "last_seen_at")
 LISTS = ("tags", "notes")

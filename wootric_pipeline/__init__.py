@@ -1,24 +1,27 @@
 """Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+import logging
 from functools import partial
-from typing import Any, Optional
+from typing import Optional
 
 import dlt
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
-from dlt.extract.hints import TResourceHints
 
-from . import destinations, settings
-from .client import Client, Credentials
+from . import settings
+from .api.client import Client, Credentials
+from .destinations.layout import checked_files
 from .errors import WootricError
-from .reading import Cursor, Reading
-from .report import Run
+from .reading.reader import Reader
+from .reading.supervision import supervision
+from .resources import resource
 from .shape import Shape
-from .tables import CURSOR, DECLINES, END_USERS, PRIMARY_KEY, RESPONSES, Table
+from .tables import CURSOR, TABLES
 
-__all__ = ["Run", "WootricError", "wootric_source"]
+__all__ = ["WootricError", "wootric_source"]
+
+# Who wants to read the log says where it goes: without that, Python would print some of it.
+logging.getLogger("wootric_pipeline").addHandler(logging.NullHandler())
 
 
 @dlt.source(name="wootric", section="wootric")
@@ -37,7 +40,6 @@ def wootric_source(
     properties: str = "columns",
     exclude_columns: Optional[list[str]] = None,
     files: str = "delta",
-    run: Optional[Run] = None,
 ) -> list[DltResource]:
     """The tables of one Wootric account, each complete up to the moment its reading began.
 
@@ -45,8 +47,8 @@ def wootric_source(
     >>> pipeline.run(wootric_source())
     >>> pipeline.run(wootric_source().with_resources("responses"))
 
-    Every argument is also a setting in `[sources.wootric]` of dlt's configuration, except `end_date` and `run`, which
-    belong to a single call. All times are UTC unless they name a zone.
+    Every argument is also a setting in `[sources.wootric]` of dlt's configuration, except `end_date`, which belongs to
+    a single call. All times are UTC unless they name a zone.
 
     Args:
         client_id: Of the API client made in Wootric's settings; with `client_secret`.
@@ -66,7 +68,6 @@ def wootric_source(
             `responses.ip_address`, `end_users.email` or `*.end_user__properties__*`.
         files: How destinations that keep files lay tables out: `delta` or `iceberg`, which merge, or `parquet` or
             `jsonl`, which append each version of a row.
-        run: Takes notes of what is done; only programs that report on it pass one.
 
     Returns:
         The resources `end_users`, `responses` and `declines`, to be merged on `id`.
@@ -81,12 +82,10 @@ def wootric_source(
     settings.at_least("connections", connections, 1)
     secrets = (client_id, client_secret, username, password, account_token)
     credentials = Credentials(*map(settings.given, secrets))
-    run = run or Run()
-    client = Client(base_url, credentials, connections=connections)
-    run.client = client
-    reading = Reading(client, run, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
+    watched = supervision()
+    client = watched.notes.client = Client(base_url, credentials, connections=connections)
+    reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
     shape = Shape(properties, tuple(exclude_columns or ()))
-    destinations.layout("", files)
 
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
@@ -94,25 +93,4 @@ def wootric_source(
     cursor = partial(
         dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
     )
-    return [_resource(table, reading, cursor(), shape, files) for table in (END_USERS, RESPONSES, DECLINES)]
-
-
-def _resource(table: Table, reading: Reading, incremental: Cursor, shape: Shape, files: str) -> DltResource:
-    def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
-        layout = destinations.layout(destinations.kind_of(dlt.current.pipeline()), files)
-        reading.run.appends = layout.appends
-        hints: TResourceHints | None = destinations.hints(shape.left(table), layout)
-        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=layout.lists_in_rows)
-        for page in reading.pages(table, updated_at, once=layout.upserts):
-            if page == [] and layout.upserts:
-                # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
-                hints = destinations.hints(shape.left(table), replace(layout, upserts=False, appends=True))
-            if page:
-                page = [shaping.shaped(row) for row in page]
-            # dlt works the table out anew for each page that comes with hints: the first is enough.
-            yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
-            hints = hints if page is None else None
-
-    return dlt.resource(
-        rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
-    )
+    return [resource(table, reader, cursor(), shape, checked_files(files)) for table in TABLES.values()]

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
-from dlt.common.data_types import coerce_value, py_type_to_sc_type
-
+from .dlt_internals import coerced
 from .errors import UnexpectedAnswer
 from .tables import BIGINT, BOOL, CURSOR, PRIMARY_KEY, TEXT, TIMESTAMP, DataType, Table
 
@@ -112,9 +111,9 @@ def _time(table: Table, row: Row, column: str, value: Any) -> datetime:
 def _coerced(table: Table, row: Row, column: str, data_type: DataType, value: Any) -> Any:
     try:
         if type(value) in (str, int, float):
-            coerced = coerce_value(data_type, py_type_to_sc_type(type(value)), value)
-            if _storable(coerced) is coerced and (type(value) is str or data_type == TEXT or coerced == value):
-                return coerced
+            fitting = coerced(data_type, value)
+            if _storable(fitting) is fitting and (type(value) is str or data_type == TEXT or fitting == value):
+                return fitting
     except ValueError:
         pass
     raise UnexpectedAnswer(

@@ -16,6 +16,7 @@ from dlt.common.data_types import TDataType
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
 
+from .dlt_internals import variant
 from .errors import ConfigurationError
 from .tables import CURSOR, PRIMARY_KEY, TABLES, DataType, Table
 
@@ -178,7 +179,7 @@ class Shaping:
             shaped[own] = self._value(fields[key], path, as_json=is_json)
             if prefix.startswith(self._free) and self._is_lossy(shaped[own], prefix + self._name(own)):
                 # The name dlt itself gives the column of another type.
-                shaped[own] = {f"v_{_KINDS[type(shaped[own])]}": shaped[own]}
+                shaped[own] = {variant(_KINDS[type(shaped[own])]): shaped[own]}
             taken.add(name)
         return shaped
 

@@ -1,0 +1,1 @@
+../../wootric_pipeline/dlt_internals.py

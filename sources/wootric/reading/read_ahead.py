@@ -1,0 +1,1 @@
+../../../wootric_pipeline/reading/read_ahead.py

@@ -1,0 +1,68 @@
+"""DuckDB is a part of the process: what it is told so that it loads within little memory, and files stay compact."""
+
+import os
+
+import dlt
+import pytest
+from dlt.pipeline.pipeline import Pipeline
+
+from tests.conftest import NOON, Serve, access
+from tests.tables import expected, loaded
+from wootric_pipeline.command.loading import load
+from wootric_pipeline.command.run import Run, source_for
+from wootric_pipeline.destinations.memory import sparing_memory
+from wootric_pipeline.sandbox import SECOND, DemoAccount
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
+
+
+def setting(pipeline: Pipeline, name: str) -> str:
+    with pipeline.sql_client() as client:
+        return str((client.execute_sql(f"SELECT current_setting('{name}')") or [])[0][0])
+
+
+def groups(pipeline: Pipeline) -> int:
+    """Into how many groups of rows the responses fall."""
+    query = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('wootric.responses')"
+    with pipeline.sql_client() as client:
+        return int((client.execute_sql(query) or [])[0][0])
+
+
+@pytest.mark.parametrize("compacts", [True, False])
+@pytest.mark.parametrize("section", ["destination.duckdb.", "destination.", "wootric_pipeline.destination.duckdb."])
+def test_settings_hold_while_it_loads_and_the_users_own_go_before(
+    pipeline: Pipeline, compacts: bool, section: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{section}credentials.statements".replace(".", "__").upper()
+    monkeypatch.setenv(name, '["SET threads = 3"]')
+    environment = dict(os.environ)
+    with sparing_memory(pipeline, compacts=compacts):
+        assert setting(pipeline, "max_vacuum_tasks") == str(int(compacts))
+        assert setting(pipeline, "checkpoint_threshold") == "976.5 KiB"
+        assert setting(pipeline, "threads") == "3"
+        assert dlt.config["load.workers"] == 1
+        assert os.environ != environment
+    assert os.environ == environment
+
+
+def test_what_hourly_runs_scatter_is_put_together_again(pipeline: Pipeline, serve: Serve) -> None:
+    account = DemoAccount(NOON, end_users=10, responses=300, declines=0)
+    sandbox = serve(account)
+
+    def run() -> None:
+        notes = Run()
+        load(pipeline, source_for(notes, **access(sandbox)), notes, ["responses"], checkpoint_minutes=0)
+
+    run()
+    pieces = groups(pipeline)
+    for hour in range(1, 13):
+        for response in range(50_000, 50_005):
+            account.change("responses", response, (NOON + hour * 3_600) * SECOND)
+        run()
+
+    assert pieces > 2
+    assert groups(pipeline) < pieces
+    assert loaded(pipeline, "responses") == expected(account, "responses")

@@ -1,0 +1,84 @@
+"""Two runs of one pipeline never work at the same time, and none waits for a process that is gone."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NOON, Serve, access
+from tests.script import SCRIPT, Project
+from wootric_pipeline.command.lock import alone
+from wootric_pipeline.errors import ConfigurationError
+from wootric_pipeline.sandbox import DemoAccount
+
+HOLDER = """
+import sys, time
+from wootric_pipeline.command.lock import alone
+with alone("wootric_pipeline", sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock until it is killed."""
+    holder = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(holder, stdout=subprocess.PIPE, encoding="utf-8", cwd=SCRIPT.parent) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_run_ends_at_once_with_one_sentence(tmp_path: Path, serve: Serve) -> None:
+    sandbox = serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))
+    project = Project(tmp_path, **access(sandbox))
+    with held(tmp_path / "dlt" / "pipelines"):
+        second = project.run()
+    assert second.code == 2
+    assert second.stderr == (
+        "Another run of wootric_pipeline is under way; run again when it has ended, or with --wait.\n"
+    )
+    assert sandbox.requests == []
+    assert project.run().code == 0
+
+
+def test_a_second_run_waits_if_told_to(tmp_path: Path, serve: Serve) -> None:
+    sandbox = serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))
+    project = Project(tmp_path, **access(sandbox))
+    with held(tmp_path / "dlt" / "pipelines") as first:
+        timer = threading.Timer(2.0, first.kill)
+        timer.start()
+        second = project.run("--wait", "--json")
+        assert first.wait() == -signal.SIGKILL
+    assert second.code == 0
+    assert second.report["ok"]
+
+
+def test_a_check_does_not_mind_a_run(tmp_path: Path, serve: Serve) -> None:
+    project = Project(tmp_path, **access(serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))))
+    with held(tmp_path / "dlt" / "pipelines"):
+        assert project.run("--check").code == 0
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    with held(tmp_path) as process:
+        with pytest.raises(ConfigurationError), alone("wootric_pipeline", str(tmp_path)):
+            pass
+        process.kill()
+        process.wait()
+        with alone("wootric_pipeline", str(tmp_path)):
+            assert (tmp_path / "wootric_pipeline.lock").exists()
+
+
+def test_other_pipelines_are_not_kept_off(tmp_path: Path) -> None:
+    with held(tmp_path), alone("another", str(tmp_path)):
+        assert (tmp_path / "another.lock").exists()

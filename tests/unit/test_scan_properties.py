@@ -1,0 +1,172 @@
+"""Whatever the rows, the ties, the order and the changes meanwhile: a scan is complete, or says that it is not."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from tests.api_model import Change, Model, account_of, delete, insert, update
+from tests.conftest import NOON
+from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
+from wootric_pipeline.reading import seek
+from wootric_pipeline.reading.scan import Halfway, Span
+from wootric_pipeline.sandbox import SECOND, Behaviour
+from wootric_pipeline.sandbox import query as sandbox
+
+PAGE_ROWS, PAGES_MAX = 3, 4
+REVEALED_OF_A_SECOND = 2 * PAGE_ROWS * PAGES_MAX
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_pages() -> Iterator[None]:
+    """Pages of 3 rows and queries of 4 pages: ties far above what one query reaches need few rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seek, "PAGE_ROWS", PAGE_ROWS)
+        patch.setattr(seek, "PAGES_MAX", PAGES_MAX)
+        patch.setattr(seek, "PAGES_HELD_MAX", PAGES_MAX - 2)
+        patch.setattr(seek, "PAGES_BEFORE_PARTS", 2)
+        patch.setattr(seek, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
+        patch.setattr(seek, "PAGES_OF_A_PART_MIN", 1)
+        patch.setattr(seek, "PAGES_OF_A_PART_MAX", 2)
+        patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
+        patch.setattr(sandbox, "PAGE_MAX", PAGES_MAX)
+        yield
+
+
+@st.composite
+def rows_with_ties(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows in few seconds, with hidden fractions; none is updated before it is created."""
+    count, seconds, fractions = draw(st.integers(0, 80)), draw(st.integers(0, 12)), draw(st.booleans())
+    rnd = draw(st.randoms(use_true_random=False))
+    rows = []
+    for index in range(count):
+        created, updated = sorted((rnd.randint(0, seconds), rnd.randint(0, seconds)))
+        fraction = rnd.randrange(SECOND) if fractions else 0
+        first = (NOON - 1_000 + created) * SECOND + fraction
+        last = max(first, (NOON - 1_000 + updated) * SECOND + fraction // 2)
+        rows.append(
+            {"id": index, "created_at": first, "updated_at": last, "email": f"{rnd.randrange(count)}@example.com"}
+        )
+    return rows
+
+
+def some_changes(rnd: random.Random, count: int) -> list[Change]:
+    return [rnd.choice((update, update, delete, insert))(rnd.randrange(100)) for _ in range(count)]
+
+
+changes = st.builds(some_changes, st.randoms(use_true_random=False), st.integers(0, 60))
+behaviours = st.builds(
+    Behaviour,
+    ignores_updated=st.sampled_from([frozenset(), frozenset({"responses"})]),
+    ignores_sort_key=st.sampled_from([frozenset(), frozenset({"responses"})]),
+)
+orders = st.one_of(st.none(), st.randoms(use_true_random=False))
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    rows=rows_with_ties(),
+    changes=changes,
+    behaviour=behaviours,
+    since=st.integers(0, 12),
+    incremental=st.booleans(),
+    order=orders,
+)
+def test_a_scan_is_complete_or_says_that_it_is_not(
+    rows: list[dict[str, Any]],
+    changes: list[Change],
+    behaviour: Behaviour,
+    since: int,
+    incremental: bool,
+    order: random.Random | None,
+) -> None:
+    model = Model(account_of(rows), behaviour=behaviour, changes=list(changes), order=order)
+    span = Span(NOON - 1_000 + since, incremental=incremental)
+    try:
+        read = model.read(span, started_at=NOON)
+    except IncompleteScan:
+        event("incomplete")
+        assert crowded(rows, behaviour) or changes
+        return
+    untouched = {
+        each["id"]: each["updated_at"]
+        for each in model.account.rows["responses"].values()
+        if each["updated_at"] < NOON * SECOND
+    }
+    wanted = {row_id: version for row_id, version in untouched.items() if version >= span.since * SECOND}
+    newest = {each["id"]: each["version"] for each in sorted(read, key=lambda each: int(each["version"]))}
+    assert {row_id: newest.get(row_id) for row_id in wanted} == wanted
+    before = {each["id"]: each["updated_at"] for each in rows}
+    assert all(each["version"] >= before[each["id"]] for each in read)
+    assert len(model.queries) <= 30 + 8 * (len(rows) + len(changes))
+
+
+def crowded(rows: list[dict[str, Any]], behaviour: Behaviour) -> bool:
+    """Whether more rows share all the seconds by which they can be told apart than the API reveals."""
+    split = not behaviour.ignores_updated
+    cells = Counter((each["created_at"] // SECOND, each["updated_at"] // SECOND if split else 0) for each in rows)
+    # Where sort_key is ignored, a second of updates cannot be read along creation, nor the other way round.
+    if behaviour.ignores_sort_key:
+        cells += Counter((each["created_at"] // SECOND, -1) for each in rows)
+        cells += Counter((-1, each["updated_at"] // SECOND) for each in rows)
+    return max(cells.values(), default=0) >= REVEALED_OF_A_SECOND
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=rows_with_ties(), table=st.sampled_from(["end_users", "responses"]), order=orders)
+def test_an_unsorted_list_is_read_completely_or_refused(
+    rows: list[dict[str, Any]], table: str, order: random.Random | None
+) -> None:
+    model = Model(account_of(rows, table), table, Behaviour(ignores_sort_key=frozenset({table})), order=order)
+    try:
+        read = model.read()
+    except (IncompleteScan, UnexpectedAnswer):
+        event("refused")
+        return
+    assert {each["id"] for each in read} == {each["id"] for each in rows}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=rows_with_ties(),
+    changes=changes,
+    order=orders,
+    behaviour=st.sampled_from(
+        [Behaviour(ignores_updated=frozenset({"responses"})), Behaviour(ignores_sort_key=frozenset({"responses"}))]
+    ),
+    breaks=st.lists(st.integers(0, 12), max_size=4),
+)
+def test_a_reading_along_creation_may_be_broken_off_and_gone_on_with(
+    rows: list[dict[str, Any]],
+    changes: list[Change],
+    order: random.Random | None,
+    behaviour: Behaviour,
+    breaks: list[int],
+) -> None:
+    model = Model(account_of(rows), behaviour=behaviour, changes=list(changes), order=order)
+    read: list[dict[str, Any]] = []
+    cursor: datetime | None = None
+    halfway: Halfway | None = None
+    try:
+        for batches_max in [*breaks, None, None]:
+            since = int(cursor.timestamp()) if cursor else 0
+            model.now += 1
+            left = model.scan().read(Span(since, halfway=halfway), lambda: model.now)
+            for batch in islice(left, batches_max):
+                read += batch.rows
+                cursor, halfway = batch.cursor or cursor, batch.halfway
+            if next(left, None) is None:
+                halfway = None
+                model.changes.clear()
+    except (IncompleteScan, UnexpectedAnswer):
+        event("refused")
+        return
+    now = {each["id"]: each["updated_at"] for each in model.account.rows["responses"].values()}
+    newest = {each["id"]: each["version"] for each in sorted(read, key=lambda each: int(each["version"]))}
+    assert {row_id: newest.get(row_id) for row_id in now} == now

@@ -1,0 +1,1 @@
+"""Asks the Wootric API: the only sockets and the only clock."""

@@ -1,0 +1,93 @@
+"""One authorised GET of a list; how it is sent is in `transport`, what an answer means in `answers`."""
+
+from typing import Any
+
+from ..errors import AuthenticationFailed
+from .answers import list_of
+from .clock import Clock
+from .rate_limit import RateLimit
+from .token import Credentials, Tokens
+from .transport import Params, Transport
+
+__all__ = ["Client", "Credentials", "Params"]
+
+
+class Client:
+    """Reads lists of one account.
+
+    >>> client = Client("https://api.wootric.com", Credentials(client_id="...", client_secret="..."))
+    >>> client.get("/v1/responses", {"per_page": 1})
+    [{'id': 654, 'score': 9, 'updated_at': '2018-01-02 23:03:41 -0800', ...}]
+
+    Args:
+        base_url: Where the API is: https, or http for loopback only.
+        credentials: See `Credentials`.
+        connections: How many requests may be under way at once.
+        clock: Time; only tests pass one.
+
+    Raises:
+        ConfigurationError: The address is none, or the credentials are incomplete.
+    """
+
+    def __init__(
+        self, base_url: str, credentials: Credentials, *, connections: int = 4, clock: Clock | None = None
+    ) -> None:
+        self._transport = Transport(base_url, connections, clock)
+        self._tokens = Tokens(credentials, self._transport)
+        self.connections = connections
+
+    def get(self, path: str, params: Params) -> list[Any]:
+        """One page of a list.
+
+        Args:
+            path: Below the base URL, for example `/v1/responses`.
+            params: The query.
+
+        Returns:
+            The elements of the JSON list, as they came.
+
+        Raises:
+            AuthenticationFailed: A fresh token is refused, too.
+            ApiUnavailable: No usable answer in the time that retries may take; `RateLimitExceeded`, where a limit is
+                why.
+            UnexpectedAnswer: Anything but a JSON list.
+        """
+        started = self._transport.clock.monotonic()
+        token = self._tokens.current(started)
+        answer = self._transport.send("GET", path, params, started, auth=token)
+        if answer.status == 401:
+            fresh = self._tokens.current(started, refused=token)
+            answer = self._transport.send("GET", path, params, started, auth=fresh)
+        if answer.status == 401:
+            raise AuthenticationFailed("Wootric refuses a token it has just issued; check the account's API access.")
+        return list_of(answer, path, self._transport.host)
+
+    def sign_in(self) -> None:
+        """Asks for a token, unless there is a valid one; see `get` for what it raises."""
+        self._tokens.current(self._transport.clock.monotonic())
+
+    def server_now(self) -> float:
+        """The server's clock, by the `Date` header of its answers; UNIX seconds.
+
+        Until something has been answered it is the local clock.
+        """
+        return self._transport.server_now()
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, repeated ones and sign-ins included."""
+        return self._transport.requests
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """What the server said of the account's budget."""
+        return self._transport.rate_limit
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long, in all, requests were or are being held back: for the rate limit, or before they are retried."""
+        return self._transport.waited_seconds
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._transport.close()

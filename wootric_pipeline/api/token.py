@@ -1,0 +1,134 @@
+"""What a client signs in with, and the token it gets for that.
+
+Facts (vendor's documentation): OAuth 2 by `POST /oauth/token`, credentials in the form and never in the address but for
+the account's token; a bearer token lasts two hours.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from ..errors import AuthenticationFailed, ConfigurationError
+from .answers import content_of
+from .transport import Transport
+
+TOKEN_PATH = "/oauth/token"  # noqa: S105
+TOKEN_SECONDS = 7200.0
+TOKEN_MARGIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a token is asked for with: an application's id and secret, or a person's e-mail address and password."""
+
+    client_id: str | None = None
+    client_secret: str | None = None
+    username: str | None = None
+    password: str | None = None
+    account_token: str | None = None
+
+    def grant(self) -> dict[str, str]:
+        """The form fields of the token request.
+
+        Raises:
+            ConfigurationError: Neither pair is complete.
+        """
+        if self.client_id and self.client_secret:
+            return {
+                "grant_type": "client_credentials",
+                "client_id": self.client_id,
+                "client_secret": self.client_secret,
+            }
+        if self.username and self.password:
+            return {"grant_type": "password", "username": self.username, "password": self.password}
+        raise ConfigurationError(
+            "Set client_id and client_secret, or username and password, under [sources.wootric] in .dlt/secrets.toml "
+            "or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
+        )
+
+
+class BearerToken(requests.auth.AuthBase):
+    """Sets the header as an `auth` object does: without one, requests would put a .netrc entry in its place."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Signs a request."""
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+class _Anonymous(requests.auth.AuthBase):
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class Tokens:
+    """The token that all threads use, renewed before it ends.
+
+    Args:
+        credentials: What it is asked for with.
+        transport: Asks.
+
+    Raises:
+        ConfigurationError: The credentials are incomplete.
+    """
+
+    def __init__(self, credentials: Credentials, transport: Transport) -> None:
+        self._grant = credentials.grant()
+        self._params = {"account_token": credentials.account_token} if credentials.account_token else {}
+        if secret := credentials.account_token:
+            # The vendor wants it in the address, and urllib3 logs addresses when it is told to log all.
+            logging.getLogger("urllib3.connectionpool").addFilter(lambda record: secret not in record.getMessage())
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._token: BearerToken | None = None
+        self._ends = 0.0
+        self._refused = False
+
+    def current(self, started: float, refused: BearerToken | None = None) -> BearerToken:
+        """A token that is valid as far as is known.
+
+        Args:
+            started: Since when the caller waits, by the monotonic clock.
+            refused: One that the server refuses, although it should be valid.
+        """
+        with self._lock:
+            expired = self._transport.clock.monotonic() >= self._ends
+            if self._token is None or expired or self._token is refused:
+                self._token = self._new(started)
+            return self._token
+
+    def _new(self, started: float) -> BearerToken:
+        content = self._signed_in(started)
+        token = content.get("access_token") if isinstance(content, dict) else None
+        if not isinstance(token, str) or not token:
+            raise AuthenticationFailed("Wootric answered the sign-in without an access_token; check base_url.")
+        lifetime = content.get("expires_in")
+        lifetime_seconds = float(lifetime) if isinstance(lifetime, (int, float)) else TOKEN_SECONDS
+        margin_seconds = min(TOKEN_MARGIN_SECONDS, lifetime_seconds / 2)
+        self._ends = self._transport.clock.monotonic() + lifetime_seconds - margin_seconds
+        return BearerToken(token)
+
+    def _signed_in(self, started: float) -> Any:
+        host = self._transport.host
+        # Asked for by every table, wrong credentials might lock the account.
+        if not self._refused:
+            answer = self._transport.send(
+                "POST", TOKEN_PATH, self._params, started, auth=_Anonymous(), form=self._grant
+            )
+            self._refused = answer.status in (400, 401, 403)
+        if self._refused:
+            raise AuthenticationFailed(
+                "Wootric refuses the credentials: check client_id and client_secret, or username and password, "
+                "under [sources.wootric]."
+            )
+        if answer.status == 404 or not answer.is_json:
+            raise ConfigurationError(
+                f"{host} does not answer as the Wootric API does; check base_url under [sources.wootric]."
+            )
+        return content_of(answer, TOKEN_PATH, host)

@@ -1,0 +1,216 @@
+"""Sends one request until there is an answer worth looking at: the only sockets.
+
+Facts (vendor's documentation): `X-Rate-Limit-*` headers on limited endpoints, 429 until the minute is over, no
+`Retry-After`.
+"""
+
+import itertools
+import logging
+import platform
+import random
+import threading
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from dlt.version import __version__ as dlt_version
+from requests.adapters import HTTPAdapter
+
+from ..errors import ApiUnavailable, ConfigurationError, RateLimitExceeded
+from ..version import VERSION
+from .address import checked
+from .answers import Answer
+from .clock import Clock
+from .rate_limit import RateLimit
+from .turns import Turns
+
+USER_AGENT = f"wootric-pipeline/{VERSION} (dlt/{dlt_version}; Python/{platform.python_version()})"
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+READ_TIMEOUT_SECONDS = 60.0
+RETRY_SECONDS_MAX = 900.0
+"""How long one request is waited for, through errors, outages, rate limits and the renewal of its token in all.
+
+Only the answer that is then under way is awaited beyond it, as long as the timeouts allow.
+"""
+SIGN_IN_RETRY_SECONDS_MAX = 5.0
+"""How long the first connection is retried when there is no answer at all: a wrong host shall not take minutes."""
+BACKOFF_SECONDS_MAX = 60.0
+BROKEN_ANSWERS_MAX = 5
+"""How often an answer that is no JSON is asked for again."""
+
+Params = Mapping[str, str | int]
+
+log = logging.getLogger("wootric_pipeline.api")
+
+
+class Transport:
+    """Connections to one host, and what its answers tell of its clock and its rate limit; threads share it.
+
+    Args:
+        base_url: Where the API is: https, or http for loopback only.
+        connections: How many requests may be under way at once.
+        clock: Time; only tests pass one.
+
+    Attributes:
+        host: Of the address, for messages.
+        requests: How many were sent, repeated ones included.
+        rate_limit: What the server said of it.
+    """
+
+    def __init__(self, base_url: str, connections: int, clock: Clock | None = None) -> None:
+        self._base_url = checked(base_url)
+        self.host = urlsplit(self._base_url).netloc
+        self.clock = clock or Clock()
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        self._session.mount(self._base_url, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+        self._turns = Turns(connections)
+        self._pause = threading.Condition()
+        self._count_lock = threading.Lock()
+        self._answered = False
+        self._server_ahead_seconds = 0.0
+        self._retry_wait_seconds = 0.0
+        self.requests = 0
+        self.rate_limit = RateLimit(self.clock)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        params: Params,
+        started: float,
+        *,
+        auth: requests.auth.AuthBase,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The first answer worth looking at: retried through errors, 5xx, 429 and answers that break off.
+
+        Args:
+            method: Of HTTP.
+            path: Below the base URL.
+            params: The query.
+            started: Since when the caller waits, by the monotonic clock.
+            auth: Signs the request.
+            form: What is posted.
+
+        Raises:
+            ConfigurationError: The host was never reached.
+            ApiUnavailable: There was no such answer in time; `RateLimitExceeded`, where a limit is why.
+        """
+        broken = 0
+        for attempt in itertools.count(1):
+            asked = self.clock.monotonic()
+            with self._turns:
+                # Waiting for other threads is not waiting for the service.
+                started += self.clock.monotonic() - asked
+                with self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
+                    outcome = self._attempt(method, path, params, auth, form)
+            if isinstance(outcome, Answer) and not outcome.is_transient:
+                broken += outcome.is_broken
+                if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
+                    return outcome
+            waited_seconds = self.clock.monotonic() - started
+            seconds_max = RETRY_SECONDS_MAX if self._answered else SIGN_IN_RETRY_SECONDS_MAX
+            if waited_seconds >= seconds_max:
+                raise self._given_up(path, outcome, waited_seconds)
+            backoff_seconds = min(_backoff_seconds(attempt), seconds_max - waited_seconds)
+            log.warning("%s: %s; asks again in %.1f s.", path, _what(outcome), backoff_seconds)
+            self._sleep(backoff_seconds)
+        raise AssertionError("unreachable")
+
+    def _attempt(
+        self, method: str, path: str, params: Params, auth: requests.auth.AuthBase, form: Mapping[str, str] | None
+    ) -> Answer | requests.RequestException:
+        with self._count_lock:
+            self.requests += 1
+        try:
+            request = requests.Request(method, self._base_url + path, params=params, data=form, auth=auth)
+            response = self._session.send(
+                self._session.prepare_request(request),
+                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                # Credentials and tokens go to the configured host only.
+                allow_redirects=False,
+                **self._environment,
+            )
+        except requests.RequestException as error:
+            return error
+        self._answered = True
+        self._note_server_time(response.headers)
+        self.rate_limit.learn(response.headers, self.server_now(), refused=response.status_code == 429)
+        return Answer.of(response)
+
+    def server_now(self) -> float:
+        """The server's clock, by the `Date` header of its answers; UNIX seconds.
+
+        Until something has been answered it is the local clock.
+        """
+        return self.clock.now() + self._server_ahead_seconds
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long, in all, requests were or are being held back: for the rate limit, or before they are retried."""
+        return self.rate_limit.waited_seconds + self._retry_wait_seconds
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._session.close()
+
+    @cached_property
+    def _environment(self) -> Any:
+        """Proxies and certificates of the environment, which requests would look up for each request."""
+        return self._session.merge_environment_settings(self._base_url, {}, None, None, None)
+
+    def _note_server_time(self, headers: Mapping[str, str]) -> None:
+        try:
+            server_now = parsedate_to_datetime(headers["Date"]).timestamp()
+        except (KeyError, ValueError, TypeError):
+            return
+        self._server_ahead_seconds = server_now - self.clock.now()
+
+    def _given_up(self, path: str, last: Answer | requests.RequestException, waited_seconds: float) -> Exception:
+        if isinstance(last, requests.RequestException) and not self._answered:
+            return ConfigurationError(
+                f"{self.host} cannot be reached ({_reason(last)}); check base_url under [sources.wootric] "
+                "and the network."
+            )
+        duration = f"{waited_seconds:.0f} seconds"
+        if isinstance(last, Answer) and last.status == 429:
+            return RateLimitExceeded(f"Wootric answered {path} with 429, too many requests, for {duration}.")
+        return ApiUnavailable(f"Wootric gave no usable answer to {path} for {duration} (last: {_what(last)}).")
+
+    def _sleep(self, seconds: float) -> None:
+        with self._pause:
+            self._retry_wait_seconds += seconds
+            self.clock.wait(self._pause, seconds)
+
+
+def _backoff_seconds(attempt: int) -> float:
+    ceiling = min(2.0 ** (attempt - 1), BACKOFF_SECONDS_MAX)
+    # Half of it random, so that clients thrown off together do not come back together.
+    return ceiling / 2 + random.uniform(0, ceiling / 2)
+
+
+def _what(outcome: Answer | requests.RequestException) -> str:
+    """What came of a request that has to be repeated."""
+    if isinstance(outcome, Answer):
+        return "something that is not JSON" if outcome.is_broken else f"status {outcome.status}"
+    return _reason(outcome)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the address and the query that requests puts into its messages."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its TLS certificate is not accepted"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not answer"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if "resolve" in str(error) or "getaddrinfo" in str(error):
+        return "its name cannot be resolved"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the answer broke off"
+    return "the connection failed"

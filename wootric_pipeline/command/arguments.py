@@ -1,0 +1,67 @@
+"""The command line."""
+
+import argparse
+from typing import NoReturn
+
+from ..errors import ConfigurationError
+from ..tables import TABLES
+from ..version import VERSION
+from .progress import COLLECTORS
+
+DESCRIPTION = "Loads a Wootric account into DuckDB, or wherever dlt's settings say."
+
+
+class Arguments(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, without the list of options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with exit code 2."""
+        raise ConfigurationError(f"{message[:1].upper()}{message[1:]}; see --help.")
+
+
+def arguments(program: str) -> Arguments:
+    """The parser of the command line.
+
+    Args:
+        program: How the command was called.
+    """
+    parser = Arguments(prog=program, description=DESCRIPTION, allow_abbrev=False)
+    _add_what(parser)
+    _add_where(parser)
+    parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
+    parser.add_argument("--wait", action="store_true", help="wait while another run of the pipeline is under way")
+    _add_output(parser)
+    parser.add_argument("--version", action="version", version=f"wootric_pipeline {VERSION}")
+    return parser
+
+
+def _add_what(parser: Arguments) -> None:
+    parser.add_argument("--demo", action="store_true", help="load the sandbox account; no credentials, no network")
+    parser.add_argument("--tables", metavar="A,B", help=f"only these of {', '.join(TABLES)}")
+    parser.add_argument("--exclude-columns", metavar="T.C,...", help="drop these before anything is written; * matches")
+    parser.add_argument(
+        "--start-date", metavar="D", help="first day to load, ISO date or time (default: settings, else all)"
+    )
+    parser.add_argument(
+        "--end-date", metavar="D", help="with --start-date: load this closed-open range, leave the cursor alone"
+    )
+    parser.add_argument(
+        "--full-refresh", action="store_true", help="drop the selected tables and their cursors, load again"
+    )
+
+
+def _add_where(parser: Arguments) -> None:
+    parser.add_argument("--destination", metavar="NAME", help="a dlt destination (default: settings, else duckdb)")
+    parser.add_argument("--dataset", metavar="NAME", help="default: settings, else wootric")
+
+
+def _add_output(parser: Arguments) -> None:
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
+    parser.add_argument(
+        "--progress",
+        choices=("auto", *COLLECTORS, "none"),
+        default="auto",
+        help="auto: live on a terminal, quiet elsewhere",
+    )
+    parser.add_argument("--debug", action="store_true", help="the whole log and whole tracebacks; they may hold rows")
+    parser.add_argument("--log-file", metavar="F", help="append the log to this file, which only you may read")

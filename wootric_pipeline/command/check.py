@@ -1,0 +1,41 @@
+"""Finds out whether a run could succeed, and loads nothing."""
+
+from collections.abc import Sequence
+
+from dlt.pipeline.pipeline import Pipeline
+
+from ..destinations.layout import kind_of, require_packages
+from ..errors import ApiUnavailable, UnexpectedAnswer
+from ..reading.reader import mode_of
+from ..tables import TABLES
+from .run import Run
+from .runtime import setting
+
+
+def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
+    """Signs in, reads a row of each table and connects to the destination.
+
+    Args:
+        pipeline: Where to.
+        run: Takes the notes; a source was made with it.
+        tables: Their names.
+
+    Returns:
+        What cannot be read, in sentences.
+
+    Raises:
+        WootricError: Nothing can be read at all.
+    """
+    client = run.connected()
+    client.sign_in()
+    troubles = []
+    for name in tables:
+        try:
+            run.checked[name] = mode_of(client, TABLES[name])
+        except (ApiUnavailable, UnexpectedAnswer) as trouble:
+            run.checked[name] = None
+            troubles.append(str(trouble))
+    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
+    with pipeline.destination_client() as destination:
+        destination.is_storage_initialized()
+    return " ".join(troubles)

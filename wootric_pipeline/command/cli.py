@@ -1,0 +1,138 @@
+"""From the words of a command line to an exit code."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from dlt.pipeline.pipeline import Pipeline
+
+from .. import settings
+from ..dlt_internals import pipelines_folder
+from ..errors import ConfigurationError
+from . import report
+from .arguments import arguments
+from .check import check
+from .demo import demo_account, demo_answers
+from .failures import FAILURE, explain
+from .loading import load
+from .lock import alone
+from .logs import logging_to
+from .pipeline import DEFAULT_DESTINATION, PIPELINE_NAME, no_trace_of_failures, pipeline_name, pipeline_of
+from .run import Run, source_for
+from .runtime import set_up_dlt, setting
+
+CHECKPOINT_MINUTES = 5.0
+
+log = logging.getLogger("wootric_pipeline.command")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and answers the exit code: 0 complete, 2 a mistake of the user's, 1 anything else."""
+    run = Run(isolates_tables=True)
+    about = {"pipeline": PIPELINE_NAME, "destination": "", "dataset": ""}
+    words = list(sys.argv[1:] if argv is None else argv)
+    text = ""
+    try:
+        options = arguments(_program()).parse_args(words)
+        with logging_to(options.log_file, debug=options.debug):
+            text, sentence, code = _told(options, run, about)
+    except (Exception, KeyboardInterrupt) as error:
+        sentence, code = explain(error)
+    if "--json" in words:
+        text = json.dumps(report.as_json(run, **about, error=sentence or None))
+    try:
+        _show(text)
+    except OSError as error:
+        sentence, code = explain(error)
+    if sentence:
+        print(sentence, file=sys.stderr)
+    return code
+
+
+def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str, int]:
+    """The report for people, what failed in sentences, and the exit code; what happened is in the log."""
+    try:
+        set_up_dlt()
+        about["pipeline"] = pipeline_name(options)
+        with nullcontext() if options.check else alone(about["pipeline"], pipelines_folder(), wait=options.wait):
+            text, sentence = _run(options, run, about)
+    except (Exception, KeyboardInterrupt) as error:
+        sentence, code = explain(error)
+        log.error(sentence)
+        log.debug("This is where it failed:", exc_info=error)
+        return "", sentence, code
+    log.info("Ended with %s rows and %s requests.", run.rows, run.client.requests if run.client else 0)
+    if sentence:
+        log.error(sentence)
+    return text, sentence, FAILURE if sentence else 0
+
+
+def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
+    """Does what the command line asks for; the report for people, and what failed, in sentences."""
+    names = [table.name for table in settings.tables(options.tables)]
+    settings.span(options.start_date, options.end_date)
+    if options.full_refresh and options.end_date:
+        raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
+    minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
+    settings.at_least("checkpoint_minutes", minutes, 0)
+    pipeline = pipeline_of(options)
+    about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
+    account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
+        demo_account(pipeline) if options.demo else nullcontext(({}, False))
+    )
+    with account as (access, is_new), no_trace_of_failures(pipeline):
+        source = source_for(run, **access, **_given(options))
+        if options.check:
+            failed = check(pipeline, run, names)
+        else:
+            load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=options.full_refresh or is_new)
+            failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
+    return _report(options, run, about, pipeline), failed
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The source's arguments that the command line names; all others are settings."""
+    given = {
+        "start_date": options.start_date,
+        "end_date": options.end_date,
+        "exclude_columns": settings.patterns(options.exclude_columns),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeline: Pipeline) -> str:
+    text = report.as_text(run, destination=about["destination"], dataset=about["dataset"])
+    went_on = [name for name, notes in run.tables.items() if notes.cursor_before]
+    if options.start_date and went_on:
+        text += f"\n{', '.join(went_on)} went on from the cursor; "
+        text += "to load from --start-date, add --end-date or --full-refresh."
+    if options.demo and not options.check and not options.json and about["destination"] == DEFAULT_DESTINATION:
+        text += demo_answers(pipeline)
+    return text
+
+
+def _show(text: str) -> None:
+    """Prints the report, if there is one; that its reader has gone, as in `| head -1`, is no failure.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        print(text, end="\n" if text else "", flush=True)
+    except OSError as error:
+        # Python would try again, and complain, when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _program() -> str:
+    """How the command was called, for its help."""
+    name = Path(sys.argv[0]).name
+    return "python -m wootric_pipeline" if name == "__main__.py" else name or "wootric-pipeline"

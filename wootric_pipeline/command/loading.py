@@ -1,0 +1,187 @@
+"""Runs a pipeline until every table is complete, with checkpoints, going on from what the destination knows."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from dlt.common.pipeline import LoadInfo
+from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.pipeline import Pipeline
+
+from ..destinations.files import show_new_columns
+from ..destinations.locks import exclusive
+from ..destinations.memory import sparing_memory
+from ..dlt_internals import (
+    drop_locally,
+    drop_old_packages,
+    follows,
+    forget_cursors,
+    intercepted_signals,
+    local_value,
+    location,
+    mark_as_seen,
+    raise_if_signalled,
+    stored_state,
+)
+from ..tables import TABLES
+from .run import Run, SchemaChange
+
+SOURCE = "wootric"
+SECONDS_PER_MINUTE = 60
+LOCATION = "destination_location"
+PACKAGES_KEPT = 10
+CHECKPOINT_ROWS = 50_000
+"""Of one table: what a destination merges at once, and its memory grows with it."""
+DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
+    f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.lists
+}
+
+log = logging.getLogger("wootric_pipeline.command")
+
+
+def load(
+    pipeline: Pipeline,
+    source: DltSource,
+    run: Run,
+    tables: Sequence[str],
+    *,
+    checkpoint_minutes: float = 5,
+    full_refresh: bool = False,
+) -> None:
+    """Loads tables until each is complete or has failed for a reason noted in `run`.
+
+    A long reading is committed every few minutes: a run that is killed goes on near where it was.
+
+    Args:
+        pipeline: Where to.
+        source: Made by `source_for` with the same `run`.
+        run: Takes the notes.
+        tables: Their names.
+        checkpoint_minutes: How long to read before what was read is committed.
+        full_refresh: Drop the tables and their cursors first.
+
+    Raises:
+        WootricError: Nothing can be read at all.
+        PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
+    """
+    _begin(pipeline, run, tables if full_refresh else ())
+    waiting, in_pieces = list(tables), False
+    run.checkpoint.end()
+    begin = partial(run.checkpoint.begin, checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
+    try:
+        while waiting:
+            with sparing_memory(pipeline, compacts=not in_pieces), intercepted_signals():
+                if full_refresh and not in_pieces:
+                    _extract_anew(pipeline, source, run, waiting, begin)
+                else:
+                    begin()
+                    pipeline.extract(source.with_resources(*waiting))
+                _note(run, _load_extracted(pipeline))
+                log.info("Committed: %s rows so far.", run.rows)
+                # dlt forgets one that comes while the last job of a load is under way.
+                raise_if_signalled()
+            in_pieces = True
+            waiting = [name for name in waiting if not run.table(name).ended]
+    except BaseException:
+        for name in waiting:
+            run.table(name).not_loaded()
+        raise
+    finally:
+        run.checkpoint.end()
+    _create_child_tables(pipeline, tables)
+    drop_old_packages(pipeline, PACKAGES_KEPT)
+
+
+def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
+    """Goes on from what the destination knows, without the cursors of tables that are to be loaded again."""
+    # A job that fails for good must fail the run: the cursor would be committed without its rows.
+    os.environ["LOAD__RAISE_ON_FAILED_JOBS"] = "true"
+    follow_destination(pipeline)
+    if pipeline.has_pending_data:
+        # Of a destination that keeps no state: nothing tells that it could be read again.
+        _note(run, _load_extracted(pipeline))
+    # Were the tables dropped first, and the run killed then, the old cursors would still be in the destination.
+    if forget_cursors(pipeline, SOURCE, refreshed):
+        _load_extracted(pipeline)
+
+
+def _extract_anew(
+    pipeline: Pipeline, source: DltSource, run: Run, tables: Sequence[str], begin: Callable[[], None]
+) -> None:
+    """Extracts the beginning of tables that are to be dropped before it is loaded; one that cannot be read is kept.
+
+    Had dlt extracted nothing of a table, it would drop it all the same, so the others are extracted again without it.
+    """
+    readable = list(tables)
+    while readable:
+        begin()
+        pipeline.extract(source.with_resources(*readable), refresh="drop_resources")
+        failed = [name for name in readable if run.table(name).error and not run.table(name).rows]
+        if not failed:
+            return
+        log.warning("%s cannot be read: the rows of before stay.", ", ".join(failed))
+        run.checkpoint.end()
+        drop_locally(pipeline)
+        pipeline.sync_destination()
+        readable = [name for name in readable if name not in failed]
+        for name in readable:
+            run.forget(name)
+
+
+def _load_extracted(pipeline: Pipeline) -> LoadInfo:
+    """Loads what was extracted; no other loader can be in the midst of it, as far as the destination knows of locks."""
+    pipeline.normalize()
+    with exclusive(pipeline):
+        try:
+            return pipeline.load()
+        except PipelineStepFailed as failure:
+            if isinstance(failure.exception, KeyboardInterrupt) or not show_new_columns(pipeline):
+                raise
+        return pipeline.load()
+
+
+def follow_destination(pipeline: Pipeline) -> None:
+    """Makes what the destination knows of the pipeline the truth, and forgets all else.
+
+    The cursor belongs to the rows in the destination: kept from another one, or from before a backup was restored, it
+    would leave rows out. What an earlier run has read and not loaded to the end is given up, and read again: it may be
+    for another destination, older than what others have loaded since, or loaded already in part, and rows that are
+    copied twice are merged twice (dlt 1.31).
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    here = hashlib.sha256(location(pipeline).encode()).hexdigest()
+    stored = stored_state(pipeline)
+    if local_value(pipeline, LOCATION) not in (here, None):
+        log.info("The destination is another than last time: what was kept of that one is given up.")
+        drop_locally(pipeline)
+    if stored is not None and (pipeline.has_pending_data or not follows(pipeline, stored)):
+        log.info("What an earlier run has read and not loaded is given up, and read again.")
+        drop_locally(pipeline)
+    pipeline.sync_destination()
+    pipeline.set_local_state_val(LOCATION, here)
+
+
+def _note(run: Run, info: LoadInfo | None) -> None:
+    for package in info.load_packages if info else []:
+        for name, table in package.schema_update.items():
+            if name.startswith("_dlt"):
+                continue
+            run.schema_changes.extend(
+                SchemaChange(name, column, schema.get("data_type"))
+                for column, schema in table["columns"].items()
+                if column not in DECLARED.get(name, ()) and not column.startswith("_dlt")
+            )
+
+
+def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
+    """Creates child tables of lists of texts that never had an element; dlt alone would wait for the first."""
+    schema = pipeline.default_schema
+    children = [f"{name}__{field}" for name in tables for field in TABLES[name].text_lists]
+    if [name for name in children if mark_as_seen(schema, name)]:
+        with exclusive(pipeline):
+            pipeline.sync_schema()

@@ -1,0 +1,54 @@
+"""One run at a time: a lock that the operating system takes away from a process however that ends."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..errors import ConfigurationError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[str], *, wait: bool) -> None:
+        while True:
+            try:
+                # Waits for ten seconds at most.
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return
+            except OSError:
+                if not wait:
+                    raise
+else:
+    import fcntl
+
+    def _lock(file: IO[str], *, wait: bool) -> None:
+        # Unlike flock, this is not handed down to child processes, which may outlive a run that is killed.
+        fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def alone(pipeline_name: str, pipelines_folder: str | Path, *, wait: bool = False) -> Iterator[None]:
+    """Keeps other processes from running the pipeline meanwhile.
+
+    Args:
+        pipeline_name: Which.
+        pipelines_folder: Where dlt keeps the working folders of pipelines.
+        wait: Wait for another run to end, instead of giving up.
+
+    Raises:
+        ConfigurationError: Another run is under way.
+        OSError: The lock file cannot be made.
+    """
+    path = Path(pipelines_folder, f"{pipeline_name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Left in place: one that was removed would not keep off those who have already opened it.
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            _lock(file, wait=wait)
+        except (BlockingIOError, PermissionError) as error:
+            raise ConfigurationError(
+                f"Another run of {pipeline_name} is under way; run again when it has ended, or with --wait."
+            ) from error
+        yield

@@ -1,0 +1,89 @@
+"""Which pipeline a run is of: its name, its destination and its dataset."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.pipeline.pipeline import Pipeline
+
+from ..destinations.layout import kind_of
+from ..dlt_internals import trace_file
+from ..errors import ConfigurationError
+from .progress import collector
+from .runtime import setting
+
+PIPELINE_NAME = "wootric_pipeline"
+DEMO_PIPELINE_NAME = "wootric_demo"
+DEFAULT_DESTINATION = "duckdb"
+DEFAULT_DATASET = "wootric"
+DUCKDB_FILE_SETTINGS = ("destination.duckdb.credentials", "destination.credentials", "credentials")
+
+
+def pipeline_of(options: argparse.Namespace) -> Pipeline:
+    """The dlt pipeline that the command line asks for.
+
+    Raises:
+        ConfigurationError: DuckDB cannot tell the dataset from the file.
+    """
+    name = pipeline_name(options)
+    destination, dataset = _of_demo(options) if options.demo else _of_settings(options, name)
+    to: Any = destination
+    if destination == DEFAULT_DESTINATION and (options.demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS))):
+        # dlt would put it where a pipeline of that name first ran.
+        to = dlt.destinations.duckdb(str(Path.cwd() / f"{name}.duckdb"))
+    pipeline = dlt.pipeline(
+        pipeline_name=name,
+        destination=to,
+        dataset_name=dataset,
+        progress=collector(options.progress),  # type: ignore[arg-type]  # None is dlt's silent collector
+    )
+    if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == name:
+        raise ConfigurationError(
+            "The dataset must not have the name of the DuckDB file; choose another with --dataset."
+        )
+    return pipeline
+
+
+def pipeline_name(options: argparse.Namespace) -> str:
+    """By which dlt finds the working folder."""
+    return DEMO_PIPELINE_NAME if options.demo else PIPELINE_NAME
+
+
+def _of_settings(options: argparse.Namespace, name: str) -> tuple[str, str]:
+    """Destination and dataset: of the command line, of dlt's settings, or duckdb and wootric."""
+    section = f"pipelines.{name}."
+    return (
+        options.destination
+        or setting(f"{section}destination_type", str, "")
+        or setting("destination_type", str, DEFAULT_DESTINATION),
+        options.dataset or setting(f"{section}dataset_name", str, "") or setting("dataset_name", str, DEFAULT_DATASET),
+    )
+
+
+def _of_demo(options: argparse.Namespace) -> tuple[str, str]:
+    """Destination and dataset of the demo, whose rows must never meet real ones: no setting names them."""
+    destination = options.destination or DEFAULT_DESTINATION
+    # DuckDB's file is its own, and must not have the name of the dataset.
+    return destination, options.dataset or (
+        DEFAULT_DATASET if destination == DEFAULT_DESTINATION else DEMO_PIPELINE_NAME
+    )
+
+
+@contextmanager
+def no_trace_of_failures(pipeline: Pipeline) -> Iterator[None]:
+    """Keeps dlt's trace of the last load that succeeded, and none of one that fails.
+
+    That repeats what the destination says, which may hold rows.
+    """
+    file = trace_file(pipeline)
+    kept = file.read_bytes() if file.exists() else None
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        if kept is not None:
+            file.write_bytes(kept)
+        raise

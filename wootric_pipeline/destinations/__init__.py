@@ -1,0 +1,1 @@
+"""What each kind of destination needs; everything else is dlt's."""

@@ -1,0 +1,133 @@
+"""What each kind of destination needs, so that a merge there is a merge; everything else is dlt's.
+
+Found out by running them (dlt 1.31). Files on S3 and the like merge in table formats only, and there a child table
+keeps the elements that a list has lost: so lists stay inside the row, as JSON.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, get_args
+
+import dlt
+from dlt.common.pipeline import SupportsPipeline
+from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
+from dlt.extract.hints import TResourceHints, TResourceNestedHints
+
+from ..errors import ConfigurationError
+from ..tables import Table
+
+FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
+
+FILES = "filesystem"
+
+FILE_FORMATS: dict[str, TFileFormat] = {
+    "duckdb": "parquet",
+    "motherduck": "parquet",
+    "ducklake": "parquet",
+    "postgres": "csv",
+    "filesystem": "parquet",
+}
+"""Where dlt's own choice is slow: `insert_values` takes many times the seconds and the memory on DuckDB."""
+
+TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
+"""Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows are laid out at a destination.
+
+    Attributes:
+        file_format: Of load files; None is what dlt prefers there.
+        table_format: Of tables made of files; None where there are none.
+        lists_in_rows: Whether lists stay inside their row as JSON instead of becoming child tables.
+        upserts: Whether rows are merged by a statement that takes but one version of each.
+        appends: Whether each version of a row is kept, because plain files cannot be merged into.
+    """
+
+    file_format: TFileFormat | None = None
+    table_format: TTableFormat | None = None
+    lists_in_rows: bool = False
+    upserts: bool = False
+    appends: bool = False
+
+
+def checked_files(files: str) -> str:
+    """The setting for destinations that keep files.
+
+    Raises:
+        ConfigurationError: It is none of `FileLayout`.
+    """
+    if files not in get_args(FileLayout):
+        raise ConfigurationError(f"files must be one of {', '.join(get_args(FileLayout))}.")
+    return files
+
+
+def layout(destination: str, files: str) -> Layout:
+    """The layout for a kind of destination.
+
+    Args:
+        destination: Its kind, as `kind_of` tells it.
+        files: The setting for destinations that keep files.
+
+    Raises:
+        ConfigurationError: The setting is none of `FileLayout`.
+    """
+    checked_files(files)
+    if destination != FILES:
+        return Layout(FILE_FORMATS.get(destination), TABLE_FORMATS.get(destination))
+    if files == "delta":
+        return Layout("parquet", "delta", lists_in_rows=True, upserts=True)
+    if files == "iceberg":
+        return Layout("parquet", "iceberg", lists_in_rows=True, upserts=True)
+    return Layout("parquet" if files == "parquet" else "jsonl", appends=True)
+
+
+def require_packages(destination: str, files: str) -> None:
+    """Imports what writing files takes, which dlt itself does when it loads.
+
+    Raises:
+        MissingDependencyException: It is not installed.
+    """
+    libraries = {"delta": "deltalake", "iceberg": "pyiceberg"}
+    table_format = layout(destination, files).table_format
+    if destination == FILES and table_format:
+        import_module(f"dlt.common.libs.{libraries[table_format]}")
+
+
+def kind_of(pipeline: SupportsPipeline) -> str:
+    """What kind its destination is, such as `postgres`, whatever its name; empty while it has none."""
+    return pipeline.destination.destination_type.rpartition(".")[2] if pipeline.destination else ""
+
+
+def hints(table: Table, laid_out: Layout) -> TResourceHints:
+    """What dlt has to know of a table at its destination.
+
+    dlt asks for hints when a source is made, which may be before its destination is known; these go with the rows.
+    """
+    columns: dict[str, TColumnSchema] = {}
+    if laid_out.lists_in_rows:
+        columns = {name: {"name": name, "data_type": "json"} for name in table.lists}
+    disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
+    if laid_out.upserts:
+        disposition = {"disposition": "merge", "strategy": "upsert"}
+    return dlt.mark.make_hints(
+        # An empty mapping would take the declared columns away.
+        columns=columns or None,
+        write_disposition=disposition,
+        table_format=laid_out.table_format,
+        file_format=laid_out.file_format,
+        nested_hints=None if laid_out.lists_in_rows else {name: _text_list() for name in table.text_lists},
+    )
+
+
+def _text_list() -> TResourceNestedHints:
+    """Hints for the child table of a list of texts, so that it exists before the first list has an element."""
+    columns: dict[str, TColumnSchema] = {
+        "value": {"data_type": "text"},
+        "_dlt_root_id": {"data_type": "text", "nullable": False, "root_key": True},
+        "_dlt_parent_id": {"data_type": "text", "nullable": False, "parent_key": True},
+        "_dlt_list_idx": {"data_type": "bigint", "nullable": False},
+        "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
+    }
+    return {"columns": {name: {**column, "name": name} for name, column in columns.items()}}

@@ -1,0 +1,1 @@
+"""Reads a list of the API into pages that are proven complete."""

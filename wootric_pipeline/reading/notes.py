@@ -1,0 +1,83 @@
+"""What is noted of each table while it is read, for whoever started the run."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from ..api.client import Client
+
+Mode = Literal["updated", "created"]
+"""The time a table is read along."""
+
+
+@dataclass
+class TableNotes:
+    """What a run did with one table.
+
+    Attributes:
+        rows: Rows handed to dlt.
+        requests: Pages asked for.
+        mode: The time the table was read along.
+        cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
+        as_of: The reading went on with one that was broken off and had begun then, UNIX seconds.
+        complete: Whether everything that was to be read has been.
+        error: Why it is not complete.
+    """
+
+    rows: int = 0
+    requests: int = 0
+    mode: Mode | None = None
+    cursor_before: datetime | None = None
+    cursor_after: datetime | None = None
+    as_of: int | None = None
+    complete: bool = False
+    error: str | None = None
+    begun: bool = False
+    _committed: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do in this run."""
+        return self.complete or self.error is not None
+
+    def begin(self, committed: datetime | None) -> None:
+        """Notes where a reading starts; one that goes on after a checkpoint keeps its first start."""
+        if not self.begun:
+            self.begun, self.cursor_before = True, committed
+        self.cursor_after, self.complete, self.error = committed, False, None
+        self._committed = committed
+
+    def not_loaded(self) -> None:
+        """Takes back what was noted of rows that were read and could not be loaded."""
+        self.cursor_after, self.complete = self._committed, False
+
+
+@dataclass
+class Notes:
+    """Notes of one run, written by the source.
+
+    Attributes:
+        isolates_tables: Whether a table that cannot be read is noted and the others go on; else it raises.
+        client: The source's, once there is one; it counts requests.
+        tables: By name.
+        appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
+    """
+
+    isolates_tables: bool = False
+    client: Client | None = None
+    tables: dict[str, TableNotes] = field(default_factory=dict)
+    appends: bool = False
+
+    def connected(self) -> Client:
+        """The source's client; a source has to have been made with these notes."""
+        if self.client is None:
+            raise ValueError("no source was made with these notes")
+        return self.client
+
+    def table(self, name: str) -> TableNotes:
+        """The notes of a table."""
+        return self.tables.setdefault(name, TableNotes())
+
+    def forget(self, name: str) -> None:
+        """Takes back all that was noted of a table, but for how often it was asked for."""
+        self.tables[name] = TableNotes(requests=self.table(name).requests)

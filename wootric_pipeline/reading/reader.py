@@ -1,0 +1,213 @@
+"""Reads the tables of one account for dlt: reads ahead of it, moves the cursor, pauses for commits.
+
+The cursor is dlt's own (`dlt.sources.incremental`), moved by this room alone: a page's last time is committed with
+the page where rows come in the order of the cursor, and only after the last page where they do not. There the state
+keeps how far the reading has come, so that a run that is broken off need not begin again.
+"""
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import dlt
+
+from ..api.client import Client
+from ..dlt_internals import (
+    Cursor,
+    committed_cursor,
+    first_start,
+    let_all_rows_pass,
+    move_cursor,
+    move_start_back,
+    raise_if_signalled,
+    show_wait,
+)
+from ..errors import AuthenticationFailed, ConfigurationError, WootricError
+from ..records import to_record
+from ..tables import CURSOR, PRIMARY_KEY, Table
+from .notes import Mode, TableNotes
+from .read_ahead import POLL_SECONDS, ReadAhead, Room, in_order
+from .scan import Batch, Halfway, Scan, Span, honours_updated
+from .seek import Page, Params, Seek
+from .supervision import Supervision
+
+LOOK_AHEAD_PAGES = 8
+LOOK_AHEAD_PAGES_IN_PARTS = 240
+"""Of all tables. The three parts that are read while a fourth is at hand may have 300, but are rarely all full."""
+HALFWAY = "halfway"
+
+
+def mode_of(client: Client, table: Table) -> Mode:
+    """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises."""
+
+    def fetch(params: Params) -> Page:
+        return [to_record(table, row) for row in client.get(table.path, params)]
+
+    fetch({"per_page": 1})
+    return "updated" if honours_updated(fetch) else "created"
+
+
+class Reader:
+    """The tables of one account, read completely.
+
+    Args:
+        client: Asks the API.
+        supervision: Takes note of what is done, and says when to pause.
+        lookback_seconds: How far before its cursor a table is read.
+        rescan_days: How far back to look, in days of `created_at`, on lists that do not honour `updated`; None is
+            all history.
+    """
+
+    def __init__(
+        self, client: Client, supervision: Supervision, *, lookback_seconds: int = 300, rescan_days: int | None = None
+    ) -> None:
+        self._lookback = timedelta(seconds=lookback_seconds)
+        self._client = client
+        self.notes = supervision.notes
+        self._checkpoint = supervision.checkpoint
+        self._rescan_days = rescan_days
+        self._held: dict[str, datetime] = {}
+        self._waited_shown = 0
+        self._ready = threading.Semaphore(0)
+        self._room = Room(LOOK_AHEAD_PAGES_IN_PARTS)
+        self._paused: dict[str, ReadAhead[Batch]] = {}
+        self._checkpoint.on_end(self._give_up_paused)
+
+    def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
+        """The pages dlt shall load now, moving the cursor along with them.
+
+        Where the checkpoint is due, the next call for the same table goes on behind the last page: whoever began it
+        commits that page before, or ends the checkpoint.
+
+        Args:
+            table: Which.
+            cursor: dlt's, bound to the table's resource.
+            once: Leave a second version of a row out of a load, because the destination cannot take it, and keep the
+                cursor before it, so that the next run brings it.
+
+        Raises:
+            WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
+        """
+        let_all_rows_pass(cursor)
+        move_start_back(cursor)
+        committed = committed_cursor(cursor)
+        backfill = cursor.end_value is not None
+        state = {} if backfill else dlt.current.resource_state(table.name)
+        notes = self.notes.table(table.name)
+        notes.begin(None if backfill else committed)
+        batches = self._paused.pop(table.name, None) or self._ahead(table, cursor, state, notes)
+        reached: datetime | None = None
+        try:
+            loaded: set[int] = set()
+            for batch in self._awaited(batches):
+                if batch is None:
+                    yield None
+                    continue
+                if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
+                    notes.rows += len(rows)
+                    self._checkpoint.count(table.name, len(rows))
+                    yield rows
+                state[HALFWAY] = batch.halfway and list(batch.halfway)
+                reached = self._moved(table, committed, reached, batch.cursor)
+                if self._checkpoint.is_due() and (reached or batch.halfway):
+                    self._paused[table.name] = batches
+                    return
+            state.pop(HALFWAY, None)
+            notes.complete = True
+        except WootricError as error:
+            if not self.notes.isolates_tables or isinstance(error, (AuthenticationFailed, ConfigurationError)):
+                raise
+            notes.error = str(error)
+        finally:
+            if table.name not in self._paused:
+                batches.close()
+            if reached is not None:
+                # Also where dlt closes this for a limit.
+                move_cursor(cursor, reached)
+                notes.cursor_after = None if backfill else reached
+        if reached is None and notes.complete and committed is None:
+            # The table and its columns shall exist although it has never had a row.
+            yield dlt.mark.materialize_table_schema()
+
+    def _not_in(self, loaded: set[int], table: Table, rows: Page) -> Page:
+        fresh = []
+        for row in rows:
+            if row[PRIMARY_KEY] in loaded:
+                held = self._held.get(table.name, row[CURSOR])
+                self._held[table.name] = min(held, row[CURSOR])
+            else:
+                loaded.add(row[PRIMARY_KEY])
+                fresh.append(row)
+        return fresh
+
+    def _moved(
+        self, table: Table, committed: datetime | None, reached: datetime | None, to: datetime | None
+    ) -> datetime | None:
+        """Where the cursor may move by now: never back, and never past a version that was left out."""
+        held, before = self._held.get(table.name), reached or committed
+        if to is None or (before is not None and to <= before) or (held is not None and to >= held):
+            return reached
+        return to
+
+    def _span(self, cursor: Cursor, halfway: list[Any] | None) -> Span:
+        # The start of the first run, not what the setting says by now: moved on, it would leave rows out.
+        first, committed, end = first_start(cursor), committed_cursor(cursor), cursor.end_value
+        since = max(committed - self._lookback, first or committed - self._lookback) if committed else first
+        return Span(
+            since=int(since.timestamp()) if since else 0,
+            until=int(end.timestamp()) if end else None,
+            # A range in the past says when rows were updated, which leaves open when they were created.
+            created_since=int(first.timestamp()) if first and not end else 0,
+            rescan_days=self._rescan_days,
+            halfway=Halfway(*halfway) if halfway else None,
+            incremental=committed is not None and not end,
+        )
+
+    def _give_up_paused(self) -> None:
+        while self._paused:
+            self._paused.popitem()[1].close()
+
+    def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableNotes) -> ReadAhead[Batch]:
+        """A reading that begins now."""
+        batches = self._batches(table, self._span(cursor, state.get(HALFWAY)), notes)
+        return ReadAhead(batches, Room(LOOK_AHEAD_PAGES), self._ready)
+
+    def _awaited(self, batches: ReadAhead[Batch]) -> Iterator[Batch | None]:
+        """The batches; None where dlt shall turn to the other tables meanwhile, whose readings then begin, too."""
+        yield None
+        for batch in batches.unless_waiting(POLL_SECONDS):
+            if batch is None:
+                raise_if_signalled()
+                self._show_waiting()
+            yield batch
+
+    def _show_waiting(self) -> None:
+        """Tells dlt's progress display of waits for the rate limit or for the end of an outage."""
+        seconds = int(self._client.waited_seconds)
+        if seconds <= self._waited_shown:
+            return
+        show_wait("Seconds waited for Wootric", seconds - self._waited_shown)
+        self._waited_shown = seconds
+
+    def _batches(self, table: Table, span: Span, notes: TableNotes) -> Iterator[Batch]:
+        def fetch(params: Params) -> Page:
+            notes.requests += 1
+            return [to_record(table, row) for row in self._client.get(table.path, params)]
+
+        at_once = self._client.connections
+        seek = Seek(
+            table,
+            fetch,
+            in_order=partial(in_order, at_once=at_once, room=self._room),
+            # Where the API limits requests, more at once are no faster.
+            splits=lambda: at_once > 1 and not self._client.rate_limit.stated,
+        )
+        scan = Scan(seek)
+        # The answer to that tells the server's time.
+        self._client.sign_in()
+        for batch in scan.read(span, self._client.server_now):
+            notes.mode = scan.mode
+            yield batch
+        notes.mode, notes.as_of = scan.mode, scan.as_of

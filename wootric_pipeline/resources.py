@@ -1,0 +1,47 @@
+"""One table of an account as a dlt resource: its pages get their shape, and dlt gets what the destination needs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import dlt
+from dlt.extract import DltResource
+from dlt.extract.hints import TResourceHints
+
+from .destinations.layout import hints as destination_hints
+from .destinations.layout import kind_of, layout
+from .dlt_internals import Cursor
+from .reading.reader import Reader
+from .shape import Shape
+from .tables import PRIMARY_KEY, Table
+
+
+def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, files: str) -> DltResource:
+    """A table, to be merged on `id`.
+
+    Args:
+        table: Which.
+        reader: Reads its pages.
+        incremental: Its cursor.
+        shape: What of a row is loaded.
+        files: How destinations that keep files lay tables out.
+    """
+
+    def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
+        laid_out = layout(kind_of(dlt.current.pipeline()), files)
+        reader.notes.appends = laid_out.appends
+        hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
+        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=laid_out.lists_in_rows)
+        for page in reader.pages(table, updated_at, once=laid_out.upserts):
+            if page == [] and laid_out.upserts:
+                # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
+                hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))
+            if page:
+                page = [shaping.shaped(row) for row in page]
+            # dlt works the table out anew for each page that comes with hints: the first is enough.
+            yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
+            hints = hints if page is None else None
+
+    return dlt.resource(
+        rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
+    )
