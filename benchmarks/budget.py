@@ -1,6 +1,6 @@
 """Prints how many requests a table takes, against the least possible, for accounts of several sizes and shapes.
 
-The reading alone, over rows in memory: `python benchmarks/budget.py [ROWS ...]`, by default 20000 and 1000000.
+The reading alone, over rows in memory: `python -m benchmarks.budget [ROWS ...]`, by default 20000 and 1000000.
 Ends with exit code 1 if more are taken than may be: `RATIO_MAX` times the least for a first load, along creation
 `RATIO_BY_CREATION_MAX` times, and `PROBES` that ask which parameters the list knows; for changed rows `MORE_MAX` beyond
 the least. It does end so: 10,000 changed rows take 205 requests, in parts 206, instead of 202, since a page after the
@@ -11,9 +11,6 @@ import random
 import sys
 from collections.abc import Iterator
 from math import ceil, floor
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.api_model import Model, account_of
 from wootric_pipeline.reading.scan import Span

@@ -1,5 +1,6 @@
 """Runs programs to their end and tells what they cost, by what the system counted for them; prints tables of it."""
 
+import argparse
 import os
 import platform
 import resource
@@ -11,23 +12,11 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
 OUTPUT = "output.txt"
 SECONDS_MAX = 3_600.0
-SETTINGS_PREFIXES = (
-    "SOURCES_",
-    "DESTINATION",
-    "PIPELINES_",
-    "RUNTIME_",
-    "DLT_",
-    "DATA_",
-    "EXTRACT_",
-    "NORMALIZE_",
-    "LOAD_",
-)
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 MEGABYTE = 1_000_000
 
@@ -91,16 +80,9 @@ def _started(
     for index, command in enumerate(commands):
         log = stack.enter_context((folder / f"log-{index}.txt").open("wb"))
         source = processes[-1].stdout if processes else None
-        processes.append(
-            subprocess.Popen(
-                command,
-                stdin=source or subprocess.DEVNULL,
-                stdout=output if index == len(commands) - 1 else subprocess.PIPE,
-                stderr=log,
-                cwd=folder,
-                env=environment,
-            )
-        )
+        target = output if index == len(commands) - 1 else subprocess.PIPE
+        stdin = source or subprocess.DEVNULL
+        processes.append(subprocess.Popen(command, stdin=stdin, stdout=target, stderr=log, cwd=folder, env=environment))
         if source:
             # Held by the reader alone: when that ends, the writer is told so.
             source.close()
@@ -121,26 +103,17 @@ def _kill(processes: Iterable[subprocess.Popen[bytes]]) -> None:
                 os.kill(process.pid, signal.SIGKILL)
 
 
-def clean_environment(folder: Path, **more: str) -> dict[str, str]:
-    """The environment without dlt's settings, with dlt's working files in a folder, and loopback reached directly."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIXES)}
-    return {
-        **inherited,
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
-        "DLT_DATA_DIR": str(folder / "dlt"),
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        **more,
-    }
-
-
-def median(costs: Sequence[Cost]) -> Cost:
+def median(costs: Iterable[Cost]) -> Cost:
     """The median of each figure."""
-    return Cost(
-        statistics.median(cost.seconds for cost in costs),
-        statistics.median(cost.cpu_seconds for cost in costs),
-        statistics.median(cost.peak_mb for cost in costs),
-    )
+    return Cost(*map(statistics.median, zip(*map(astuple, costs), strict=True)))
+
+
+def arguments(about: str | None, **numbers: int) -> argparse.ArgumentParser:
+    """Takes whole numbers, such as `--rows`, which have defaults."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    return parser
 
 
 def machine() -> str:
@@ -150,11 +123,18 @@ def machine() -> str:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table in Markdown: the first column to the left, figures to the right, with separators of thousands."""
-    cells = [list(head), *([f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows)]
+    """Prints a table in Markdown: the first column to the left, figures to the right.
+
+    Whole numbers get separators of thousands, others one decimal place.
+    """
+    cells = [list(head), *([_cell(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     for name, *figures in cells:
         padded = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
         print("|", " | ".join([name.ljust(widths[0]), *padded]), "|")
     print()
+
+
+def _cell(cell: object) -> str:
+    return f"{cell:,.1f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) else str(cell)

@@ -4,7 +4,6 @@ The API's 30 pages of 50 rows end each run, so it is run until nothing new comes
 API shows them, in the account's time zone, they do not sort by time; the cursor is then the newest `updated_at`.
 """
 
-import os
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,9 +20,11 @@ def with_moments(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **{name: datetime.strptime(row[name], "%Y-%m-%d %H:%M:%S %z") for name in TIMES if row.get(name)}}
 
 
-def wootric(url: str, client_id: str, client_secret: str) -> DltSource:
-    """The three tables, incremental on `updated_at`."""
-    token = {"access_token_url": f"{url}/oauth/token", "client_id": client_id, "client_secret": client_secret}
+def wootric() -> DltSource:
+    """The three tables, incremental on `updated_at`; the settings are those of `[sources.wootric]`."""
+    url = dlt.config["sources.wootric.base_url"]
+    access = {name: dlt.secrets[f"sources.wootric.{name}"] for name in ("client_id", "client_secret")}
+    token = {"access_token_url": f"{url}/oauth/token", **access}
     oldest_first = {"per_page": 50, "sort_key": "updated_at", "sort_order": "asc"}
     incremental = {
         "cursor_path": "updated_at",
@@ -53,16 +54,14 @@ def wootric(url: str, client_id: str, client_secret: str) -> DltSource:
 
 
 def main() -> None:
-    """Runs it until nothing new comes; the account is told by the environment."""
-    access = {name: os.environ[f"WOOTRIC_{name.upper()}"] for name in ("url", "client_id", "client_secret")}
+    """Runs it until nothing new comes."""
     pipeline = dlt.pipeline("rest_api_pipeline", destination="duckdb", dataset_name="wootric")
-    fresh = True
-    while fresh:
-        pipeline.run(wootric(**access))
-        trace = pipeline.last_trace
-        assert trace
-        assert trace.last_normalize_info
-        fresh = any(table in trace.last_normalize_info.row_counts for table in TABLES)
+    is_complete = False
+    while not is_complete:
+        pipeline.run(wootric())
+        assert pipeline.last_trace
+        assert pipeline.last_trace.last_normalize_info
+        is_complete = not set(TABLES) & set(pipeline.last_trace.last_normalize_info.row_counts)
 
 
 if __name__ == "__main__":

