@@ -1,4 +1,4 @@
-"""The README's settings of destinations and its ways to read files, run on local files, S3 and real databases.
+"""The documented settings of destinations and ways to read files, run on local files, S3 and real databases.
 
 What is loaded, and what the examples read, is compared with the account's rows.
 """
@@ -18,8 +18,9 @@ import tomlkit
 
 from tests.conftest import NOON, Serve, Servers
 from tests.destinations.test_destinations import change, extension, pipeline_to, run
+from tests.documents import COMMAND, block, section, shell_lines, with_comments, words
 from tests.end_to_end import test_readme
-from tests.end_to_end.test_readme import SCRIPT, block, lines, put_in_force, resolved, section, with_comments
+from tests.end_to_end.test_readme import put_in_force, resolved
 from tests.script import Project, project_for
 from tests.servers import ACCESS_KEY, SECRET_KEY
 from tests.tables import expected, loaded, read
@@ -29,6 +30,14 @@ from wootric_pipeline.sandbox import SECOND, Account, DemoAccount, Sandbox
 from wootric_pipeline.tables import TABLES
 
 settings_file = test_readme.settings_file
+
+READ_DELTA = block("python", "import DeltaTable")
+READ_ICEBERG = block("python", "get_iceberg_tables")
+VIEWS = block("sql", "CREATE VIEW loads")
+READ_S3 = block("python", "register_filesystem")
+FOLDERS = block("", "_dlt_loads/")
+TO_POSTGRES = [block("sh", "export ", document) for document in ("README.md", "docs/destinations.md")]
+CHECK_POSTGRES = block("sh", "--destination postgres --check")
 
 BUCKET = "s3://your-bucket"
 LOCAL = "file:///srv/surveys"
@@ -62,15 +71,15 @@ class Store:
     """A place for files.
 
     Attributes:
-        snippet: What only the README's settings for it contain.
-        names: What to put for what in the README's settings and examples.
+        snippet: What only the documented settings for it contain.
+        names: What to put for what in the documented settings and examples.
     """
 
     snippet: str
     names: Mapping[str, str]
 
     def here(self, text: str) -> str:
-        """A text of the README with the names of this place."""
+        """A text of the documents with the names of this place."""
         for placeholder, name in self.names.items():
             text = text.replace(placeholder, name)
         return text
@@ -133,7 +142,7 @@ def test_the_settings_of_a_database_are_enough(
 ) -> None:
     account = small_account()
     kind = "[destination.postgres]" if destination == "postgres" else "[destination.duckdb]"
-    settings = block("toml", kind).replace("file:///srv", tmp_path.as_uri())
+    settings = block("toml", kind, "docs/destinations.md").replace("file:///srv", tmp_path.as_uri())
     if destination == "postgres":
         settings = settings.replace(address_in(settings), servers["postgres"].address)
     if destination == "ducklake":
@@ -146,25 +155,30 @@ def test_the_settings_of_a_database_are_enough(
 
 
 def address_in(text: str) -> str:
-    """The address of a PostgreSQL database in a text of the README."""
+    """The address of a PostgreSQL database in a text of the documents."""
     found = re.search(r'postgresql://[^"]+', text)
     assert found
     return found[0]
 
 
 @pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("shown", TO_POSTGRES, ids=["readme", "destinations"])
 def test_the_commands_for_another_destination_load_into_it(
-    serve: Serve, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shown: str, serve: Serve, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = small_account()
-    _install, export, command = lines("export ")
+    dataset = f"commands_{TO_POSTGRES.index(shown)}"
+    _install, export, command = shell_lines(shown)
     name, _, address = export.removeprefix("export ").partition("=")
     assert address_in(export) == address.strip('"')
     monkeypatch.setenv(name, servers["postgres"].address)
     project = project_for(serve(account), tmp_path)
-    words = [*command.removeprefix(SCRIPT).split(), "--dataset", "commands"]
-    assert project.run(*words, **{name: servers["postgres"].address}).code == 0
-    assert_loaded("postgres", account, "commands")
+    project.environment |= {name: servers["postgres"].address, "DATASET_NAME": dataset}
+    (check,) = shell_lines(CHECK_POSTGRES)
+    for program, *options in (words(check), words(command)):
+        assert program == COMMAND
+        assert project.run(*options).code == 0
+    assert_loaded("postgres", account, dataset)
 
 
 @pytest.mark.xdist_group("s3")
@@ -219,14 +233,14 @@ def test_delta_tables_are_read_as_shown(store: Store, serve: Serve, settings_fil
         happen(account, step, second)
         run(pipeline_to("filesystem", DATASET), sandbox)
     shown: dict[str, Any] = {}
-    exec(store.here(block("python", "import DeltaTable")), shown)
+    exec(store.here(READ_DELTA), shown)
     rows = {"responses": shown["responses"].to_pylist()}
     assert read(lambda table: rows.get(table, []), "responses") == expected(account, "responses")
     by_tag = {
         tag: pytest.approx((len(scores), sum(scores) / len(scores))) for tag, scores in scores_of(account).items()
     }
     assert {tag: tuple(numbers) for tag, *numbers in shown["by_tag"].fetchall()} == by_tag
-    for statement in re.findall(r"`(table\.[^`]+)`", section("Reading files")):
+    for statement in re.findall(r"`(table\.[^`]+)`", section("docs/files.md", "Reading files")):
         exec(statement, shown)
     assert shown["table"].to_pyarrow_table().sort_by("id") == shown["responses"].sort_by("id")
 
@@ -239,7 +253,7 @@ def test_iceberg_tables_are_read_as_shown(store: Store, serve: Serve, settings_f
     # Somebody else, who has loaded nothing.
     reader = Project(tmp_path / "reader")
     reader.write(".dlt/secrets.toml", store.settings)
-    example = store.here(block("python", "get_iceberg_tables"))
+    example = store.here(READ_ICEBERG)
     outcome = reader.python("-c", f"{example}\nimport json; print(json.dumps(responses.to_pylist(), default=str))")
     assert outcome.code == 0, outcome.stderr
     rows = {"responses": json.loads(outcome.stdout.splitlines()[-1])}
@@ -248,13 +262,13 @@ def test_iceberg_tables_are_read_as_shown(store: Store, serve: Serve, settings_f
 
 
 def view_statements(store: Store, files: str) -> dict[str, str]:
-    """The README's views for each table, by name; how they differ for other tables and files, it says in words."""
-    loads, responses, tags = store.here(block("sql", "CREATE VIEW loads")).split("\n\n")
+    """The documented views for each table, by name; how they differ for other tables and files is said in words."""
+    loads, responses, tags = store.here(VIEWS).split("\n\n")
     views = {"loads": loads, "responses": responses, "responses__tags": tags}
     views |= {name: re.sub(r"\bresponses\b", name, responses) for name in ("end_users", "declines")}
     views["responses__notes"] = tags.replace("responses__tags", "responses__notes")
     if files == "jsonl":
-        (call,) = re.findall(r"`(read_json\([^`]+)`", section("Reading files"))
+        (call,) = re.findall(r"`(read_json\([^`]+)`", section("docs/files.md", "Reading files"))
         before, behind = call.split(f"{BUCKET}/wootric/responses")
         of_parquet = r"read_parquet\('(.+)/\*\.parquet', union_by_name = true\)"
         views = {name: re.sub(of_parquet, rf"{before}\1{behind}", view) for name, view in views.items()}
@@ -262,11 +276,11 @@ def view_statements(store: Store, files: str) -> dict[str, str]:
 
 
 def connection_to(store: Store) -> duckdb.DuckDBPyConnection:
-    """The README's way to read S3 without an extension; the same database each time."""
+    """The documented way to read S3 without an extension; the same database each time."""
     shown: dict[str, Any] = {}
     if store.snippet == LOCAL:
         return duckdb.connect("surveys.duckdb")
-    exec(store.here(block("python", "register_filesystem")), shown)
+    exec(store.here(READ_S3), shown)
     connection: duckdb.DuckDBPyConnection = shown["connection"]
     return connection
 
@@ -340,13 +354,13 @@ def test_views_leave_out_loads_that_are_not_complete(
 
 @pytest.mark.parametrize("files", ["delta", "iceberg", "parquet", "jsonl"])
 @pytest.mark.parametrize("store", ["local"], indirect=True)
-def test_folders_are_those_of_the_readme(
+def test_folders_are_those_documented(
     store: Store, files: str, serve: Serve, settings_file: Path, tmp_path: Path
 ) -> None:
     put_in_force(store.settings, settings_file)
     run(pipeline_to("filesystem", DATASET), serve(small_account()), files=files)
     tables, lists, own = (
-        {name.strip("/") for name in line.split("  ")[1].split()} for line in block("", "_dlt_loads/").splitlines()[1:]
+        {name.strip("/") for name in line.split("  ")[1].split()} for line in FOLDERS.splitlines()[1:]
     )
     bucket = tmp_path / "bucket/wootric"
     plain = files in ("parquet", "jsonl")

@@ -1,4 +1,4 @@
-"""A server of MariaDB's, reached as the README says: the same life of an account as elsewhere. Opt in.
+"""A server of MariaDB's, reached as is documented: the same life of an account as elsewhere. Opt in.
 
 Needs `mariadbd` and `mariadb-install-db` on the machine; no package of Python's carries them.
 """
@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import Serve
 from tests.destinations import test_destinations
 from tests.destinations.test_files import assert_loaded, load_with, small_account
+from tests.documents import TEXT, block
 from tests.end_to_end import test_readme
-from tests.end_to_end.test_readme import README, block
 from tests.servers import SECRET_KEY, Server, free_ports, home, killed_in_the_end
 
 pytestmark = [
@@ -37,7 +37,7 @@ PATHS = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 
 @pytest.fixture(scope="module")
 def mariadb() -> Iterator[Server]:
-    """Has a user with the rights the README asks for on each dataset, and no others."""
+    """Has a user with the rights the documents ask for on each dataset, and no others."""
     with home() as folder:
         server = installed(folder)
         with killed_in_the_end(server) as came_up:
@@ -68,8 +68,8 @@ def installed(folder: Path) -> Server:
 
 
 def address() -> str:
-    """The README's."""
-    (found,) = re.findall(r'"(mysql\+pymysql://[^"]*)"', README)
+    """The documented one."""
+    (found,) = re.findall(r'"(mysql\+pymysql://[^"]*)"', TEXT)
     return str(found)
 
 
@@ -88,7 +88,7 @@ def listens(port: int) -> bool:
     return True
 
 
-def test_the_settings_of_the_readme_are_enough(mariadb: Server, serve: Serve, settings_file: Path) -> None:
+def test_the_documented_settings_are_enough(mariadb: Server, serve: Serve, settings_file: Path) -> None:
     account = small_account()
     settings = block("toml", address()).replace(address(), mariadb.address)
     load_with(settings, serve(account), settings_file, "--destination", "sqlalchemy")

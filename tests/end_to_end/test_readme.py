@@ -1,6 +1,8 @@
-"""The README is true: its examples run, and what it says of options, settings and destinations is what the code does.
+"""README and the other documents are true: their settings are taken, and their first page and programs run.
 
-Examples that need a server, or packages of other destinations than DuckDB, are run in `test_files.py`.
+Examples that need a server, or packages of other destinations than DuckDB, are run in `test_files.py`, queries and
+operations in `test_documented_runs.py`. What the documents say in words is held against the code by
+`test_documents.py`.
 """
 
 import re
@@ -23,40 +25,20 @@ from dlt.common.storages import LoadStorageConfiguration
 from dlt.pipeline.configuration import PipelineConfiguration
 
 from tests.conftest import NOON, PROJECT, Serve
+from tests.documents import COMMAND, TEXT, block, blocks, section, shell_lines, table, with_comments, words
 from tests.script import TABLE_NAMES, Project, expected, project_for
 from wootric_pipeline.destinations.layout import Layout, hints, kind_of, layout
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, DemoAccount
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, DemoAccount
 from wootric_pipeline.tables import RESPONSES
 
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-SCRIPT = ".venv/bin/python wootric_pipeline.py"
-
-
-def section(title: str) -> str:
-    """The text below a heading."""
-    found = re.split(r"^## (.*)\n", README, flags=re.MULTILINE)
-    return dict(zip(found[1::2], found[2::2], strict=True))[title]
-
-
-def blocks(language: str, text: str = README) -> list[str]:
-    """The blocks of code in a language."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [code for name, code in found if name == language]
-
-
-def block(language: str, containing: str) -> str:
-    """The one block in a language that contains a text."""
-    (only,) = [each for each in blocks(language) if containing in each]
-    return only
-
-
-def with_comments(toml: str) -> str:
-    """A snippet with its commented lines in force."""
-    return re.sub(r"^# (?=\w+ = )", "", toml, flags=re.MULTILINE)
+FIRST_RUNS = block("sh", "--check  #")
+OWN_PROGRAM = block("python", "import wootric_source")
+DLT_INIT = block("sh", "dlt init")
+SECRETS = block("toml", 'client_id = "your-client-id"')
 
 
 class Snippet(NamedTuple):
-    """What a block of the README says of a destination."""
+    """What a block says of a destination."""
 
     destination: str
     settings: Mapping[str, Any]
@@ -64,9 +46,9 @@ class Snippet(NamedTuple):
 
 
 def destination_snippets() -> list[Any]:
-    """Each `[destination.NAME]` of the README's blocks, as a parameter of a test."""
+    """Each `[destination.NAME]` in the blocks of all documents, as a parameter of a test."""
     # Azure's commented line is there instead of others, not beside them.
-    texts = [text if "azure" in text else with_comments(text) for text in blocks("toml")]
+    texts = [each.text if "azure" in each.text else with_comments(each.text) for each in blocks("toml")]
     found = [
         Snippet(name, settings, text)
         for text in texts
@@ -142,10 +124,10 @@ def test_dlt_takes_all_that_a_snippet_says(snippet: Snippet, settings_file: Path
     assert ignored(snippet.settings, resolved(snippet.destination)) == []
 
 
-@pytest.mark.parametrize("url", re.findall(r"(?:az|abfss|gs)://[\w@.-]+", section("Settings of the destinations")))
+@pytest.mark.parametrize("url", re.findall(r"(?:az|abfss|gs)://[\w@.-]+", section("docs/files.md", "Settings")))
 def test_dlt_knows_the_addresses_of_stores(url: str, settings_file: Path) -> None:
     credentials, named = ("azure_", "Azure") if url.startswith("a") else ("private_key", "Gcp")
-    text = next(each for each in blocks("toml") if credentials in each and "bucket_url" in each)
+    text = next(each.text for each in blocks("toml") if credentials in each.text and "bucket_url" in each.text)
     put_in_force(re.sub(r'bucket_url = "[^"]*"', f'bucket_url = "{url}"', text), settings_file)
     configuration = resolved("filesystem")
     assert configuration["bucket_url"] == url
@@ -163,7 +145,7 @@ def test_athena_stages_on_s3(settings_file: Path) -> None:
 
 def inline_settings() -> list[tuple[str, str, str]]:
     """Section, name and value of each setting named in the text as `[section]` `name = value`."""
-    return re.findall(r"`\[([\w.]+)\]`\s`(\w+) = ([^`]+)`", README)
+    return re.findall(r"`\[([\w.]+)\]`\s+`(\w+) = ([^`]+)`", TEXT)
 
 
 def test_sections_named_in_the_text_have_the_settings() -> None:
@@ -173,23 +155,13 @@ def test_sections_named_in_the_text_have_the_settings() -> None:
         "load": LoadStorageConfiguration,
         "destination.duckdb": dlt.destinations.duckdb().spec,
     }
-    blocks_of_pipelines = [tomlkit.parse(text).unwrap().get("pipelines", {}) for text in blocks("toml")]
+    blocks_of_pipelines = [tomlkit.parse(each.text).unwrap().get("pipelines", {}) for each in blocks("toml")]
     in_blocks = [
         (f"pipelines.{name}", key) for each in blocks_of_pipelines for name, keys in each.items() for key in keys
     ]
     named = [(name, key) for name, key, _ in inline_settings()] + in_blocks
     assert {name for name, _ in named} == set(sections)
     assert [(name, key) for name, key in named if key not in sections[name].get_resolvable_fields()] == []
-
-
-def test_settings_named_in_the_text_are_explained_in_the_settings_file() -> None:
-    settings = tomlkit.parse(with_comments((PROJECT / ".dlt/config.toml").read_text(encoding="utf-8"))).unwrap()
-    elsewhere = {name for _, name, _ in inline_settings()} | {"endpoint_url"}
-    named = set(re.findall(r"`(\w+) = [^`]+`", README)) - elsewhere
-    # Those without a value: named as settings are, and no column or table is.
-    named |= set(re.findall(r"`(\w+_(?:seconds|days|minutes|columns))`", README))
-    assert {"files", "properties", "lookback_seconds", "rescan_days", "exclude_columns"} <= named
-    assert named - set(settings["sources"]["wootric"]) == set()
 
 
 class Row(NamedTuple):
@@ -213,8 +185,7 @@ class Row(NamedTuple):
 
 
 def destination_rows() -> list[Row]:
-    lines = [line for line in section("Another destination").splitlines() if line.startswith("|")]
-    return [Row(*(cell.strip() for cell in line.strip("|").split(" | "))) for line in lines[2:]]
+    return [Row(*cells) for cells in table("docs/destinations.md", "All of them")]
 
 
 def merge_strategy(row: Row) -> str | None:
@@ -253,80 +224,62 @@ def test_the_table_of_destinations_names_the_extras_and_no_others() -> None:
     assert named == extras() - {"destinations", "dev"}
 
 
-def test_the_command_has_the_options_of_the_readme(tmp_path: Path) -> None:
-    told = re.findall(r"^  (--[a-z-]+)(?: ([A-Z][\w.,]*))?  +(.*)$", section("The command"), re.MULTILINE)
-    helped = Project(tmp_path).run("--help").stdout.split("options:")[1]
-    offered = re.findall(r"^  (?:-h, )?(--[a-z-]+)(?: ([A-Z][\w.,]*|{.*}))?", helped, re.MULTILINE)
-    values = {name: value for name, value in offered if name != "--help"}
-    choices = values["--progress"].strip("{}").split(",")
-    assert set(re.split(r", | or ", next(text for name, _, text in told if name == "--progress"))) == set(choices)
-    assert {name: value for name, value, _ in told} == {**values, "--progress": "NAME"}
-
-
 def small_account() -> DemoAccount:
     return DemoAccount(NOON, end_users=30, responses=90, declines=20)
 
 
-def lines(containing: str) -> list[str]:
-    """The lines of the block of shell commands that contains one, without what is explained behind."""
-    return [re.sub(r"\s+#.*", "", line) for line in block("sh", containing).splitlines()]
+def sign_in(text: str) -> str:
+    """Settings with the sandbox's id and secret, whatever they had there."""
+    for name, value in (("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)):
+        text, count = re.subn(rf'^{name} = ".*"$', f'{name} = "{value}"', text, flags=re.MULTILINE)
+        assert count == 1
+    return text
 
 
-def test_an_account_is_loaded_as_the_first_page_says(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("secrets", [SECRETS, (PROJECT / ".dlt/secrets.toml.example").read_text(encoding="utf-8")])
+def test_an_account_is_loaded_as_the_first_page_says(secrets: str, serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = Project(tmp_path, base_url=serve(account).url)
-    secrets = (PROJECT / ".dlt/secrets.toml.example").read_text(encoding="utf-8")
-    for name, value in (("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)):
-        secrets = secrets.replace(f'{name} = ""', f'{name} = "{value}"')
-    project.write(".dlt/secrets.toml", secrets)
-    check, load = (line.removeprefix(SCRIPT).split() for line in lines("--check"))
-    assert (project.run(*check).code, project.loaded()) == (0, {})
-    assert (project.run(*load).code, load) == (0, [])
+    project.write(".dlt/secrets.toml", sign_in(secrets))
+    check, load = (words(line) for line in shell_lines(FIRST_RUNS))
+    assert (check, load) == ([COMMAND, "--check"], [COMMAND])
+    assert (project.run(*check[1:]).code, project.loaded()) == (0, {})
+    assert project.run(*load[1:]).code == 0
     assert {table: project.held(table) for table in TABLE_NAMES} == {
         table: expected(account, table) for table in TABLE_NAMES
     }
 
 
-def test_tables_join_as_shown(serve: Serve, tmp_path: Path) -> None:
+def test_an_account_is_loaded_by_the_environment(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
-    project = project_for(serve(account), tmp_path)
+    project = Project(tmp_path, base_url=serve(account).url)
+    values = {"CLIENT_ID": CLIENT_ID, "CLIENT_SECRET": CLIENT_SECRET, "USERNAME": USERNAME, "PASSWORD": PASSWORD}
+    named = {name: values[name.split("__")[2]] for name in re.findall(r"`(SOURCES__WOOTRIC__CLIENT\w+)`", TEXT)}
+    assert len(named) == 2
+    assert project.run(**named).code == 0
+    assert project.held("responses") == expected(account, "responses")
+
+
+def test_a_person_signs_in_as_shown(serve: Serve, tmp_path: Path) -> None:
+    account = small_account()
+    project = Project(tmp_path, base_url=serve(account).url)
+    text = block("toml", "username = ")
+    project.write(".dlt/secrets.toml", text.replace("you@example.com", USERNAME).replace("your-password", PASSWORD))
     assert project.run().code == 0
-    (query,) = blocks("sql", section("What you get"))
-    emails = {row_id: user["email"] for row_id, user in account.rows["end_users"].items()}
-    joined = [
-        (response["score"], emails[response["end_user_id"]], tag)
-        for response in account.rows["responses"].values()
-        for tag in response["tags"] or [None]
-    ]
-    assert sorted(project.ask(query), key=str) == sorted(joined, key=str)
+    assert project.held("responses") == expected(account, "responses")
 
 
 def test_a_program_of_ones_own_loads_the_account(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
-    project.write("load.py", block("python", "import wootric_source"))
+    project.write("load.py", OWN_PROGRAM)
     outcome = project.python("load.py", RUNTIME__DLTHUB_TELEMETRY="false")
     assert outcome.code == 0, outcome.stderr
-    for table in TABLE_NAMES:
-        assert project.held(table) == expected(account, table)
+    for table_name in TABLE_NAMES:
+        assert project.held(table_name) == expected(account, table_name)
 
 
 def test_packages_are_installed_as_pinned() -> None:
-    (wanted,) = re.findall(r'^pip install "(.*)"$', "\n".join(lines("dlt init")), re.MULTILINE)
+    (wanted,) = re.findall(r'^pip install "(.*)"$', "\n".join(shell_lines(DLT_INIT)), re.MULTILINE)
     assert wanted in (PROJECT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert set(re.findall(r'pip install "\.\[(\w+)\]"', README)) <= extras()
-
-
-def test_what_make_is_asked_for_exists() -> None:
-    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([\w -]+):", makefile.replace(": benchmark-%", ""), re.MULTILINE))
-    offered = {name for target in targets for name in target.split()}
-    assert set(re.findall(r"(?:`|^)make ([\w-]+)", README, re.MULTILINE)) <= offered
-
-
-def test_links_lead_somewhere() -> None:
-    titles = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {"#" + re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
-    assert links
-    assert [link for link in links if link not in anchors and not (PROJECT / link).exists()] == []
+    assert set(re.findall(r'pip install "\.\[(\w+)\]"', TEXT)) <= extras()

@@ -64,4 +64,4 @@ def _add_output(parser: Arguments) -> None:
         help="auto: live on a terminal, quiet elsewhere",
     )
     parser.add_argument("--debug", action="store_true", help="the whole log and whole tracebacks; they may hold rows")
-    parser.add_argument("--log-file", metavar="F", help="append the log to this file, which only you may read")
+    parser.add_argument("--log-file", metavar="FILE", help="append the log to this file, which only you may read")
