@@ -36,7 +36,7 @@ READ_ICEBERG = block("python", "get_iceberg_tables")
 VIEWS = block("sql", "CREATE VIEW loads")
 READ_S3 = block("python", "register_filesystem")
 FOLDERS = block("", "_dlt_loads/")
-TO_POSTGRES = [block("sh", "export ", document) for document in ("README.md", "docs/destinations.md")]
+TO_POSTGRES = block("sh", "export ")
 CHECK_POSTGRES = block("sh", "--destination postgres --check")
 
 BUCKET = "s3://your-bucket"
@@ -162,23 +162,21 @@ def address_in(text: str) -> str:
 
 
 @pytest.mark.xdist_group("postgres")
-@pytest.mark.parametrize("shown", TO_POSTGRES, ids=["readme", "destinations"])
 def test_the_commands_for_another_destination_load_into_it(
-    shown: str, serve: Serve, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = small_account()
-    dataset = f"commands_{TO_POSTGRES.index(shown)}"
-    _install, export, command = shell_lines(shown)
+    _install, export, command = shell_lines(TO_POSTGRES)
     name, _, address = export.removeprefix("export ").partition("=")
     assert address_in(export) == address.strip('"')
     monkeypatch.setenv(name, servers["postgres"].address)
     project = project_for(serve(account), tmp_path)
-    project.environment |= {name: servers["postgres"].address, "DATASET_NAME": dataset}
+    project.environment |= {name: servers["postgres"].address, "DATASET_NAME": "commands"}
     (check,) = shell_lines(CHECK_POSTGRES)
     for program, *options in (words(check), words(command)):
         assert program == COMMAND
         assert project.run(*options).code == 0
-    assert_loaded("postgres", account, dataset)
+    assert_loaded("postgres", account, "commands")
 
 
 @pytest.mark.xdist_group("s3")

@@ -4,6 +4,8 @@ import ast
 import importlib
 import importlib.util
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,13 +35,13 @@ from tests.script import Project
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import READ_TIMEOUT_SECONDS, RETRY_SECONDS_MAX
 from wootric_pipeline.command.loading import CHECKPOINT_ROWS
+from wootric_pipeline.reading import seek
 from wootric_pipeline.reading.seek import (
     CELL_PASSES_MAX,
     DISTINCT_SECONDS_PROVING,
     PAGE_ROWS,
     PAGES_HELD_MAX,
     PAGES_MAX,
-    PER_PAGE_DEFAULT,
 )
 from wootric_pipeline.tables import TABLES
 
@@ -47,7 +49,9 @@ README_LINES_MAX = 150
 OPTIONS = block("", "--full-refresh")
 WINGS = block("", "wootric_pipeline/\n")
 CRON_LINES = [line for each in blocks("") for line in each.text.splitlines() if re.match(r"\d+ \*", line)]
-SHELL_LINES = [line for each in blocks("sh", "powershell") for line in shell_lines(each.text)]
+PROGRAMS = (f"{COMMAND} -", ".venv/bin/", "pip install ", "python -m ", "uv tool install ")
+IN_THE_TEXT = [code for code in named_in_code(TEXT) if code.startswith(PROGRAMS)]
+IN_BLOCKS = [line for each in blocks("sh", "powershell") for line in shell_lines(each.text)]
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 PYPROJECT = tomlkit.parse((PROJECT / "pyproject.toml").read_text(encoding="utf-8")).unwrap()
 SETTINGS_FILE = (PROJECT / ".dlt/config.toml").read_text(encoding="utf-8")
@@ -168,8 +172,17 @@ def check_python(arguments: Sequence[str]) -> None:
         return
     assert importlib.util.find_spec(module) is not None
     if module == "pytest":
-        paths = [word for word in others if "/" in word]
-        assert [path for path in paths if path not in AWAITED and not (PROJECT / path).exists()] == []
+        check_pytest(others)
+    elif module == "wootric_pipeline.sandbox":
+        helped = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
+        assert {word for word in others if word.startswith("--")} <= set(re.findall(r"--[\w-]+", helped.stdout))
+
+
+def check_pytest(arguments: Sequence[str]) -> None:
+    (path,) = (word for word in arguments if "/" in word)
+    assert path in AWAITED or (PROJECT / path).exists()
+    if "-k" in arguments:
+        assert arguments[arguments.index("-k") + 1] in (PROJECT / path).read_text(encoding="utf-8")
 
 
 def check_uv(arguments: Sequence[str]) -> None:
@@ -236,7 +249,7 @@ def check_command(arguments: Sequence[str], offered: dict[str, str]) -> None:
             waiting.pop(0)
 
 
-@pytest.mark.parametrize("line", SHELL_LINES)
+@pytest.mark.parametrize("line", [*IN_BLOCKS, *IN_THE_TEXT])
 def test_each_line_for_the_shell_could_be_run(line: str, offered: dict[str, str]) -> None:
     name, *arguments = words(line)
     if name == COMMAND:
@@ -386,7 +399,11 @@ def test_figures_named_in_the_text_are_those_of_the_code() -> None:
     assert "ten or more different seconds" in " ".join(design.split())
     assert CELL_PASSES_MAX == 8
     assert "after eight tries" in design
-    assert f"a page of {PER_PAGE_DEFAULT} is" in " ".join(design.split())
+
+
+def test_the_end_of_a_range_is_described_as_it_is_read() -> None:
+    described = "a page of 25 is followed by a question for the second" in " ".join(DOCUMENTS["docs/design.md"].split())
+    assert described == hasattr(seek, "PER_PAGE_DEFAULT")
 
 
 def test_five_destinations_of_the_readme_are_as_in_the_table_of_all() -> None:
