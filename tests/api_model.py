@@ -26,7 +26,12 @@ class Model:
         behaviour: What the list ignores.
         changes: Happen one before each request, while there are any; called with the account and the second it is.
         order: If given, ranges are split into parts, which are read at the same time, in an order by chance.
+        page_rows_max: The most rows a page has, whatever is asked for.
+        left_out: Ids of rows that are left out of a page after it was cut.
+        short_after: After so many requests, the next page with two rows or more that no page has shown before lacks
+            its last one; once.
         queries: What was asked.
+        answers: What was answered.
     """
 
     account: Account
@@ -34,7 +39,11 @@ class Model:
     behaviour: Behaviour = field(default_factory=Behaviour)
     changes: list[Change] = field(default_factory=list)
     order: random.Random | None = None
+    page_rows_max: int = 50
+    left_out: frozenset[int] = frozenset()
+    short_after: int | None = None
     queries: list[Mapping[str, str | int]] = field(default_factory=list)
+    answers: list[Page] = field(default_factory=list)
     now: int = NOON
 
     def fetch(self, params: Mapping[str, str | int]) -> Page:
@@ -43,8 +52,19 @@ class Model:
         self.now += 1
         if self.changes:
             self.changes.pop(0)(self.account, self.now)
-        query = Query(self.table, {name: str(value) for name, value in params.items()}, self.behaviour)
-        return [self._as_read(row) for row in query.page(self.account)]
+        asked = {**params, "per_page": min(int(params.get("per_page", 25)), self.page_rows_max)}
+        query = Query(self.table, {name: str(value) for name, value in asked.items()}, self.behaviour)
+        self.answers.append([self._as_read(row) for row in self._shortened(query.page(self.account))])
+        return self.answers[-1]
+
+    def begun(self) -> set[int]:
+        """The seconds of `updated_at` from which on was asked before any page had ended there."""
+        begun: set[int] = set()
+        ends: set[int] = set()
+        for query, page in zip(self.queries, self.answers, strict=True):
+            begun |= {int(query["updated[gte]"])} - ends if "updated[gte]" in query else set()
+            ends |= {int(row["updated_at"].timestamp()) for row in page[-1:]}
+        return begun
 
     def read(self, span: Span | None = None, started_at: int | None = None) -> list[dict[str, Any]]:
         """What a scan of the list yields, in order."""
@@ -77,6 +97,14 @@ class Model:
                 read.append(page)
             elif part is under_way[0][0]:
                 yield from _replayed(under_way.popleft()[1])
+
+    def _shortened(self, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.short_after is not None and len(self.queries) > self.short_after:
+            shown = {row["id"] for answer in self.answers for row in answer}
+            if len({row["id"] for row in page} - shown) > 1:
+                self.short_after = None
+                return page[:-1]
+        return [row for row in page if row["id"] not in self.left_out]
 
     def _as_read(self, row: dict[str, Any]) -> dict[str, Any]:
         times = {key: datetime.fromtimestamp(row[key] // SECOND, timezone.utc) for key in ("created_at", "updated_at")}

@@ -35,7 +35,6 @@ from tests.script import Project
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import READ_TIMEOUT_SECONDS, RETRY_SECONDS_MAX
 from wootric_pipeline.command.loading import CHECKPOINT_ROWS
-from wootric_pipeline.reading import seek
 from wootric_pipeline.reading.seek import (
     CELL_PASSES_MAX,
     DISTINCT_SECONDS_PROVING,
@@ -399,11 +398,6 @@ def test_figures_named_in_the_text_are_those_of_the_code() -> None:
     assert "ten or more different seconds" in " ".join(design.split())
     assert CELL_PASSES_MAX == 8
     assert "after eight tries" in design
-
-
-def test_the_end_of_a_range_is_described_as_it_is_read() -> None:
-    described = "a page of 25 is followed by a question for the second" in " ".join(DOCUMENTS["docs/design.md"].split())
-    assert described == hasattr(seek, "PER_PAGE_DEFAULT")
 
 
 def test_five_destinations_of_the_readme_are_as_in_the_table_of_all() -> None:

@@ -4,23 +4,24 @@ The API answers at most 50 rows a page and 30 pages a query, shows times without
 and lets rows move while a client pages. So a range is read by seeking: each request begins at the second of the last
 row read, in ascending order, and rows of that second that come twice are dropped. A row that is updated meanwhile
 leaves the range at its end and cannot push another out of sight. Bounds are whole seconds, `gte` and `lt` only.
+
+A range ends where an answer brings nothing new. A page that is merely short may be cut: servers allow fewer rows than
+asked for, or leave some out after they have counted them.
 """
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, pairwise
-from math import ceil
 from typing import Any, NamedTuple
 
-from ..errors import IncompleteScan, UnexpectedAnswer
+from ..errors import IncompleteScan
 from ..tables import PRIMARY_KEY, Table
 
 PAGE_ROWS = 50
 PAGES_MAX = 30
 CELL_PASSES_MAX = 8
-PER_PAGE_DEFAULT = 25
 REREAD_ROWS_MAX = 5
 PAGES_HELD_MAX = 28
 """So that a query for the rows of all of them reaches the last."""
@@ -68,11 +69,20 @@ CREATED = Axis("created", "created_at")
 
 @dataclass(frozen=True)
 class Bounds:
-    """A closed-open range on an axis in UNIX seconds; `until` None leaves it open."""
+    """A closed-open range on an axis in UNIX seconds; `until` None leaves it open.
+
+    `part_until` ends a part of it: answers may reach beyond, which shows that no row before is missing.
+    """
 
     axis: Axis
     since: int
     until: int | None = None
+    part_until: int | None = None
+
+    @property
+    def end(self) -> int | None:
+        """Where what is wanted of it ends."""
+        return self.until if self.part_until is None else self.part_until
 
     def params(self) -> dict[str, int]:
         """The query that asks for it; nothing where it is all there is."""
@@ -112,11 +122,13 @@ class Step(NamedTuple):
         pages: Rows, complete up to `position`.
         position: The second to go on from, UNIX time; None at the end of the range.
         sure: Whether they are known to be complete.
+        overlap: Rows from `position` on, fewer than the page had; they come again.
     """
 
     pages: Iterator[Page]
     position: int | None
     sure: bool = True
+    overlap: Sequence[Row] = ()
 
 
 class Seek:
@@ -183,12 +195,14 @@ class Seek:
         Pages that could as well come from a list that ignores `sort_key` are held until others, or a count of the
         rows, show that none is missing between them.
         """
-        position: int | None = bounds.since
+        position = bounds.since
+        end = sys.maxsize if bounds.part_until is None else bounds.part_until
+        overlap: Sequence[Row] = ()
         unsure: int | None = None
         held: list[Page] = []
-        while position is not None and count:
+        while position < end and count:
             try:
-                step = first or self._step(replace(bounds, since=position), others)
+                step = first or self._step(replace(bounds, since=position), others, overlap)
             except OrderIgnored:
                 raise OrderIgnored(position if unsure is None else unsure) from None
             first = None
@@ -200,11 +214,12 @@ class Seek:
             else:
                 unsure = position if unsure is None else unsure
                 held += step.pages
-            position = step.position
+            position = end if step.position is None else step.position
+            overlap = step.overlap
             count -= 1
         if unsure is not None:
             yield from self._counted(held, replace(bounds, since=unsure, until=position), others)
-        return position
+        return position if position < end else None
 
     def _parts(self, rest: Bounds, others: tuple[Bounds, ...]) -> Iterator[Iterator[Page]]:
         """Consecutive parts of a range.
@@ -219,31 +234,34 @@ class Seek:
             if first.position is None:
                 yield first.pages
                 return
-            pages, until = self._end_of_part(rest, first.position)
-            yield self._pages_ahead(pages, replace(rest, until=until), others, first)
-            position = until if until != rest.until else None
+            pages, end = self._end_of_part(rest, first.position)
+            yield _before(end, rest.axis, self._pages_ahead(pages, replace(rest, part_until=end), others, first))
+            position = end if end != rest.end else None
 
     def _end_of_part(self, rest: Bounds, position: int) -> tuple[int, int | None]:
         """How many pages the next part is likely to have, and where it ends; its first page reaches to `position`."""
         seconds_a_page = max(position - rest.since, 1)
-        left = ((rest.until or position) - position) // seconds_a_page
+        left = ((rest.end or position) - position) // seconds_a_page
         pages = min(max(int(left * SHARE_OF_A_PART), PAGES_OF_A_PART_MIN), PAGES_OF_A_PART_MAX)
-        return pages, position + pages * seconds_a_page if left >= PARTS_LEFT_MIN * pages else rest.until
+        return pages + 1, position + pages * seconds_a_page if left >= PARTS_LEFT_MIN * pages else rest.end
 
-    def _step(self, rest: Bounds, others: tuple[Bounds, ...]) -> Step:
-        """What one request makes sure of.
+    def _step(self, rest: Bounds, others: tuple[Bounds, ...], overlap: Sequence[Row] = ()) -> Step:
+        """What one request makes sure of, given the rows that are known to be at the beginning of the range.
 
-        The rows of a full page's last second come with the next page; a second that fills a page is read by itself.
+        The rows of a page's last second come with the next page; a second that fills a page is read by itself. An
+        answer without new rows is not cut, since the page before had more rows than the ones that come again.
         """
         axis, page = rest.axis, self._page(rest, others)
-        if len(page) < PAGE_ROWS:
-            self._check_page_size(page, rest, others)
-            return Step(_unless_empty(page), None)
-        first, last = axis.second(page[0]), axis.second(page[-1])
+        if not any(_unseen(page, _ids(overlap))):
+            return Step(_unless_empty(list(overlap)), None)
         position, sure = self._in_order_up_to(page, rest)
-        if first == last == position and sure:
-            return Step(self._second(Bounds(axis, last, last + 1), others), last + 1)
-        return Step(_unless_empty([row for row in page if axis.second(row) < position]), position, sure)
+        tied = axis.second(page[0]) == axis.second(page[-1])
+        if len(page) < PAGE_ROWS and (tied or not overlap) and self._is_all(page, rest, others):
+            return Step(iter([page]), None)
+        if tied and sure:
+            return Step(self._second(Bounds(axis, position, position + 1), others), position + 1)
+        before, after = _parted(page, axis, position)
+        return Step(_unless_empty(before), position, sure, after if before else ())
 
     def _page(
         self, bounds: Bounds, others: tuple[Bounds, ...], number: int = 1, order: str = "asc", *, rows: int = 0
@@ -266,13 +284,21 @@ class Seek:
             raise OrderIgnored(bounds.since)
         return page
 
-    def _check_page_size(self, page: Page, bounds: Bounds, others: tuple[Bounds, ...]) -> None:
-        """A page as long as the API's own default may be full, should `per_page` have been ignored."""
-        if len(page) == PER_PAGE_DEFAULT and self._page(bounds, others, 2):
-            raise UnexpectedAnswer(f"Wootric answers {self.table.name} with fewer rows a page than asked for.")
+    def _is_all(self, page: Page, bounds: Bounds, others: tuple[Bounds, ...]) -> bool:
+        """Whether a page is all there is; asks by number for what follows all of its rows but the last.
+
+        So a row that leaves meanwhile and draws another one up hides it only where pages have no more than two rows.
+        """
+        size = max(len(page) - 1, 1)
+        last = self._numbered(len(page), size, bounds, others)
+        return len(last) == len(page) % size and not any(_unseen(last, _ids(page)))
+
+    def _numbered(self, count: int, size: int, bounds: Bounds, others: tuple[Bounds, ...]) -> Page:
+        """The page of some size on which a row would lie that so many others come before."""
+        return self._page(bounds, others, count // size + 1, rows=size)
 
     def _in_order_up_to(self, page: Page, rest: Bounds) -> tuple[int, bool]:
-        """Up to which second a full page holds all rows, and whether that is sure.
+        """Up to which second a page holds all rows, and whether that is sure.
 
         A list that ignores `sort_key` answers in another order, and a page can be in both at once: rows that lie
         earlier may then be missing from it.
@@ -290,12 +316,14 @@ class Seek:
     def _counted(self, pages: list[Page], window: Bounds, others: tuple[Bounds, ...]) -> list[Page]:
         """The pages, if a window holds no more rows than they do; asks for the last of its rows to find out."""
         if window.axis not in self._proven:
-            known = {row[PRIMARY_KEY] for page in pages for row in page}
-            # A page that is not full shows that there are no more.
-            size = PAGE_ROWS if len(known) % PAGE_ROWS else PAGE_ROWS - 1
-            number = max(ceil(len(known) / size), 1)
-            last = self._page(window, others, number, rows=size)
-            if len(last) > len(known) - size * (number - 1) or any(row[PRIMARY_KEY] not in known for row in last):
+            known = _ids(chain.from_iterable(pages))
+            # Each of them came with a row more at least, the one that it shares with the next page.
+            size = max(map(len, pages), default=0) + 1
+            if size > 1 and len(known) % size == 0:
+                size -= 1
+            last = self._numbered(len(known), size, window, others)
+            # Fewer rows are no reason for doubt: some may have left meanwhile.
+            if len(last) > len(known) % size or any(_unseen(last, known)):
                 raise OrderIgnored(window.since)
         return pages
 
@@ -371,16 +399,16 @@ class Seek:
     def _direction(
         self, second: Bounds, others: tuple[Bounds, ...], order: str, known: set[int] | None
     ) -> tuple[Page, int | None]:
-        """Pages of a cell up to the last, or to the first row known; that row's id, or 0 at the last page."""
+        """Pages of a cell up to an empty one, or to the first row known; that row's id, or 0 at the empty page."""
         rows: Page = []
         for number in range(1, PAGES_MAX + 1):
             page = self._page(second, others, number, order)
+            if not page:
+                return rows, 0
             rows += page
             met = next((row[PRIMARY_KEY] for row in page if known and row[PRIMARY_KEY] in known), None)
             if met is not None:
                 return rows, met
-            if len(page) < PAGE_ROWS:
-                return rows, 0
         return rows, None
 
 
@@ -390,6 +418,25 @@ def _is_sorted(values: list[Any]) -> bool:
 
 def _unless_empty(page: Page) -> Iterator[Page]:
     return iter([page] if page else [])
+
+
+def _ids(rows: Iterable[Row]) -> set[int]:
+    return {row[PRIMARY_KEY] for row in rows}
+
+
+def _parted(page: Page, axis: Axis, second: int) -> tuple[Page, Page]:
+    """The rows before a second, and those from it on."""
+    before = sum(axis.second(row) < second for row in page)
+    return page[:before], page[before:]
+
+
+def _before(end: int | None, axis: Axis, pages: Iterator[Page]) -> Iterator[Page]:
+    """The rows of ascending pages that lie before a second."""
+    for page in pages:
+        rows = page if end is None else _parted(page, axis, end)[0]
+        yield from _unless_empty(rows)
+        if len(rows) < len(page):
+            return
 
 
 def _unseen(page: Page, seen: set[int]) -> Iterator[Page]:
