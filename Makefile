@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types quick coverage test-all test-bigquery test-mariadb test-peer \
+.PHONY: demo test lint imports types quick coverage test-all test-bigquery test-mariadb test-peer \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader clean
 
@@ -11,9 +11,15 @@ demo: .venv/installed
 
 test: lint types quick
 
-lint: .venv/installed-dev
+lint: .venv/installed-dev imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# By a link, since import-linter would take the script beside the package for the package's __init__.
+imports: .venv/installed-dev
+	mkdir -p build/imports
+	ln -sfn ../../wootric_pipeline build/imports/wootric_pipeline
+	cd build/imports && ../../$(BIN)/lint-imports --no-logo --config ../../pyproject.toml
 
 # The package hides the script of the same name, so each is checked by itself.
 types: .venv/installed-dev
