@@ -6,7 +6,7 @@ from typing import Optional
 
 import dlt
 from dlt.common.typing import TSecretStrValue
-from dlt.extract import DltResource
+from dlt.sources import DltResource
 
 from . import settings
 from .api.client import Client, Credentials

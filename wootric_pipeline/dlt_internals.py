@@ -3,24 +3,38 @@
 `tests/unit/test_dlt_internals.py` has a test for each, which fails when dlt changes it.
 """
 
+import json
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt import Pipeline, Schema
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+    InvalidNativeValue,
+    LookupTraces,
+)
+from dlt.common.configuration.providers.toml import TomlProviderReadException
+from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
 from dlt.common.destination.client import WithStateSync
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
 from dlt.common.runtime import signals
-from dlt.common.runtime.run_context import active
 from dlt.common.runtime.telemetry import stop_telemetry
-from dlt.common.schema import Schema
+from dlt.common.schema.typing import TColumnSchema
 from dlt.common.utils import custom_environ
-from dlt.pipeline.pipeline import Pipeline
+from dlt.destinations.exceptions import DestinationConnectionError
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.extract.hints import TResourceNestedHints
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from dlt.pipeline.trace import TRACE_FILE_NAME
 
@@ -76,11 +90,6 @@ def raise_if_signalled() -> None:
     signals.raise_if_signalled()
 
 
-def intercepted_signals() -> AbstractContextManager[None]:
-    """Has the first SIGINT or SIGTERM wait until `raise_if_signalled`, or until dlt has ended what it does."""
-    return signals.intercepted_signals()
-
-
 # --- Values and names.
 
 
@@ -98,6 +107,23 @@ def variant(data_type: TDataType) -> str:
     return f"v_{data_type}"
 
 
+def column_name(schema: Schema, path: str) -> str:
+    """The name dlt gives the column of a path such as `properties__plan`: shorter where a destination wants that."""
+    return schema.naming.shorten_fragments(path)
+
+
+def list_of_texts() -> TResourceNestedHints:
+    """Hints for the child table of a list of texts, with the columns dlt makes when a list first has an element."""
+    columns: dict[str, TColumnSchema] = {
+        "value": {"data_type": "text"},
+        "_dlt_root_id": {"data_type": "text", "nullable": False, "root_key": True},
+        "_dlt_parent_id": {"data_type": "text", "nullable": False, "parent_key": True},
+        "_dlt_list_idx": {"data_type": "bigint", "nullable": False},
+        "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
+    }
+    return {"columns": {name: {**column, "name": name} for name, column in columns.items()}}
+
+
 def mark_as_seen(schema: Schema, table: str) -> bool:
     """Has dlt create a table that is declared but never had a row; whether it would not have."""
     if table not in schema.tables or (schema.tables[table].get("x-normalizer") or {}).get("seen-data"):
@@ -106,17 +132,7 @@ def mark_as_seen(schema: Schema, table: str) -> bool:
     return True
 
 
-# --- What dlt keeps of a pipeline.
-
-
-def data_folder() -> Path:
-    """Where dlt keeps its working files."""
-    return Path(active().data_dir)
-
-
-def pipelines_folder() -> Path:
-    """Where dlt keeps the working folders of pipelines."""
-    return Path(get_dlt_pipelines_dir())
+# --- What dlt keeps of a pipeline, and its destination.
 
 
 def trace_file(pipeline: Pipeline) -> Path:
@@ -152,6 +168,21 @@ def location(pipeline: Pipeline) -> str:
     with pipeline.destination_client() as client:
         config = client.config
         return f"{config.destination_type} {config} {config.fingerprint()} {pipeline.dataset_name}"
+
+
+def connect(pipeline: Pipeline) -> None:
+    """Signs in to the destination and asks it for the dataset, which need not be there.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    with pipeline.destination_client() as client:
+        client.is_storage_initialized()
+
+
+def staging_dataset(client: SqlClientBase[Any]) -> str:
+    """The dataset from which rows are merged."""
+    return client.staging_dataset_name
 
 
 def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:
@@ -194,7 +225,79 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
+def opening_statements(pipeline: Pipeline, statements: Sequence[str]) -> dict[str, str]:
+    """The setting that has each connection to DuckDB begin with statements, before those the user has set.
+
+    In place of `global_config`, which is documented, but goes before what dlt sets itself.
+    """
+    credentials: Any = pipeline.destination_client().config.credentials
+    # Of all names, dlt looks for this one first.
+    sections = (pipeline.pipeline_name, "destination", pipeline.destination.destination_name, "credentials")
+    return {"__".join((*sections, "statements")).upper(): json.dumps([*statements, *(credentials.statements or ())])}
+
+
 def start_runtime() -> None:
     """Starts dlt's runtime anew: the first setting asked for has started it with dlt's own defaults."""
     stop_telemetry()
-    active().initialize_runtime()
+    dlt.current.run_context().initialize_runtime()
+
+
+def data_folder() -> str:
+    """The whole path of the folder in which dlt keeps its working files."""
+    return os.path.abspath(dlt.current.run_context().data_dir)
+
+
+# --- What dlt raises. Its messages may repeat settings, so failures are told by what the errors hold.
+
+
+def missing_packages(error: BaseException) -> tuple[str, Sequence[str]] | None:
+    """Who needs packages that are not installed, and which, as pip is to be told; None of other errors."""
+    return (error.caller, error.dependencies) if isinstance(error, MissingDependencyException) else None
+
+
+def missing_settings(error: BaseException) -> list[str]:
+    """As in `destination.postgres.credentials.host`: where dlt looks for each first; empty of other errors."""
+    if not isinstance(error, ConfigFieldMissingException):
+        return []
+    found = set()
+    for name, traces in error.traces.items():
+        nested = [item for trace in traces if isinstance(trace, LookupTraces) for item in trace.traces.items()]
+        for field, lookups in nested or [(name, traces)]:
+            first = next((lookup for lookup in lookups if not isinstance(lookup, LookupTraces)), None)
+            found.add(".".join((*(first.sections if first else ()), field)))
+    return sorted(found)
+
+
+def mistyped_setting(error: BaseException) -> tuple[str, str] | None:
+    """The name of a setting that has a value of the wrong type, and the right type; None of other errors."""
+    if not isinstance(error, ConfigValueCannotBeCoercedException):
+        return None
+    # `int` of `typing.Optional[int]` and the like.
+    return error.field_name.rpartition(".")[2], re.sub(r"typing\.|Optional\[|\]|<class '|'>", "", str(error.hint))
+
+
+def unread_settings_file(error: BaseException) -> tuple[str, bool] | None:
+    """The name of a settings file, and whether it can be opened and is no TOML; None of other errors."""
+    if not isinstance(error, TomlProviderReadException):
+        return None
+    return error.file_name, not isinstance(error.__context__, OSError)
+
+
+def unknown_destination(error: BaseException) -> str | None:
+    """The name of a destination that there is not; None of other errors."""
+    return error.ref if isinstance(error, UnknownDestinationModule) else None
+
+
+def is_malformed_address(error: BaseException) -> bool:
+    """Whether credentials are a text that is no address of a database."""
+    return isinstance(error, InvalidNativeValue) and isinstance(error.inner_exception, InvalidConnectionString)
+
+
+def is_unusable_setting(error: BaseException) -> bool:
+    """Whether there is anything wrong with a setting: all of the above that are about settings, and others."""
+    return isinstance(error, ConfigurationException)
+
+
+def is_failed_connection(error: BaseException) -> bool:
+    """Whether a destination could not be connected to, for whatever reason."""
+    return isinstance(error, DestinationConnectionError)

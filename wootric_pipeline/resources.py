@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import dlt
-from dlt.extract import DltResource
 from dlt.extract.hints import TResourceHints
+from dlt.sources import DltResource
 
 from .destinations.layout import hints as destination_hints
 from .destinations.layout import kind_of, layout

@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any, Literal, get_args
 from zlib import crc32
 
+from dlt import Schema
 from dlt.common.data_types import TDataType
-from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
 
-from .dlt_internals import variant
+from .dlt_internals import column_name, variant
 from .errors import ConfigurationError
 from .tables import CURSOR, PRIMARY_KEY, TABLES, DataType, Table
 
@@ -113,7 +113,7 @@ class Shaping:
         self._lists_in_rows = lists_in_rows
         self._free = () if shape.properties == "json" else tuple(path + SEPARATOR for path in table.properties)
         self._within = tuple((prefix, prefix.split(SEPARATOR)[:-1]) for prefix in self._free)
-        self._naming = schema.naming
+        self._schema = schema
         self._columns = schema.tables.get(table.name, {}).get("columns", {})
         self._names: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
@@ -154,12 +154,12 @@ class Shaping:
         if kind is None:
             return False
         if path not in self._kinds:
-            self._kinds[path] = self._columns.get(self._naming.shorten_fragments(path), {}).get("data_type") or kind
+            self._kinds[path] = self._columns.get(column_name(self._schema, path), {}).get("data_type") or kind
         return kind in _LOSES.get(self._kinds[path], ())
 
     def _name(self, key: str) -> str:
         if key not in self._names:
-            self._names[key] = self._naming.normalize_identifier(key if _is_nameable(key) else _tagged(key))
+            self._names[key] = self._schema.naming.normalize_identifier(key if _is_nameable(key) else _tagged(key))
         return self._names[key]
 
     def _fields(self, fields: Row, prefix: str, *, as_json: bool) -> Row:

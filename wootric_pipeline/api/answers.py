@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from dlt.common.json import json
+from dlt.common import json
 
 from ..errors import AuthenticationFailed, ConfigurationError, UnexpectedAnswer
 

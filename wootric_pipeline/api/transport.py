@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from dlt.version import __version__ as dlt_version
+from dlt import __version__ as dlt_version
 from requests.adapters import HTTPAdapter
 
 from ..errors import ApiUnavailable, ConfigurationError, RateLimitExceeded

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
 
 from ..destinations.layout import kind_of, require_packages
+from ..dlt_internals import connect
 from ..errors import ApiUnavailable, UnexpectedAnswer
 from ..reading.reader import mode_of
 from ..tables import TABLES
@@ -36,6 +37,5 @@ def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
             run.checked[name] = None
             troubles.append(str(trouble))
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
-    with pipeline.destination_client() as destination:
-        destination.is_storage_initialized()
+    connect(pipeline)
     return " ".join(troubles)

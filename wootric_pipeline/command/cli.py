@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings
-from ..dlt_internals import pipelines_folder
 from ..errors import ConfigurationError
 from . import report
 from .arguments import arguments
@@ -60,7 +60,7 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
     try:
         set_up_dlt()
         about["pipeline"] = pipeline_name(options)
-        with nullcontext() if options.check else alone(about["pipeline"], pipelines_folder(), wait=options.wait):
+        with nullcontext() if options.check else alone(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait):
             text, sentence = _run(options, run, about)
     except (Exception, KeyboardInterrupt) as error:
         sentence, code = explain(error)

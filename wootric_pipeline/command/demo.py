@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
 
 from ..dlt_internals import local_value
 from .loading import follow_destination

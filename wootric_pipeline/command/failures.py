@@ -11,21 +11,19 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 
-from dlt.common.configuration.exceptions import (
-    ConfigFieldMissingException,
-    ConfigurationException,
-    ConfigValueCannotBeCoercedException,
-    InvalidNativeValue,
-    LookupTraces,
-)
-from dlt.common.configuration.providers.toml import TomlProviderReadException
-from dlt.common.configuration.specs.exceptions import InvalidConnectionString
-from dlt.common.destination.exceptions import UnknownDestinationModule
-from dlt.common.exceptions import MissingDependencyException
-from dlt.common.runtime.run_context import active
-from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from ..dlt_internals import (
+    data_folder,
+    is_failed_connection,
+    is_malformed_address,
+    is_unusable_setting,
+    missing_packages,
+    missing_settings,
+    mistyped_setting,
+    unknown_destination,
+    unread_settings_file,
+)
 from ..errors import AuthenticationFailed, ConfigurationError, WootricError
 
 USER_MISTAKE = 2
@@ -136,7 +134,7 @@ def explain(error: BaseException) -> Told:
     for cause in causes:
         if (known := _of_settings(cause) or _of_files(cause) or _of_destination(cause)) is not None:
             return known
-    if any(isinstance(each, DestinationConnectionError) or _is_operational(each) for each in causes):
+    if any(is_failed_connection(each) or _is_operational(each) for each in causes):
         return (
             "The destination cannot be reached, or refuses the login; check its credentials under [destination] and "
             "whether it is up, and run again.",
@@ -168,29 +166,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _of_settings(error: BaseException) -> Told | None:
     """What dlt says of settings and of what is installed."""
-    if isinstance(error, MissingDependencyException):
-        packages = " ".join(f'"{package}"' for package in error.dependencies)
-        return f"{error.caller} needs more packages; install them with: pip install {packages}", USER_MISTAKE
-    if isinstance(error, UnknownDestinationModule):
+    if (sentence := _of_one_setting(error)) is not None:
+        return sentence, USER_MISTAKE
+    if missing := missing_packages(error):
+        caller, packages = missing
+        named = " ".join(f'"{package}"' for package in packages)
+        return f"{caller} needs more packages; install them with: pip install {named}", USER_MISTAKE
+    if destination := unknown_destination(error):
         return (
-            f"There is no destination {error.ref}; choose one that dlt has, such as duckdb, postgres or filesystem.",
+            f"There is no destination {destination}; choose one that dlt has, such as duckdb, postgres or filesystem.",
             USER_MISTAKE,
         )
-    if isinstance(error, ConfigValueCannotBeCoercedException):
-        name = error.field_name.rpartition(".")[2]
-        return f"The setting {name} must be of the type {_type_name(error.hint)}.", USER_MISTAKE
-    if isinstance(error, ConfigFieldMissingException):
-        fields = ", ".join(sorted(set(_missing_fields(error))))
-        return f"Settings are missing ({fields}); put them in .dlt/secrets.toml or in the environment.", USER_MISTAKE
-    if isinstance(error, TomlProviderReadException):
-        return _of_toml(error), USER_MISTAKE
-    if isinstance(error, InvalidNativeValue) and isinstance(error.inner_exception, InvalidConnectionString):
-        return (
-            "The credentials under [destination] must be an address such as "
-            "postgresql://user:password@host:5432/database.",
-            USER_MISTAKE,
-        )
-    if isinstance(error, ConfigurationException):
+    if is_unusable_setting(error):
         return (
             f"A setting cannot be used ({type(error).__name__}); check .dlt/config.toml and .dlt/secrets.toml.",
             USER_MISTAKE,
@@ -198,10 +185,23 @@ def _of_settings(error: BaseException) -> Told | None:
     return None
 
 
-def _of_toml(error: TomlProviderReadException) -> str:
-    if isinstance(error.__context__, OSError):
-        return f"{error.file_name} cannot be read; check its permissions under .dlt."
-    return f"{error.file_name} is not valid TOML; check what is written in it under .dlt."
+def _of_one_setting(error: BaseException) -> str | None:
+    if mistyped := mistyped_setting(error):
+        name, kind = mistyped
+        return f"The setting {name} must be of the type {kind}."
+    if missing := missing_settings(error):
+        return f"Settings are missing ({', '.join(missing)}); put them in .dlt/secrets.toml or in the environment."
+    if unread := unread_settings_file(error):
+        name, is_opened = unread
+        if is_opened:
+            return f"{name} is not valid TOML; check what is written in it under .dlt."
+        return f"{name} cannot be read; check its permissions under .dlt."
+    if is_malformed_address(error):
+        return (
+            "The credentials under [destination] must be an address such as "
+            "postgresql://user:password@host:5432/database."
+        )
+    return None
 
 
 def _of_files(error: BaseException) -> Told | None:
@@ -218,7 +218,7 @@ def _of_files(error: BaseException) -> Told | None:
 
 
 def _of_path(path: str) -> str:
-    working_folder = os.path.abspath(active().data_dir)
+    working_folder = data_folder()
     if path.startswith(working_folder):
         return f"dlt cannot work in {working_folder}; check its permissions, or set another folder in DLT_DATA_DIR."
     return f"{path} cannot be written; check its permissions, or set another bucket_url under [destination.filesystem]."
@@ -234,17 +234,3 @@ def _of_destination(error: BaseException) -> Told | None:
     by_message = (told for pattern, told in patterns.items() if re.search(pattern, str(error), re.DOTALL))
     by_sql_state = (told for start, told in _BY_SQLSTATE.items() if sql_state.startswith(start))
     return next(by_message, None) or next(by_sql_state, None)
-
-
-def _type_name(hint: object) -> str:
-    """`int` of `typing.Optional[int]` and the like."""
-    return re.sub(r"typing\.|Optional\[|\]|<class '|'>", "", str(hint))
-
-
-def _missing_fields(error: ConfigFieldMissingException) -> Iterator[str]:
-    """As in `destination.postgres.credentials.host`: where dlt looks for it first."""
-    for name, traces in error.traces.items():
-        nested = [item for trace in traces if isinstance(trace, LookupTraces) for item in trace.traces.items()]
-        for field, lookups in nested or [(name, traces)]:
-            first = next((lookup for lookup in lookups if not isinstance(lookup, LookupTraces)), None)
-            yield ".".join((*(first.sections if first else ()), field))

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from dlt import Pipeline
 from dlt.common.pipeline import LoadInfo
-from dlt.extract import DltSource
+from dlt.common.runtime import signals
 from dlt.pipeline.exceptions import PipelineStepFailed
-from dlt.pipeline.pipeline import Pipeline
+from dlt.sources import DltSource
 
 from ..destinations.files import show_new_columns
 from ..destinations.locks import exclusive
@@ -19,7 +20,6 @@ from ..dlt_internals import (
     drop_old_packages,
     follows,
     forget_cursors,
-    intercepted_signals,
     local_value,
     location,
     mark_as_seen,
@@ -73,7 +73,7 @@ def load(
     begin = partial(run.checkpoint.begin, checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
     try:
         while waiting:
-            with sparing_memory(pipeline, compacts=not in_pieces), intercepted_signals():
+            with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
                 if full_refresh and not in_pieces:
                     _extract_anew(pipeline, source, run, waiting, begin)
                 else:

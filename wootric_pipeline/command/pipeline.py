@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
 
 from ..destinations.layout import kind_of
 from ..dlt_internals import trace_file

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from dlt.extract import DltSource
+from dlt.sources import DltSource
 
 from .. import wootric_source
 from ..reading.checkpoint import Checkpoint

@@ -1,6 +1,6 @@
 """What tables of files need beside their layout."""
 
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
 
 from .layout import FILES, kind_of
 

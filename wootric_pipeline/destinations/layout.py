@@ -11,8 +11,9 @@ from typing import Literal, get_args
 import dlt
 from dlt.common.pipeline import SupportsPipeline
 from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
-from dlt.extract.hints import TResourceHints, TResourceNestedHints
+from dlt.extract.hints import TResourceHints
 
+from ..dlt_internals import list_of_texts
 from ..errors import ConfigurationError
 from ..tables import Table
 
@@ -117,17 +118,5 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
         write_disposition=disposition,
         table_format=laid_out.table_format,
         file_format=laid_out.file_format,
-        nested_hints=None if laid_out.lists_in_rows else {name: _text_list() for name in table.text_lists},
+        nested_hints=None if laid_out.lists_in_rows else {name: list_of_texts() for name in table.text_lists},
     )
-
-
-def _text_list() -> TResourceNestedHints:
-    """Hints for the child table of a list of texts, so that it exists before the first list has an element."""
-    columns: dict[str, TColumnSchema] = {
-        "value": {"data_type": "text"},
-        "_dlt_root_id": {"data_type": "text", "nullable": False, "root_key": True},
-        "_dlt_parent_id": {"data_type": "text", "nullable": False, "parent_key": True},
-        "_dlt_list_idx": {"data_type": "bigint", "nullable": False},
-        "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
-    }
-    return {"columns": {name: {**column, "name": name} for name, column in columns.items()}}

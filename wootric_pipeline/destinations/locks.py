@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
 
-from ..dlt_internals import raise_if_signalled
+from ..dlt_internals import raise_if_signalled, staging_dataset
 from .layout import kind_of
 
 LOCK_POLL_SECONDS = 0.2
@@ -28,7 +28,7 @@ def exclusive(pipeline: Pipeline) -> Iterator[None]:
         yield
         return
     with pipeline.sql_client() as client:
-        name = client.staging_dataset_name.encode()
+        name = staging_dataset(client).encode()
         key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
         waiting = False
         while client.execute_sql(f"SELECT pg_try_advisory_lock({key})") != [(True,)]:

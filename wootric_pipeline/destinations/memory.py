@@ -1,15 +1,13 @@
 """Loads into DuckDB within little memory."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import dlt
-from dlt.pipeline.pipeline import Pipeline
+from dlt import Pipeline
 
-from ..dlt_internals import environment
+from ..dlt_internals import environment, opening_statements
 from .layout import kind_of
 
 DUCKDB_SPARING = ("SET threads = 1", "SET checkpoint_threshold = '1MB'")
@@ -34,12 +32,8 @@ def sparing_memory(pipeline: Pipeline, *, compacts: bool) -> Iterator[None]:
         yield
         return
     with _environment:
-        credentials: Any = pipeline.destination_client().config.credentials
-        statements = [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}", *(credentials.statements or ())]
-        # Of all names, dlt looks for this one first.
-        sections = (pipeline.pipeline_name, "destination", pipeline.destination.destination_name, "credentials")
+        opening = opening_statements(pipeline, [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}"])
         # Several tables at once need much more, and are no faster.
         workers = dlt.config.get("load.workers", str) or "1"
-        name = "__".join((*sections, "statements")).upper()
-        with environment({name: json.dumps(statements), "LOAD__WORKERS": workers}):
+        with environment({**opening, "LOAD__WORKERS": workers}):
             yield

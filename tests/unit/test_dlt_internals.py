@@ -1,0 +1,503 @@
+"""What dlt does not document and this needs, held against dlt itself: each test fails when dlt changes it."""
+
+import ast
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt import Pipeline
+from dlt.common.configuration.providers import ConfigTomlProvider
+from dlt.common.runtime import signals
+from dlt.sources.credentials import ConnectionStringCredentials
+
+from tests.conftest import PROJECT
+from wootric_pipeline import dlt_internals
+from wootric_pipeline.dlt_internals import Cursor
+
+DAY_1 = datetime(2024, 1, 1, tzinfo=timezone.utc)
+DAY_2, DAY_3 = DAY_1 + timedelta(days=1), DAY_1 + timedelta(days=2)
+
+Rows = Sequence[dict[str, Any]]
+During = Callable[[Cursor], None]
+
+
+def nothing(_cursor: Cursor) -> None:
+    pass
+
+
+def pipeline_of(name: str = "internals", dataset: str = "data", file: str = "internals.duckdb") -> Pipeline:
+    return dlt.pipeline(name, destination=dlt.destinations.duckdb(file), dataset_name=dataset)
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return pipeline_of()
+
+
+def source_of(rows: Rows, during: During = nothing, start: datetime | None = DAY_1) -> Any:
+    """A source with one table, of which something is done with the cursor before its rows come."""
+
+    @dlt.resource(primary_key="id", write_disposition="merge")
+    def surveys(
+        cursor: Cursor = dlt.sources.incremental("updated_at", initial_value=start),  # noqa: B008
+    ) -> Iterator[Any]:
+        during(cursor)
+        yield list(rows)
+
+    @dlt.source(name="internal", section="internal")
+    def source() -> Any:
+        return surveys
+
+    return source()
+
+
+def row(row_id: int, updated_at: datetime) -> dict[str, Any]:
+    return {"id": row_id, "updated_at": updated_at}
+
+
+def ids(pipeline: Pipeline) -> list[int]:
+    with pipeline.sql_client() as client:
+        return sorted(row_id for (row_id,) in client.execute_sql("SELECT id FROM surveys") or [])
+
+
+def tables(pipeline: Pipeline) -> list[str]:
+    """The tables of the dataset, without dlt's own."""
+    query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'data' ORDER BY 1"
+    with pipeline.sql_client() as client:
+        return [name for (name,) in client.execute_sql(query) or [] if not name.startswith("_dlt")]
+
+
+def cursor_state(pipeline: Pipeline) -> dict[str, Any]:
+    state: dict[str, Any] = pipeline.state["sources"]["internal"]["resources"]["surveys"]["incremental"]["updated_at"]
+    return state
+
+
+# --- While dlt extracts.
+
+
+@pytest.mark.parametrize(
+    ("during", "loaded"), [(nothing, [2]), (dlt_internals.let_all_rows_pass, [1, 2])], ids=["filtered", "passed"]
+)
+def test_rows_before_the_cursor_pass(pipeline: Pipeline, during: During, loaded: list[int]) -> None:
+    pipeline.run(source_of([row(2, DAY_2)]))
+    pipeline.run(source_of([row(1, DAY_1)], during))
+    assert ids(pipeline) == loaded
+
+
+def test_the_cursor_is_moved_and_committed(pipeline: Pipeline) -> None:
+    def during(cursor: Cursor) -> None:
+        dlt_internals.let_all_rows_pass(cursor)
+        dlt_internals.move_cursor(cursor, DAY_3)
+
+    pipeline.run(source_of([row(2, DAY_2)], during))
+    assert cursor_state(pipeline)["last_value"] == DAY_3
+
+
+def seen_by_a_run(pipeline: Pipeline, rows: Rows, start: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """The committed cursor and the first start, as a run sees them."""
+    seen: list[tuple[datetime | None, datetime | None]] = []
+
+    def during(cursor: Cursor) -> None:
+        dlt_internals.let_all_rows_pass(cursor)
+        dlt_internals.move_start_back(cursor)
+        seen.append((dlt_internals.committed_cursor(cursor), dlt_internals.first_start(cursor)))
+        if rows:
+            dlt_internals.move_cursor(cursor, max(each["updated_at"] for each in rows))
+
+    pipeline.run(source_of(rows, during, start))
+    return seen[0]
+
+
+def test_the_committed_cursor_and_the_first_start_are_told_apart(pipeline: Pipeline) -> None:
+    assert seen_by_a_run(pipeline, [row(2, DAY_2)], DAY_1) == (None, DAY_1)
+    assert seen_by_a_run(pipeline, [], DAY_3) == (DAY_2, DAY_1)
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "begins"), [(DAY_2, DAY_1, DAY_1), (DAY_2, None, None), (DAY_2, DAY_3, DAY_2)]
+)
+def test_a_start_is_moved_back_before_there_are_rows(
+    pipeline: Pipeline, first: datetime, later: datetime | None, begins: datetime | None
+) -> None:
+    assert seen_by_a_run(pipeline, [], first) == (None, first)
+    assert seen_by_a_run(pipeline, [row(3, DAY_3)], later) == (None, begins)
+    assert seen_by_a_run(pipeline, [], DAY_1) == (DAY_3, begins)
+
+
+def test_waits_are_shown() -> None:
+    shown: list[tuple[str, int]] = []
+
+    class Shown(dlt.progress.log):  # type: ignore[name-defined,misc]
+        def update(self, name: str, inc: int = 1, *_more: Any, **_others: Any) -> None:
+            shown.append((name, inc))
+
+    shows = dlt.pipeline("internals", destination="duckdb", progress=Shown(1e9, sys.stderr, dump_system_stats=False))
+    shows.extract(source_of([], lambda _cursor: dlt_internals.show_wait("Waited", 7)))
+    assert ("Waited", 7) in shown
+
+
+def test_a_signal_that_was_held_back_is_raised() -> None:
+    dlt_internals.raise_if_signalled()
+    with signals.intercepted_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            dlt_internals.raise_if_signalled()
+    dlt_internals.raise_if_signalled()
+
+
+# --- Values and names.
+
+
+def test_values_are_coerced_as_dlt_does(pipeline: Pipeline) -> None:
+    pipeline.run([{"id": 1, "score": "7"}], table_name="surveys", columns={"score": {"data_type": "bigint"}})
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT score FROM surveys") == [(7,)]
+    assert dlt_internals.coerced("bigint", "7") == 7
+    assert dlt_internals.coerced("bool", "true") is True
+    assert dlt_internals.coerced("text", 7) == "7"
+    with pytest.raises(ValueError, match="many"):
+        dlt_internals.coerced("bigint", "many")
+
+
+def test_values_of_another_type_get_the_column_of_that_name(pipeline: Pipeline) -> None:
+    pipeline.run([{"id": 1, "score": 7}, {"id": 2, "score": "many"}], table_name="surveys")
+    assert f"score__{dlt_internals.variant('text')}" in pipeline.default_schema.tables["surveys"]["columns"]
+
+
+@pytest.mark.parametrize("key", ["plan", "p" * 120])
+def test_columns_get_the_name_of_their_path(key: str) -> None:
+    # This destination takes 127 letters.
+    pipeline = dlt.pipeline("internals", destination="dummy")
+    pipeline.extract([{"id": 1, "properties": {key: 2}}], table_name="surveys")
+    pipeline.normalize()
+    columns = pipeline.default_schema.tables["surveys"]["columns"]
+    assert dlt_internals.column_name(pipeline.default_schema, f"properties__{key}") in columns
+
+
+def lists(rows: list[Any], **hints: Any) -> Any:
+    """A resource of rows with tags, as its child table is to be merged."""
+    return dlt.resource(rows, name="surveys", primary_key="id", write_disposition="merge", **hints)
+
+
+def test_a_list_of_texts_has_the_columns_that_dlt_makes(pipeline: Pipeline) -> None:
+    pipeline.run(lists([{"id": 1, "tags": ["pricing"]}]))
+    made = pipeline.default_schema.tables["surveys__tags"]["columns"]
+    declared = pipeline_of("declared", "declared")
+    declared.run(lists([{"id": 1, "tags": []}], nested_hints={"tags": dlt_internals.list_of_texts()}))
+    columns = declared.default_schema.tables["surveys__tags"]["columns"]
+    assert {name: {"nullable": True, **column} for name, column in columns.items()} == made
+
+
+def test_a_table_that_never_had_a_row_is_created(pipeline: Pipeline) -> None:
+    pipeline.run(lists([{"id": 1, "tags": []}], nested_hints={"tags": dlt_internals.list_of_texts()}))
+    schema = pipeline.default_schema
+    assert tables(pipeline) == ["surveys"]
+    assert [dlt_internals.mark_as_seen(schema, name) for name in ("surveys", "others", "surveys__tags")] == [
+        False, False, True,
+    ]  # fmt: skip
+    pipeline.sync_schema()
+    assert tables(pipeline) == ["surveys", "surveys__tags"]
+
+
+# --- What dlt keeps of a pipeline, and its destination.
+
+
+def test_the_trace_is_in_its_file(pipeline: Pipeline) -> None:
+    assert not dlt_internals.trace_file(pipeline).exists()
+    pipeline.run(source_of([row(1, DAY_1)]))
+    kept = dlt_internals.trace_file(pipeline).read_bytes()
+    pipeline.run(source_of([row(1, DAY_1)]))
+    assert dlt_internals.trace_file(pipeline).read_bytes() != kept
+
+
+def test_a_pipeline_is_forgotten_locally(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    pipeline.extract(source_of([row(2, DAY_2)]))
+    assert Path(pipeline.working_dir, "state.json").exists()
+    dlt_internals.drop_locally(pipeline)
+    assert not pipeline.has_pending_data
+    assert "sources" not in pipeline.state
+    assert list(pipeline.schema_names) == []
+    pipeline.sync_destination()
+    assert cursor_state(pipeline)["last_value"] == DAY_1
+
+
+def test_killed_while_it_is_forgotten_a_pipeline_has_no_state(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    monkeypatch.setattr(Pipeline, "drop", lambda _pipeline: None)
+    dlt_internals.drop_locally(pipeline)
+    monkeypatch.undo()
+    assert "sources" not in pipeline_of().state
+
+
+def test_old_packages_are_dropped(pipeline: Pipeline) -> None:
+    for row_id in range(3):
+        pipeline.run(source_of([row(row_id, DAY_1)]))
+    packages = pipeline.list_completed_load_packages()
+    dlt_internals.drop_old_packages(pipeline, 2)
+    assert pipeline.list_completed_load_packages() == packages[-2:]
+    assert len(packages) == 3
+
+
+def test_cursors_are_forgotten_and_that_is_loaded(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    assert not dlt_internals.forget_cursors(pipeline, "internal", ["others"])
+    assert not dlt_internals.forget_cursors(pipeline, "other", ["surveys"])
+    assert not pipeline.has_pending_data
+    assert dlt_internals.forget_cursors(pipeline, "internal", ["surveys"])
+    pipeline.normalize()
+    pipeline.load()
+    stored = dlt_internals.stored_state(pipeline) or {}
+    assert stored["sources"] == pipeline.state["sources"] == {"internal": {"resources": {}}}
+    assert ids(pipeline) == [1]
+
+
+def test_places_are_told_apart(tmp_path: Path) -> None:
+    here = dlt_internals.location(pipeline_of())
+    assert dlt_internals.location(pipeline_of()) == here
+    files = dlt.pipeline("files", destination=dlt.destinations.filesystem(str(tmp_path)), dataset_name="data")
+    others = (pipeline_of(file="other.duckdb"), pipeline_of(dataset="other"), files)
+    assert len({here, *map(dlt_internals.location, others)}) == 4
+
+
+def test_a_connection_is_tried(pipeline: Pipeline) -> None:
+    dlt_internals.connect(pipeline)
+    assert not tables(pipeline)
+    Path("folder").mkdir()
+    with pytest.raises(Exception, match="folder") as failure:
+        dlt_internals.connect(pipeline_of(file="folder"))
+    assert dlt_internals.is_failed_connection(failure.value)
+    assert not dlt_internals.is_failed_connection(ValueError())
+
+
+def test_rows_are_merged_from_the_staging_dataset(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    with pipeline.sql_client() as client:
+        staging = dlt_internals.staging_dataset(client)
+        assert client.execute_sql(f"SELECT id FROM {staging}.surveys") == [(1,)]
+
+
+def test_the_destination_knows_the_state(pipeline: Pipeline) -> None:
+    assert dlt_internals.stored_state(pipeline) == {}
+    pipeline.run(source_of([row(1, DAY_1)]))
+    stored = dlt_internals.stored_state(pipeline) or {}
+    assert stored["sources"] == pipeline.state["sources"]
+    assert dlt_internals.stored_state(pipeline_of("another")) == {}
+    assert dlt_internals.stored_state(dlt.pipeline("stateless", destination="dummy")) is None
+
+
+def test_a_state_that_is_ahead_or_other_does_not_follow(pipeline: Pipeline) -> None:
+    assert dlt_internals.follows(pipeline, {})
+    pipeline.run(source_of([row(1, DAY_1)]))
+    first = dlt_internals.stored_state(pipeline) or {}
+    assert dlt_internals.follows(pipeline, first)
+    assert not dlt_internals.follows(pipeline, {})
+    assert not dlt_internals.follows(pipeline, {**first, "_version_hash": "another"})
+    pipeline.run(source_of([row(2, DAY_2)]))
+    second = dlt_internals.stored_state(pipeline) or {}
+    assert dlt_internals.follows(pipeline, second)
+    # What is behind is put right by dlt itself.
+    assert not dlt_internals.follows(pipeline, first)
+    dlt_internals.drop_locally(pipeline)
+    assert dlt_internals.follows(pipeline, second)
+
+
+def test_values_are_noted_locally(pipeline: Pipeline) -> None:
+    assert dlt_internals.local_value(pipeline, "noted") is None
+    pipeline.set_local_state_val("noted", 7)
+    assert dlt_internals.local_value(pipeline_of(), "noted") == 7
+
+
+# --- dlt's settings and runtime.
+
+
+def test_settings_hold_for_a_while() -> None:
+    before = dict(os.environ)
+    with dlt_internals.environment({"LOAD__WORKERS": "3"}):
+        assert dlt.config["load.workers"] == 3
+    assert dlt.config.get("load.workers") is None
+    assert dict(os.environ) == before
+
+
+def test_connections_begin_with_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__STATEMENTS", '["SET threads = 3"]')
+    pipeline = dlt.pipeline("internals", destination="duckdb")
+    ours = ["SET threads = 1", "SET checkpoint_threshold = '1MB'"]
+    settings = "SELECT current_setting('threads'), current_setting('checkpoint_threshold')"
+    with dlt_internals.environment(dlt_internals.opening_statements(pipeline, ours)), pipeline.sql_client() as client:
+        assert client.execute_sql(settings) == [(3, "976.5 KiB")]
+
+
+@pytest.fixture
+def _runtime() -> Iterator[None]:
+    """Has the runtime as it was when the test ends."""
+    yield
+    os.environ["RUNTIME__LOG_LEVEL"] = "CRITICAL"
+    dlt_internals.start_runtime()
+
+
+@pytest.mark.usefixtures("_runtime")
+def test_the_runtime_takes_settings_that_came_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dlt.config.get("runtime.log_level") == "CRITICAL"
+    monkeypatch.setenv("RUNTIME__LOG_LEVEL", "ERROR")
+    dlt_internals.start_runtime()
+    assert logging.getLogger("dlt").level == logging.ERROR
+
+
+def test_working_files_are_in_the_folder_that_is_set(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLT_DATA_DIR", "../elsewhere")
+    assert dlt_internals.data_folder() == str(Path.cwd().parent / "elsewhere")
+    assert Path(pipeline.working_dir).parent.parent == Path.cwd() / "dlt"
+
+
+# --- What dlt raises.
+
+
+def raised(action: Callable[[], Any]) -> BaseException:
+    """What an action raises, whatever that is."""
+    try:
+        action()
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def resolved(source: Callable[[], Any], **environment: str) -> BaseException:
+    """What dlt raises when it looks for the settings of a source."""
+    with dlt_internals.environment(environment):
+        return raised(source)
+
+
+@dlt.source(name="internal", section="internal")
+def typed(client_id: str = dlt.secrets.value, connections: int = 4) -> Any:  # noqa: ARG001
+    return source_of([]).surveys
+
+
+@dlt.source(name="internal", section="internal")
+def addressed(credentials: ConnectionStringCredentials = dlt.secrets.value) -> Any:  # noqa: ARG001
+    return source_of([]).surveys
+
+
+def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    monkeypatch.delitem(sys.modules, "dlt.common.libs.deltalake", raising=False)
+    error = raised(lambda: import_module("dlt.common.libs.deltalake"))
+    assert dlt_internals.missing_packages(error) == ("dlt deltalake helpers", ["dlt[deltalake]"])
+    assert dlt_internals.missing_packages(ImportError()) is None
+
+
+def test_settings_that_are_missing_are_named_by_their_sections() -> None:
+    assert dlt_internals.missing_settings(resolved(typed)) == ["sources.internal.internal.client_id"]
+    nested = dlt_internals.missing_settings(resolved(addressed))
+    assert nested == ["sources.internal.internal.credentials.drivername"]
+    assert dlt_internals.missing_settings(KeyError()) == []
+
+
+def test_a_setting_of_the_wrong_type_is_named_with_the_right_one() -> None:
+    access = {"SOURCES__INTERNAL__CLIENT_ID": "id"}
+    error = resolved(typed, **access, SOURCES__INTERNAL__CONNECTIONS="many")
+    assert dlt_internals.mistyped_setting(error) == ("connections", "int")
+    assert dlt_internals.mistyped_setting(ValueError()) is None
+
+
+def test_a_settings_file_that_is_no_toml_is_named() -> None:
+    Path("config.toml").write_text("what is this")
+    error = raised(lambda: ConfigTomlProvider("."))
+    assert dlt_internals.unread_settings_file(error) == ("config.toml", True)
+    assert dlt_internals.unread_settings_file(ValueError()) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no file that fails when it is read")
+def test_a_settings_file_that_cannot_be_read_is_named() -> None:
+    Path("config.toml").symlink_to("/proc/self/mem")
+    error = raised(lambda: ConfigTomlProvider("."))
+    assert dlt_internals.unread_settings_file(error) == ("config.toml", False)
+
+
+def test_a_destination_that_there_is_not_is_named() -> None:
+    error = raised(lambda: dlt.pipeline("internals", destination="nowhere"))
+    assert dlt_internals.unknown_destination(error) == "nowhere"
+    assert dlt_internals.unknown_destination(KeyError()) is None
+
+
+def test_credentials_that_are_no_address_are_noticed() -> None:
+    error = resolved(addressed, SOURCES__INTERNAL__CREDENTIALS="no address")
+    assert dlt_internals.is_malformed_address(error)
+    assert not dlt_internals.is_malformed_address(resolved(addressed))
+
+
+def test_all_that_is_wrong_with_settings_is_of_one_kind() -> None:
+    Path("config.toml").write_text("what is this")
+    mistyped = {"SOURCES__INTERNAL__CLIENT_ID": "id", "SOURCES__INTERNAL__CONNECTIONS": "many"}
+    errors = [
+        resolved(typed),
+        resolved(typed, **mistyped),
+        resolved(addressed, SOURCES__INTERNAL__CREDENTIALS="no address"),
+        raised(lambda: ConfigTomlProvider(".")),
+    ]
+    assert [dlt_internals.is_unusable_setting(error) for error in errors] == [True] * 4
+    assert not dlt_internals.is_unusable_setting(ValueError())
+
+
+# --- That there is nothing else.
+
+DOCUMENTED = {
+    "dlt",
+    "dlt.common.json",
+    "dlt.common.libs.pyiceberg.get_iceberg_tables",
+    "dlt.common.pipeline.LoadInfo",
+    "dlt.common.pipeline.SupportsPipeline",
+    "dlt.common.pipeline.get_dlt_pipelines_dir",
+    "dlt.common.runtime.signals",
+    "dlt.common.typing.TSecretStrValue",
+    "dlt.pipeline.exceptions.PipelineStepFailed",
+    "dlt.sources.DltResource",
+    "dlt.sources.DltSource",
+}
+"""What dlt's documentation, or an example in it, imports."""
+TYPES = {
+    "dlt.common.data_types.TDataType",
+    "dlt.common.schema.typing.TColumnSchema",
+    "dlt.common.schema.typing.TFileFormat",
+    "dlt.common.schema.typing.TTableFormat",
+    "dlt.common.schema.typing.TWriteDispositionConfig",
+    "dlt.extract.hints.TResourceHints",
+}
+"""Of which only type checkers take notice."""
+OF_PROGRESS = "dlt.common.runtime.collector"
+"""Where `dlt.progress` has its classes from, without telling type checkers that it has them."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a file imports of dlt, by its whole name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "dlt":
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name.split(".")[0] == "dlt")
+
+
+def test_the_rest_of_the_package_imports_what_is_documented() -> None:
+    files = set((PROJECT / "wootric_pipeline").rglob("*.py")) - {Path(str(dlt_internals.__file__))}
+    found = {name for path in files for name in imported(path)}
+    public = {f"dlt.{name}" for name in dlt.__all__}
+    undocumented = found - public - DOCUMENTED - TYPES
+    assert {name for name in undocumented if not name.startswith(OF_PROGRESS)} == set()
+
+
+def test_each_function_has_its_test_here() -> None:
+    tree = ast.parse(Path(str(dlt_internals.__file__)).read_text(encoding="utf-8"))
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    tests = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    named = {node.attr for node in ast.walk(tests) if isinstance(node, ast.Attribute)}
+    assert functions - named == set()
