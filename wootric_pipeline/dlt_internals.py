@@ -242,6 +242,11 @@ def start_runtime() -> None:
     dlt.current.run_context().initialize_runtime()
 
 
+def settings_folder() -> str:
+    """The whole path of the folder in which dlt looks for settings of this run; it need not exist."""
+    return os.path.abspath(dlt.current.run_context().settings_dir)
+
+
 def data_folder() -> str:
     """The whole path of the folder in which dlt keeps its working files."""
     return os.path.abspath(dlt.current.run_context().data_dir)

@@ -21,8 +21,8 @@ USER_MISTAKE = 2
 FAILURE = 1
 
 MISSING_CREDENTIALS = (
-    "Set client_id and client_secret, or username and password, under [sources.wootric] in .dlt/secrets.toml or as "
-    "SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
+    "Set client_id and client_secret, or username and password, under [sources.wootric] in secrets.toml, which was "
+    "looked for in FOLDER/.dlt, or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
 )
 WRONG_CREDENTIALS = (
     "Wootric refuses the credentials: check client_id and client_secret, or username and password, under "
@@ -138,7 +138,7 @@ def test_an_unknown_kind_of_progress_is_told(project: Project) -> None:
 )
 def test_a_wrong_setting_is_told(project: Project, settings: dict[str, str], sentence: str) -> None:
     project.set(**settings)
-    assert_is_told(project, USER_MISTAKE, sentence, project.run)
+    assert_is_told(project, USER_MISTAKE, sentence.replace("FOLDER", str(project.folder)), project.run)
 
 
 def test_a_host_that_does_not_answer_is_told(project: Project) -> None:

@@ -354,6 +354,17 @@ def test_the_runtime_takes_settings_that_came_later(monkeypatch: pytest.MonkeyPa
     assert logging.getLogger("dlt").level == logging.ERROR
 
 
+@pytest.mark.parametrize(("project", "folder"), [(None, ".dlt"), ("elsewhere", "elsewhere/.dlt")])
+def test_settings_are_looked_for_in_the_folder_that_is_told(
+    project: str | None, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if project:
+        monkeypatch.setenv("DLT_PROJECT_DIR", project)
+    assert dlt_internals.settings_folder() == str(Path.cwd() / folder)
+    locations = [os.path.abspath(path) for path in ConfigTomlProvider(dlt.current.run_context().settings_dir).locations]
+    assert locations == [str(Path.cwd() / folder / "config.toml")]
+
+
 def test_working_files_are_in_the_folder_that_is_set(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLT_DATA_DIR", "../elsewhere")
     assert dlt_internals.data_folder() == str(Path.cwd().parent / "elsewhere")

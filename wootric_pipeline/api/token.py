@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from ..dlt_internals import settings_folder
 from ..errors import AuthenticationFailed, ConfigurationError
 from .answers import content_of
 from .transport import Transport
@@ -45,8 +46,8 @@ class Credentials:
         if self.username and self.password:
             return {"grant_type": "password", "username": self.username, "password": self.password}
         raise ConfigurationError(
-            "Set client_id and client_secret, or username and password, under [sources.wootric] in .dlt/secrets.toml "
-            "or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
+            "Set client_id and client_secret, or username and password, under [sources.wootric] in secrets.toml, which "
+            f"was looked for in {settings_folder()}, or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
         )
 
 

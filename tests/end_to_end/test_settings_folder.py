@@ -1,0 +1,55 @@
+"""`.dlt` is looked for where dlt looks, and credentials that are missing are told with the folder."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Serve
+from tests.script import SCRIPT, Project
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Account
+
+USER_MISTAKE = 2
+SCRIPT_WORDS = (str(SCRIPT),)
+MODULE_WORDS = ("-m", "wootric_pipeline")
+SOURCE = """
+import dlt
+from wootric_pipeline import wootric_source
+dlt.pipeline("surveys", destination="duckdb").run(wootric_source())
+"""
+
+
+def sentence(folder: Path) -> str:
+    return (
+        "Set client_id and client_secret, or username and password, under [sources.wootric] in secrets.toml, which was "
+        f"looked for in {folder}, or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
+    )
+
+
+@pytest.mark.parametrize("words", [SCRIPT_WORDS, MODULE_WORDS], ids=["script", "module"])
+def test_the_folder_belongs_to_where_the_command_is_started(
+    words: tuple[str, ...], serve: Serve, tmp_path: Path
+) -> None:
+    here, elsewhere = Project(tmp_path / "here"), Project(tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    here.write(".dlt/config.toml", f'[sources.wootric]\nbase_url = "{serve(Account()).url}"\n')
+    here.write(
+        ".dlt/secrets.toml", f'[sources.wootric]\nclient_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
+    )
+    outcome = here.python(*words, "--check")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    outcome = elsewhere.python(*words, "--check")
+    assert (outcome.code, outcome.stdout) == (USER_MISTAKE, "")
+    assert outcome.sentence == sentence(elsewhere.folder / ".dlt")
+
+
+def test_a_folder_without_credentials_is_named(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write("settings/.dlt/secrets.toml", '[sources.wootric]\nclient_id = "<configure me>"\n')
+    outcome = project.run(DLT_PROJECT_DIR="settings")
+    assert (outcome.code, outcome.stdout) == (USER_MISTAKE, "")
+    assert outcome.sentence == sentence(tmp_path / "settings/.dlt")
+
+
+def test_the_source_by_itself_names_the_folder(tmp_path: Path) -> None:
+    outcome = Project(tmp_path).python("-c", SOURCE)
+    assert outcome.stderr.splitlines()[-1].endswith(f"ConfigurationError: {sentence(tmp_path / '.dlt')}")
