@@ -9,7 +9,7 @@ from dlt.extract.hints import TResourceHints
 from dlt.sources import DltResource
 
 from .destinations.layout import hints as destination_hints
-from .destinations.layout import kind_of, layout
+from .destinations.layout import kind_of, layout, require_packages
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
@@ -28,7 +28,9 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
     """
 
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
-        laid_out = layout(kind_of(dlt.current.pipeline()), files)
+        destination = kind_of(dlt.current.pipeline())
+        require_packages(destination, files)
+        laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=laid_out.lists_in_rows)

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 from dlt import Pipeline
 
-from ..destinations.layout import kind_of, require_packages
 from ..dlt_internals import connect
 from ..errors import ApiUnavailable, UnexpectedAnswer
 from ..reading.reader import mode_of
 from ..tables import TABLES
 from .run import Run
-from .runtime import setting
 
 
 def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
@@ -36,6 +34,5 @@ def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
         except (ApiUnavailable, UnexpectedAnswer) as trouble:
             run.checked[name] = None
             troubles.append(str(trouble))
-    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     connect(pipeline)
     return " ".join(troubles)

@@ -14,6 +14,7 @@ from dlt import Pipeline
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings
+from ..destinations.layout import kind_of, require_packages
 from ..errors import ConfigurationError
 from . import report
 from .arguments import arguments
@@ -83,6 +84,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = pipeline_of(options)
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
+    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )

@@ -33,6 +33,12 @@ FILE_FORMATS: dict[str, TFileFormat] = {
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
 
+NEEDED: dict[TTableFormat, tuple[str, ...]] = {
+    "delta": ("deltalake", "dlt.common.libs.deltalake"),
+    "iceberg": ("pyiceberg", "dlt.common.libs.pyiceberg", "sqlalchemy"),
+}
+"""By the format of tables made of files: dlt's extra, and the modules that come with it."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -85,15 +91,22 @@ def layout(destination: str, files: str) -> Layout:
 
 
 def require_packages(destination: str, files: str) -> None:
-    """Imports what writing files takes, which dlt itself does when it loads.
+    """Makes sure that what writing files takes is installed: dlt looks for it when all has been read.
 
     Raises:
-        MissingDependencyException: It is not installed.
+        ConfigurationError: It is not installed.
     """
-    libraries = {"delta": "deltalake", "iceberg": "pyiceberg"}
     table_format = layout(destination, files).table_format
-    if destination == FILES and table_format:
-        import_module(f"dlt.common.libs.{libraries[table_format]}")
+    if destination != FILES or table_format is None:
+        return
+    extra, *modules = NEEDED[table_format]
+    try:
+        for module in modules:
+            import_module(module)
+    except ImportError:
+        raise ConfigurationError(
+            f'files = "{files}" needs more packages; install them with: pip install "dlt[{extra}]"'
+        ) from None
 
 
 def kind_of(pipeline: SupportsPipeline) -> str:
