@@ -1,10 +1,8 @@
 """What README and docs/ show is run: the demo and its report, queries, backfills, a move to another folder."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
@@ -18,8 +16,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.conftest import NOON, PROJECT, Serve, row
-from tests.documents import AWAITED, COMMAND, THIS_REPOSITORY, block, section, shell_lines, table, words
+from tests.conftest import NOON, Serve, row
+from tests.documents import COMMAND, block, section, shell_lines, table, words
 from tests.script import DUCKDB_FILE, TABLE_NAMES, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
 from wootric_pipeline.tables import TABLES
@@ -35,7 +33,6 @@ NUMBERS = block("sql", "TRY_CAST(properties__seats__v_text")
 ONE_COLUMN = block("sql", "properties->>'seats'")
 REPORT = block("json", "rate_limit_wait_seconds")
 LOGGER = block("python", "logging.getLogger")
-CLONE = block("sh", "git clone", "README.md")
 RANGE = block("sh", "--tables responses --start-date")
 OLDER = block("sh", "--start-date 2020-01-01")
 AGAIN = block("sh", "--full-refresh --tables responses")
@@ -348,14 +345,3 @@ def test_another_folder_goes_on_with_the_file_and_begins_anew_without(serve: Ser
         before, _ = cursors(other.run(*words_of_runs))
         assert before == (reached if has_file else None)
         assert other.held("responses") == expected(account, "responses")
-
-
-@pytest.mark.skipif(
-    os.environ.get("WOOTRIC_TEST_INSTALL") != "1", reason="installs from a registry; set WOOTRIC_TEST_INSTALL=1"
-)
-@pytest.mark.skipif(COMMAND in AWAITED, reason="there is no such command yet")
-def test_the_lines_for_a_clone_are_enough(tmp_path: Path) -> None:
-    trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-    lines = CLONE.replace(THIS_REPOSITORY, str(PROJECT))
-    subprocess.run(["bash", "-ec", lines], cwd=tmp_path, env={**os.environ, **trust}, check=True, capture_output=True)
-    assert right_answers(records(tmp_path / "wootric_pipeline" / DEMO_FILE))

@@ -1,17 +1,16 @@
 """`dlt init` makes a project of this repository that loads an account."""
 
-import os
-import shutil
-import subprocess
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import NOON, PROJECT, Serve, row
+from tests.conftest import NOON, Serve, row
+from tests.repository import configure, initialised, run
 from tests.script import TABLE_NAMES, Project, expected
-from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Account
+from wootric_pipeline.sandbox import Account, DemoAccount
 
-COPIED = ("wootric_pipeline", "sources")
 IMPORTED = """
 import pathlib, sys, wootric_pipeline
 folder = pathlib.Path(wootric_pipeline.__file__).parent
@@ -19,57 +18,18 @@ for module in list(sys.modules.values()):
     if (getattr(module, "__file__", None) or "").startswith(str(folder)):
         print(pathlib.Path(module.__file__).relative_to(folder))
 """
-PLACEHOLDER = '"<configure me>"'
-
-
-def git(folder: Path, *words: str) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    # Another user's checkout, as in a container, is cloned all the same.
-    trust = ["-c", "safe.directory=*"]
-    subprocess.run(["git", *identity, *trust, *words], cwd=folder, env=environment, check=True, capture_output=True)
+DELTA_ROWS = """
+import json, sys
+from deltalake import DeltaTable
+table = DeltaTable(sys.argv[1]).to_pyarrow_table(columns=["id", "updated_at"])
+print(json.dumps([[row["id"], int(row["updated_at"].timestamp())] for row in table.to_pylist()]))
+"""
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A repository with the package and the sources as they are in the working tree."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    for name in COPIED:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT / name, folder / name, symlinks=True, ignore=ignored)
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "As it is")
-    return folder
-
-
-@pytest.fixture
-def created(repository: Path, tmp_path: Path) -> Project:
+def created(tmp_path: Path) -> Project:
     """The project `dlt init` makes of it in an empty folder."""
-    folder = tmp_path / "created"
-    folder.mkdir()
-    project = Project(folder)
-    del project.environment["PYTHONPATH"]
-    project.environment["RUNTIME__DLTHUB_TELEMETRY"] = "false"
-    project.environment["PATH"] = os.environ["PATH"]
-    clone = tmp_path / "clone"
-    git(tmp_path, "clone", "--quiet", str(repository), str(clone))
-    made = project.python("-m", "dlt", "init", "wootric", "duckdb", "--location", str(clone))
-    assert made.code == 0, made.stdout + made.stderr
-    project.script = folder / "wootric_pipeline.py"
-    return project
-
-
-def configure(project: Project, base_url: str) -> None:
-    """Fills in what a user has to, and leaves the rest as it was made."""
-    secrets = (project.folder / ".dlt/secrets.toml").read_text()
-    for name, value in (("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)):
-        assert f"{name} = {PLACEHOLDER}" in secrets
-        secrets = secrets.replace(f"{name} = {PLACEHOLDER}", f'{name} = "{value}"')
-    project.write(".dlt/secrets.toml", secrets)
-    config = (project.folder / ".dlt/config.toml").read_text()
-    project.write(".dlt/config.toml", f'{config}\n[sources.wootric]\nbase_url = "{base_url}"\n')
+    return initialised(tmp_path, "duckdb")
 
 
 def test_an_initialised_project_loads_the_account(created: Project, serve: Serve) -> None:
@@ -96,18 +56,40 @@ def test_placeholders_that_are_left_are_not_sent(created: Project, serve: Serve)
     assert (sandbox.requests[0].path, sandbox.requests[0].params) == ("/oauth/token", {})
 
 
-def test_an_initialised_project_names_what_it_requires(created: Project) -> None:
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """What of the package is imported with the source."""
+    # In a folder without a package of that name.
+    elsewhere = Project(tmp_path_factory.mktemp("elsewhere"))
+    return set(elsewhere.python("-c", IMPORTED).stdout.split())
+
+
+@pytest.mark.parametrize("destination", ["duckdb", "postgres", "filesystem"])
+def test_an_initialised_project_has_what_it_needs_and_nothing_else(
+    tmp_path: Path, imported: set[str], destination: str
+) -> None:
+    created = initialised(tmp_path, destination)
+    made = [file for file in (created.folder / "wootric").rglob("*") if not file.is_dir()]
+    assert {str(file.relative_to(created.folder / "wootric")) for file in made} == imported
+    assert not any(file.is_symlink() for file in made)
+    assert f"destination='{destination}'" in created.script.read_text()
     lines = (created.folder / "requirements.txt").read_text().splitlines()
-    assert [line for line in lines if line.startswith("dlt[duckdb]")]
     assert {line.split("<")[0].split(">")[0] for line in lines} == {
-        "dlt[duckdb]", "requests", "pyarrow", "sqlglot", "duckdb",
+        f"dlt[{destination}]", "requests", "pyarrow", "sqlglot", "duckdb", "deltalake",
     }  # fmt: skip
 
 
-def test_an_initialised_project_has_what_the_source_imports_as_files(created: Project) -> None:
-    # In a folder without a package of that name.
-    elsewhere = Project(created.folder.parent)
-    imported = elsewhere.python("-c", IMPORTED).stdout.split()
-    made = [file for file in (created.folder / "wootric").rglob("*.py") if file.is_file()]
-    assert {str(file.relative_to(created.folder / "wootric")) for file in made} == set(imported)
-    assert not any(file.is_symlink() for file in made)
+@pytest.mark.slow
+def test_what_dlt_init_requires_is_enough_for_delta_tables(serve: Serve, tmp_path: Path) -> None:
+    account = DemoAccount(NOON, end_users=30, responses=90, declines=20)
+    project = initialised(tmp_path, "filesystem")
+    configure(project, serve(account).url, bucket_url=(tmp_path / "lake").as_uri())
+    python = project.folder / ".venv/bin/python"
+    for words in ([sys.executable, "-m", "venv", ".venv"], [python, "-m", "pip", "install", "-r", "requirements.txt"]):
+        made = run(project.folder, *words)
+        assert made.code == 0, made.stderr
+    outcome = run(project.folder, python, project.script)
+    assert outcome.code == 0, outcome.stderr
+    for table in TABLE_NAMES:
+        rows = json.loads(run(project.folder, python, "-c", DELTA_ROWS, tmp_path / "lake/wootric" / table).stdout)
+        assert sorted(map(tuple, rows)) == sorted(expected(account, table).items())
