@@ -106,4 +106,5 @@ def test_the_sandbox_is_installed(installed: Path, tmp_path: Path) -> None:
         finally:
             server.terminate()
     assert outcome.code == 0, outcome.stderr
-    assert outcome.report["tables"]["end_users"]["rows"] == 9
+    # It grows while it is served.
+    assert outcome.report["tables"]["end_users"]["rows"] >= 9
