@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint imports types quick coverage test-all test-bigquery test-mariadb test-peer \
+.PHONY: demo test lint imports types quick coverage test-all test-newest test-bigquery test-mariadb test-peer \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader clean
 
@@ -40,6 +40,13 @@ coverage: .venv/installed-dev
 # And what takes longer, or needs real servers, which the tests start on loopback, and stop.
 test-all: test .venv/installed-destinations
 	$(BIN)/python -m pytest -q -n 3 --dist loadgroup -m "destinations or slow"
+
+# The tests of `make test` with the newest releases that pyproject.toml allows, in an environment of its own.
+test-newest:
+	test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
+	.venv-newest/bin/pip list --disable-pip-version-check | grep -E '^(dlt|duckdb|pyarrow|requests|sqlglot) '
+	.venv-newest/bin/python -m pytest -q -n 2 -m "(unit or end_to_end) and not slow"
 
 # An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
 test-bigquery: .venv-bigquery/installed .venv/installed-bigquery
@@ -97,4 +104,4 @@ benchmarks/.peers/installed: | .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bigquery benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-newest .venv-bigquery benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
