@@ -3,7 +3,6 @@
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from tests.conftest import NOON, Serve, Servers
@@ -14,6 +13,8 @@ from wootric_pipeline.sandbox import DemoAccount
 
 @pytest.mark.xdist_group("postgres")
 def test_an_initialised_project_loads_the_account_into_postgres(servers: Servers, serve: Serve, tmp_path: Path) -> None:
+    import psycopg2
+
     account = DemoAccount(NOON, end_users=30, responses=90, declines=20)
     project = initialised(tmp_path, "postgres")
     configure(project, serve(account).url)
