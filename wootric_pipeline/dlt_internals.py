@@ -136,7 +136,7 @@ def mark_as_seen(schema: Schema, table: str) -> bool:
 
 
 def trace_file(pipeline: Pipeline) -> Path:
-    """Where dlt keeps the trace of the last run."""
+    """Where dlt keeps the trace of the last run, also of one that failed; no setting says whether it does."""
     return Path(pipeline.working_dir, TRACE_FILE_NAME)
 
 
@@ -153,7 +153,10 @@ def drop_old_packages(pipeline: Pipeline, kept: int) -> None:
 
 
 def forget_cursors(pipeline: Pipeline, source: str, tables: Sequence[str]) -> bool:
-    """Extracts a state without the cursors of tables, to be loaded by itself; whether there were any."""
+    """Extracts a state without the cursors of tables, to be loaded by itself; whether there were any.
+
+    `refresh`, which is documented, drops tables first: killed then, it would leave cursors without rows.
+    """
     resources = pipeline.state.get("sources", {}).get(source, {}).get("resources", {})
     if not set(resources) & set(tables):
         return False
@@ -173,6 +176,8 @@ def location(pipeline: Pipeline) -> str:
 def connect(pipeline: Pipeline) -> None:
     """Signs in to the destination and asks it for the dataset, which need not be there.
 
+    What is documented makes the dataset, or needs rows to load.
+
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
     """
@@ -181,12 +186,14 @@ def connect(pipeline: Pipeline) -> None:
 
 
 def staging_dataset(client: SqlClientBase[Any]) -> str:
-    """The dataset from which rows are merged."""
+    """The dataset from which rows are merged; its layout is a documented setting, its name is not."""
     return client.staging_dataset_name
 
 
 def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:
     """What the destination knows of the pipeline: nothing before the first load; None where it keeps no state.
+
+    `sync_destination`, which is documented, puts it in the place of the local state without a look at what is pending.
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
@@ -243,7 +250,7 @@ def start_runtime() -> None:
 
 
 def settings_folder() -> str:
-    """The whole path of the folder in which dlt looks for settings of this run; it need not exist."""
+    """The whole path of the folder in which dlt looks for settings of this run first; it need not exist."""
     return os.path.abspath(dlt.current.run_context().settings_dir)
 
 
