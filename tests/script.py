@@ -21,6 +21,8 @@ TABLE_NAMES = ("end_users", "responses", "declines")
 
 WITHOUT_BACKOFF = "import wootric_pipeline.api.transport as c; c.BACKOFF_SECONDS_MAX = 0"
 """A prelude: retries come at once."""
+LOG_AT_ONCE = "import dlt.common.runtime.collector as c; c.LogCollector.maybe_log = lambda self: self.on_log()"
+"""A prelude: what changes is shown at once with `--progress log`."""
 
 
 @dataclass(frozen=True)

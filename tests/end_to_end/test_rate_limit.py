@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import NOON, Serve, row
 from tests.end_to_end.test_source import assert_equal, extract
-from tests.script import project_for
+from tests.script import LOG_AT_ONCE, project_for
 from tests.scripted import PAGE, Answer, FakeClock, SharedClock, answer, connected, talking
 from wootric_pipeline.api.client import Client, Credentials
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
@@ -34,8 +34,6 @@ from wootric_pipeline.sandbox import (
     Sandbox,
 )
 
-LOG_AT_ONCE = "import dlt.common.runtime.collector as c; c.LogCollector.maybe_log = lambda self: self.on_log()"
-"""A prelude: what changes is shown at once."""
 SANDBOX = Credentials(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
 
 
@@ -367,7 +365,7 @@ def test_waiting_is_shown_with_the_progress(serve: Serve, tmp_path: Path, progre
         "--json", "--tables", "responses", "--progress", progress, prelude=LOG_AT_ONCE
     )
     assert (outcome.code, outcome.report["rate_limit_wait_seconds"] > 1) == (0, True)
-    assert bool(re.search(r"^Seconds waited for Wootric: [1-9]", outcome.stderr, re.MULTILINE)) == shown
+    assert bool(re.search(r"^Seconds waited for Wootric's rate limit: [1-9]", outcome.stderr, re.MULTILINE)) == shown
     assert shown or outcome.stderr == ""
 
 

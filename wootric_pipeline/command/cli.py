@@ -25,6 +25,7 @@ from .loading import load
 from .lock import alone
 from .logs import logging_to
 from .pipeline import DEFAULT_DESTINATION, PIPELINE_NAME, no_trace_of_failures, pipeline_name, pipeline_of
+from .progress import shown
 from .run import Run, source_for
 from .runtime import set_up_dlt, setting
 
@@ -93,7 +94,9 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         if options.check:
             failed = check(pipeline, run, names)
         else:
-            load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=options.full_refresh or is_new)
+            anew = options.full_refresh or is_new
+            with shown(pipeline, options):
+                load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew)
             failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     return _report(options, run, about, pipeline), failed
 

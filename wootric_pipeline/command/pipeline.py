@@ -12,7 +12,6 @@ from dlt import Pipeline
 from ..destinations.layout import kind_of
 from ..dlt_internals import trace_file
 from ..errors import ConfigurationError
-from .progress import collector
 from .runtime import setting
 
 PIPELINE_NAME = "wootric_pipeline"
@@ -34,12 +33,7 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
     if destination == DEFAULT_DESTINATION and (options.demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS))):
         # dlt would put it where a pipeline of that name first ran.
         to = dlt.destinations.duckdb(str(Path.cwd() / f"{name}.duckdb"))
-    pipeline = dlt.pipeline(
-        pipeline_name=name,
-        destination=to,
-        dataset_name=dataset,
-        progress=collector(options.progress),  # type: ignore[arg-type]  # None is dlt's silent collector
-    )
+    pipeline = dlt.pipeline(pipeline_name=name, destination=to, dataset_name=dataset)
     if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == name:
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."

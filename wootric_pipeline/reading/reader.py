@@ -6,6 +6,7 @@ keeps how far the reading has come, so that a run that is broken off need not be
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,6 +39,10 @@ LOOK_AHEAD_PAGES_IN_PARTS = 240
 """Of all tables. The three parts that are read while a fourth is at hand may have 300, but are rarely all full."""
 HALFWAY = "halfway"
 
+RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
+RETRY_WAIT = "Seconds waited for Wootric to answer"
+"""Counters of dlt's progress display."""
+
 
 def mode_of(client: Client, table: Table) -> Mode:
     """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises."""
@@ -69,7 +74,7 @@ class Reader:
         self._checkpoint = supervision.checkpoint
         self._rescan_days = rescan_days
         self._held: dict[str, datetime] = {}
-        self._waited_shown = 0
+        self._waits_shown: Counter[str] = Counter()
         self._ready = threading.Semaphore(0)
         self._room = Room(LOOK_AHEAD_PAGES_IN_PARTS)
         self._paused: dict[str, ReadAhead[Batch]] = {}
@@ -184,12 +189,13 @@ class Reader:
             yield batch
 
     def _show_waiting(self) -> None:
-        """Tells dlt's progress display of waits for the rate limit or for the end of an outage."""
-        seconds = int(self._client.waited_seconds)
-        if seconds <= self._waited_shown:
-            return
-        show_wait("Seconds waited for Wootric", seconds - self._waited_shown)
-        self._waited_shown = seconds
+        """Tells dlt's progress display of waits for the rate limit, and before requests are repeated."""
+        limit_seconds = self._client.rate_limit.waited_seconds
+        waits = {RATE_LIMIT_WAIT: limit_seconds, RETRY_WAIT: self._client.waited_seconds - limit_seconds}
+        for name, seconds in waits.items():
+            if (new := int(seconds) - self._waits_shown[name]) > 0:
+                show_wait(name, new)
+                self._waits_shown[name] += new
 
     def _batches(self, table: Table, span: Span, notes: TableNotes) -> Iterator[Batch]:
         def fetch(params: Params) -> Page:
