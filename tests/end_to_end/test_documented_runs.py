@@ -24,7 +24,8 @@ from wootric_pipeline.tables import TABLES
 
 DEMO_FILE = "wootric_demo.duckdb"
 DEMO = block("sh", "make demo", "README.md")
-DEMO_REPORT = block("", "read along")
+DEMO_REPORT = block("", "latest change (UTC)", "README.md")
+LATER_REPORT = block("", "latest change (UTC)", "docs/operations.md")
 OPEN = block("python", "duckdb.connect", "README.md")
 QUERIES = block("sql", "CREATE TEMP VIEW answers")
 JOIN = block("sql", "JOIN wootric.end_users", "docs/columns.md")
@@ -73,6 +74,18 @@ def test_the_demo_reports_as_shown(demo: tuple[Project, Outcome]) -> None:
     assert without_figures("\n".join(printed)) == without_figures("\n".join(shown))
     rows = re.compile(r"^\w+ +[\d,]+|^[\d,]+ rows", re.MULTILINE)
     assert rows.findall("\n".join(printed)) == rows.findall("\n".join(shown))
+
+
+def test_a_later_run_reports_as_shown(serve: Serve, tmp_path: Path) -> None:
+    account = Account()
+    for table_name, rows in (("end_users", 1), ("responses", 2), ("declines", 1)):
+        account.fill(table_name, [row(row_id, NOON) for row_id in range(rows)])
+    project = project_for(serve(account), tmp_path)
+    project.run()
+    printed = project.run().stdout
+    assert without_figures(printed) == without_figures(LATER_REPORT)
+    counts = re.compile(r"^\w+(?: +\d+){3}|^\d+ rows|with \d+ requests", re.MULTILINE)
+    assert counts.findall(printed) == counts.findall(LATER_REPORT)
 
 
 def test_the_first_lines_in_python_show_rows(demo: tuple[Project, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import TABLE_NAMES, Project, expected, project_for
+from tests.script import TABLE_NAMES, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, DemoAccount
 from wootric_pipeline.version import VERSION
 
@@ -88,7 +88,7 @@ def assert_demo_is_loaded(project: Project, report: dict[str, Any]) -> None:
 def test_the_demo_prints_a_report_and_answers_two_questions(tmp_path: Path) -> None:
     outcome = Project(tmp_path).run("--demo", "--dataset", "My-Surveys")
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert re.search(r"^responses +10,000 +2\d\d +updated +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +yes$", outcome.stdout, re.M)
+    assert re.search(r"^responses +10,000 +2\d\d +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +yes$", outcome.stdout, re.M)
     nps, tags = outcome.stdout.split("NPS by month:")[1].split("Top tags:")
     assert len(re.findall(r"^\d{4}-\d\d +\d+ +-?\d+\.0$", nps, re.M)) == 6
     assert len(re.findall(r"^[a-z ]+ +\d+ +\d\.\d$", tags, re.M)) == 5
@@ -220,7 +220,7 @@ def test_a_start_date_limits_the_first_load_and_no_later_one(serve: Serve, tmp_p
 def test_a_start_date_that_no_table_needs_is_told(serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(small_account()), tmp_path)
     words = ["--tables", "responses", "--start-date", "2001-01-01"]
-    told = "responses went on from the cursor; to load from --start-date, add --end-date or --full-refresh."
+    told = "responses went on where the last run ended; to load from --start-date, add --end-date or --full-refresh."
     assert told not in project.run(*words).stdout
     assert told in project.run(*words).stdout
     assert told not in project.run(*words, "--end-date", "2040-01-01").stdout
@@ -282,7 +282,7 @@ def test_a_check_reads_a_row_of_each_table_and_loads_nothing(serve: Serve, tmp_p
 def test_a_check_prints_what_it_found(serve: Serve, tmp_path: Path) -> None:
     outcome = project_for(serve(small_account()), tmp_path).run("--check", "--tables", "declines")
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert re.search(r"^declines +yes +updated$", outcome.stdout, re.M)
+    assert re.search(r"^declines +yes +updated_at$", outcome.stdout, re.M)
     assert "The destination duckdb answers." in outcome.stdout
 
 
@@ -315,10 +315,52 @@ def test_without_progress_nothing_but_the_report_is_shown(serve: Serve, tmp_path
     outcome = project_for(serve(small_account()), tmp_path).run("--progress", "none")
     assert (outcome.code, outcome.stderr) == (0, "")
     head, _, *lines = outcome.stdout.splitlines()
-    assert head.split() == ["table", "rows", "requests", "read", "along", "cursor", "(UTC)", "complete"]
+    assert head.split() == ["table", "rows", "requests", "latest", "change", "(UTC)", "complete"]
     cursor = ["2023-11-14", "22:13:20", "yes"]
-    assert [line.split() for line in lines[:3]] == [[name, "3", "3", "updated", *cursor] for name in TABLE_NAMES]
+    assert [line.split() for line in lines[:3]] == [[name, "3", "3", *cursor] for name in TABLE_NAMES]
     assert re.fullmatch(r"9 rows into duckdb, dataset wootric, in \d+\.\d s with 10 requests\.", lines[3])
+
+
+def report_lines(outcome: Outcome) -> list[str]:
+    """A report for people, without its rule and its spaces, and without the seconds it took."""
+    head, _, *lines = outcome.stdout.splitlines()
+    return [" ".join(re.sub(r"in \d+\.\d s", "in 0.1 s", line).split()) for line in (head, *lines)]
+
+
+def test_a_report_tells_what_is_new_from_what_was_read_again(serve: Serve, tmp_path: Path) -> None:
+    account = small_account()
+    account.put("responses", row(100, NOON - 60))
+    project = project_for(serve(account), tmp_path)
+    project.run()
+    assert report_lines(project.run()) == [
+        "table new or changed read again requests latest change (UTC) complete",
+        "end_users 0 1 2 2023-11-14 22:13:20 yes",
+        "responses 0 2 2 2023-11-14 22:13:20 yes",
+        "declines 0 1 2 2023-11-14 22:13:20 yes",
+        "Nothing has changed since 2023-11-14 22:13:20 (UTC); each run reads the last rows before that again.",
+        "4 rows into duckdb, dataset wootric, in 0.1 s with 7 requests.",
+    ]
+    account.put("responses", row(104, NOON + 60))
+    account.change("responses", 101, (NOON + 61) * SECOND)
+    assert report_lines(project.run()) == [
+        "table new or changed read again requests latest change (UTC) complete",
+        "end_users 0 1 2 2023-11-14 22:13:20 yes",
+        "responses 2 2 2 2023-11-14 22:14:21 yes",
+        "declines 0 1 2 2023-11-14 22:13:20 yes",
+        "Nothing has changed in end_users, declines.",
+        "6 rows into duckdb, dataset wootric, in 0.1 s with 7 requests.",
+    ]
+
+
+def test_an_account_without_rows_says_so(serve: Serve, tmp_path: Path) -> None:
+    project = project_for(serve(Account()), tmp_path)
+    for _ in range(2):
+        assert report_lines(project.run("--tables", "declines")) == [
+            "table rows requests latest change (UTC) complete",
+            "declines 0 2 - yes",
+            "No rows were found.",
+            "0 rows into duckdb, dataset wootric, in 0.1 s with 3 requests.",
+        ]
 
 
 def test_a_table_read_along_created_says_so(serve: Serve, tmp_path: Path) -> None:
@@ -329,9 +371,12 @@ def test_a_table_read_along_created_says_so(serve: Serve, tmp_path: Path) -> Non
     assert modes == {"end_users": "updated", "responses": "created", "declines": "updated"}
     account.change("responses", 101, (NOON + 60) * SECOND)
     outcome = project.run()
-    assert "responses: the API does not filter or sort it by updated_at, so it was read along created_at." in (
-        outcome.stdout
+    said = (
+        "responses: Wootric does not filter or sort it by updated_at, so each run looks through its older rows, in the "
+        "order of created_at."
     )
+    assert said in outcome.stdout.splitlines()
+    assert said in project.run("--check").stdout.splitlines()
     assert project.held("responses") == expected(account, "responses")
 
 

@@ -115,7 +115,7 @@ def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeli
     text = report.as_text(run, destination=about["destination"], dataset=about["dataset"])
     went_on = [name for name, notes in run.tables.items() if notes.cursor_before]
     if options.start_date and went_on:
-        text += f"\n{', '.join(went_on)} went on from the cursor; "
+        text += f"\n{', '.join(went_on)} went on where the last run ended; "
         text += "to load from --start-date, add --end-date or --full-refresh."
     if options.demo and not options.check and not options.json and about["destination"] == DEFAULT_DESTINATION:
         text += demo_answers(pipeline)

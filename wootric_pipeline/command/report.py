@@ -1,11 +1,14 @@
 """The report of a run: JSON for machines, a table for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ..reading.notes import TableNotes
+from ..reading.notes import Mode, TableNotes
 from .run import Run
+
+COLUMNS_NAMED = 12
+MODE_COLUMNS: Mapping[Mode, str] = {"updated": "updated_at", "created": "created_at"}
 
 
 def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: str | None = None) -> dict[str, Any]:
@@ -42,56 +45,87 @@ def _table_as_json(notes: TableNotes) -> dict[str, Any]:
 def as_text(run: Run, *, destination: str, dataset: str) -> str:
     """The report for people."""
     if run.checked:
-        rows = [[name, "yes" if mode else "NO", mode or "-"] for name, mode in run.checked.items()]
-        return "\n".join(
-            [*as_table(["table", "readable", "read along"], rows), f"The destination {destination} answers."]
-        )
-    lines = _tables(run)
+        return "\n".join([*_checked(run), f"The destination {destination} answers."])
+    lines = [*_tables(run), *_remarks(run)]
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
-    # A column for each property is no surprise; one for another type of it is.
-    surprising = [
-        change for change in run.schema_changes if "properties__" not in change.column or "__v_" in change.column
-    ]
-    if surprising:
-        shown = ", ".join(f"{change.table}.{change.column}" for change in surprising[:12])
-        more = len(surprising) - 12
+    if surprising := _surprising_columns(run):
+        more = len(surprising) - COLUMNS_NAMED
+        shown = ", ".join(surprising[:COLUMNS_NAMED])
         lines.append(f"New columns: {shown}{f' and {more} more' if more > 0 else ''}.")
     requests = run.client.requests if run.client else 0
-    waited = run.client.rate_limit.waited_seconds if run.client else 0.0
+    waited_seconds = run.client.rate_limit.waited_seconds if run.client else 0.0
+    waited = f", {waited_seconds:.0f} s of them waiting for Wootric's rate limit," if waited_seconds else ""
     lines.append(
         f"{run.rows:,} {'row' if run.rows == 1 else 'rows'} into {destination}, dataset {dataset}, "
-        f"in {run.seconds:.1f} s with {requests:,} requests"
-        + (f" ({waited:.0f} s of them waiting for the rate limit)." if waited else ".")
+        f"in {run.seconds:.1f} s{waited} with {requests:,} requests."
     )
     return "\n".join(lines)
 
 
+def _checked(run: Run) -> list[str]:
+    """A line for each table that was checked, and what is to be said of some."""
+    cells = [[name, "yes" if mode else "NO", MODE_COLUMNS[mode] if mode else "-"] for name, mode in run.checked.items()]
+    created = [name for name, mode in run.checked.items() if mode == "created"]
+    return [*as_table(["table", "readable", "changes are found by"], cells), *map(_along_created, created)]
+
+
 def _tables(run: Run) -> list[str]:
-    """A line for each table, and what is to be said of some."""
-    lines = as_table(
-        ["table", "rows", "requests", "read along", "cursor (UTC)", "complete"],
+    """A line for each table; only where some went on from an earlier run can rows be read again."""
+    goes_on = any(notes.cursor_before for notes in run.tables.values())
+    head = ["table", *(["new or changed", "read again"] if goes_on else ["rows"])]
+    return as_table(
+        [*head, "requests", "latest change (UTC)", "complete"],
         [
             [
                 name,
-                f"{notes.rows:,}",
+                *([f"{notes.rows_new:,}", f"{notes.rows_again:,}"] if goes_on else [f"{notes.rows:,}"]),
                 f"{notes.requests:,}",
-                notes.mode or "-",
                 _short(notes.cursor_after),
                 "yes" if notes.complete else "NO",
             ]
             for name, notes in run.tables.items()
         ],
     )
+
+
+def _remarks(run: Run) -> list[str]:
+    """What is to be said of some tables."""
+    lines = []
     for name, notes in run.tables.items():
         if notes.mode == "created":
-            lines.append(f"{name}: the API does not filter or sort it by updated_at, so it was read along created_at.")
+            lines.append(_along_created(name))
         if notes.as_of is not None:
             begun = datetime.fromtimestamp(notes.as_of, timezone.utc)
             lines.append(
-                f"{name}: went on with a reading of {_short(begun)}; later changes may come with the next run."
+                f"{name}: went on with what an earlier run began to read at {_short(begun)} (UTC); later changes may "
+                "come with the next run."
             )
-    return lines
+    unchanged = [name for name, notes in run.tables.items() if notes.complete and not notes.rows_new]
+    before = [notes.cursor_before for notes in run.tables.values() if notes.cursor_before]
+    if len(unchanged) < len(run.tables):
+        unchanged = [name for name in unchanged if run.tables[name].cursor_before]
+        return [*lines, f"Nothing has changed in {', '.join(unchanged)}."] if unchanged else lines
+    if not before:
+        return [*lines, "No rows were found."]
+    since = _short(max(before))
+    return [*lines, f"Nothing has changed since {since} (UTC); each run reads the last rows before that again."]
+
+
+def _along_created(table: str) -> str:
+    return (
+        f"{table}: Wootric does not filter or sort it by updated_at, so each run looks through its older rows, in "
+        "the order of created_at."
+    )
+
+
+def _surprising_columns(run: Run) -> list[str]:
+    """A column for each property is no surprise; one for another type of it is."""
+    return [
+        f"{change.table}.{change.column}"
+        for change in run.schema_changes
+        if "properties__" not in change.column or "__v_" in change.column
+    ]
 
 
 def as_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Literal
 
 from ..api.client import Client
+from ..tables import CURSOR
+from .seek import Page
 
 Mode = Literal["updated", "created"]
 """The time a table is read along."""
@@ -16,6 +18,7 @@ class TableNotes:
 
     Attributes:
         rows: Rows handed to dlt.
+        rows_again: Those of them that are no newer than the cursor was before the run.
         requests: Pages asked for.
         mode: The time the table was read along.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
@@ -25,6 +28,7 @@ class TableNotes:
     """
 
     rows: int = 0
+    rows_again: int = 0
     requests: int = 0
     mode: Mode | None = None
     cursor_before: datetime | None = None
@@ -39,6 +43,17 @@ class TableNotes:
     def ended(self) -> bool:
         """Whether there is nothing left to do in this run."""
         return self.complete or self.error is not None
+
+    @property
+    def rows_new(self) -> int:
+        """Those that are newer than what was loaded before the run."""
+        return self.rows - self.rows_again
+
+    def count(self, rows: Page) -> None:
+        """Counts rows that are handed to dlt."""
+        self.rows += len(rows)
+        if self.cursor_before:
+            self.rows_again += sum(row[CURSOR] <= self.cursor_before for row in rows)
 
     def begin(self, committed: datetime | None) -> None:
         """Notes where a reading starts; one that goes on after a checkpoint keeps its first start."""

@@ -111,7 +111,7 @@ class Reader:
                     yield None
                     continue
                 if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
-                    notes.rows += len(rows)
+                    notes.count(rows)
                     self._checkpoint.count(table.name, len(rows))
                     yield rows
                 state[HALFWAY] = batch.halfway and list(batch.halfway)
