@@ -29,6 +29,7 @@ SECRETS = {
 EMAIL, PHONE, ADDRESS = "canary@example.com", "+15550100999", "203.0.113.77"
 TEXT, TAG, VALUE = "canary-comment-text", "canary-tag", "canary-property-value"
 CONTENT = [EMAIL, PHONE, ADDRESS, TEXT, TAG, VALUE]
+LOG = "wootric.log"
 LOUDEST = {"RUNTIME__LOG_LEVEL": "DEBUG"}
 LOG_EVERYTHING = "import logging; logging.basicConfig(level=logging.DEBUG)"
 
@@ -129,12 +130,14 @@ def test_a_load_that_the_destination_refuses_shows_nothing(
     # DuckDB repeats the value it cannot convert in its message, and dlt logs that.
     project.alter("ALTER TABLE wootric.end_users ALTER email TYPE INTEGER USING 1")
     account.put("end_users", end_user(4, NOON + 60))
-    outcome = project.run(*words, **environment)
+    # With --debug, the log would hold the traceback, and with that what DuckDB says.
+    outcome = project.run("--log-file", LOG, *words, **environment)
     assert outcome.code == 1
     assert "The load step failed (ConversionException)" in outcome.stderr
     assert ("failed terminally in load" in outcome.stderr) == bool(environment)
     assert_rows_are_kept_in_tables_only(sandbox, project)
     assert_nothing_is_shown(sandbox, outcome)
+    assert_nothing_is_logged(sandbox, project)
     assert_no_secret_is_kept(sandbox, project)
     # It is that of the last run that ended well.
     assert trace.read_bytes() == traced
@@ -149,6 +152,24 @@ def test_rows_that_cannot_be_loaded_are_not_shown(serve: Serve, tmp_path: Path, 
     outcome = by_client(sandbox, tmp_path).run("--json", prelude=LOG_EVERYTHING, **LOUDEST)
     assert (outcome.code, "The row with id 4" in outcome.stderr) == (1, True)
     assert_nothing_is_shown(sandbox, outcome)
+
+
+def assert_nothing_is_logged(sandbox: Sandbox, project: Project) -> None:
+    log = (project.folder / LOG).read_text()
+    assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox), "Traceback") if word in log] == []
+
+
+def test_the_log_shows_nothing(serve: Serve, tmp_path: Path) -> None:
+    account = canary_account()
+    sandbox = serve(account, rate_limit=6, rate_window_seconds=1.0)
+    project = by_person(sandbox, tmp_path)
+    words = ("--debug", "--log-file", LOG)
+    assert [project.run(*words, *more).code for more in ((), ("--full-refresh",))] == [0, 0]
+    account.put("responses", response(4, NOON, score=TEXT))
+    assert project.run(*words).code == 1
+    log = (project.folder / LOG).read_text()
+    assert [word for word in ("DEBUG", "/v1/responses?", "waits", "The row with id 4") if word not in log] == []
+    assert_nothing_is_logged(sandbox, project)
 
 
 def test_a_token_refused_in_the_middle_is_not_shown(serve: Serve, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One authorised GET of a list; how it is sent is in `transport`, what an answer means in `answers`."""
 
+import logging
 from typing import Any
 
 from ..errors import AuthenticationFailed
@@ -10,6 +11,8 @@ from .token import Credentials, Tokens
 from .transport import Params, Transport
 
 __all__ = ["Client", "Credentials", "Params"]
+
+log = logging.getLogger("wootric_pipeline.api")
 
 
 class Client:
@@ -56,6 +59,7 @@ class Client:
         token = self._tokens.current(started)
         answer = self._transport.send("GET", path, params, started, auth=token)
         if answer.status == 401:
+            log.info("%s: the token is refused before its end; asks for another.", path)
             fresh = self._tokens.current(started, refused=token)
             answer = self._transport.send("GET", path, params, started, auth=fresh)
         if answer.status == 401:

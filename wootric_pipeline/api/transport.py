@@ -8,6 +8,7 @@ import itertools
 import logging
 import platform
 import random
+import re
 import threading
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -43,6 +44,9 @@ BROKEN_ANSWERS_MAX = 5
 """How often an answer that is no JSON is asked for again."""
 
 Params = Mapping[str, str | int]
+
+_HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated)\[\w+\]")
+"""Names of parameters whose values are no secrets and no personal data."""
 
 log = logging.getLogger("wootric_pipeline.api")
 
@@ -108,7 +112,10 @@ class Transport:
                 # Waiting for other threads is not waiting for the service.
                 started += self.clock.monotonic() - asked
                 with self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
+                    sent = self.clock.monotonic()
                     outcome = self._attempt(method, path, params, auth, form)
+                    seconds = self.clock.monotonic() - sent
+            _log(f"{method} {path}", params, outcome, seconds)
             if isinstance(outcome, Answer) and not outcome.is_transient:
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
@@ -192,6 +199,16 @@ def _backoff_seconds(attempt: int) -> float:
     ceiling = min(2.0 ** (attempt - 1), BACKOFF_SECONDS_MAX)
     # Half of it random, so that clients thrown off together do not come back together.
     return ceiling / 2 + random.uniform(0, ceiling / 2)
+
+
+def _log(request: str, params: Params, outcome: Answer | requests.RequestException, seconds: float) -> None:
+    """Logs a request with its query, and what came of it."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    query = "&".join(f"{name}={value if _HARMLESS.fullmatch(name) else '...'}" for name, value in params.items())
+    content = outcome.content if isinstance(outcome, Answer) else None
+    rows = f", {len(content)} rows" if isinstance(content, list) else ""
+    log.debug("%s%s: %s%s, %.0f ms.", request, f"?{query}" if query else "", _what(outcome), rows, 1000 * seconds)
 
 
 def _what(outcome: Answer | requests.RequestException) -> str:

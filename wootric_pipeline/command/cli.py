@@ -16,6 +16,7 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from .. import settings
 from ..destinations.layout import kind_of, require_packages
 from ..errors import ConfigurationError
+from ..version import VERSION
 from . import report
 from .arguments import arguments
 from .check import check
@@ -69,7 +70,8 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
         log.error(sentence)
         log.debug("This is where it failed:", exc_info=error)
         return "", sentence, code
-    log.info("Ended with %s rows and %s requests.", run.rows, run.client.requests if run.client else 0)
+    requests = run.client.requests if run.client else 0
+    log.info("Ended with %s rows and %s requests, after %.1f s.", run.rows, requests, run.seconds)
     if sentence:
         log.error(sentence)
     return text, sentence, FAILURE if sentence else 0
@@ -85,6 +87,14 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = pipeline_of(options)
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
+    log.info(
+        "wootric_pipeline %s %s %s; destination %s, dataset %s.",
+        VERSION,
+        "checks" if options.check else "loads",
+        ", ".join(names),
+        about["destination"],
+        about["dataset"],
+    )
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))

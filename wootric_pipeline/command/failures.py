@@ -143,10 +143,15 @@ def explain(error: BaseException) -> Told:
     kind = type(causes[-1]).__name__
     if isinstance(error, PipelineStepFailed):
         return (
-            f"The {error.step} step failed ({kind}); what was loaded before stays valid, and running again continues.",
+            f"The {error.step} step failed ({kind}); what was loaded before stays valid, and running again continues; "
+            "--debug --log-file wootric.log shows where it fails.",
             FAILURE,
         )
-    return f"The run failed ({kind}); what was loaded before stays valid, and running again continues.", FAILURE
+    return (
+        f"The run failed ({kind}); what was loaded before stays valid, and running again continues; "
+        "--debug --log-file wootric.log shows where it fails.",
+        FAILURE,
+    )
 
 
 def _is_operational(error: BaseException) -> bool:

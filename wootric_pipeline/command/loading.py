@@ -80,7 +80,7 @@ def load(
                     begin()
                     pipeline.extract(source.with_resources(*waiting))
                 _note(run, _load_extracted(pipeline))
-                log.info("Committed: %s rows so far.", run.rows)
+                log.info("Committed so far: %s.", ", ".join(f"{each} {run.table(each).rows:,} rows" for each in tables))
                 # dlt forgets one that comes while the last job of a load is under way.
                 raise_if_signalled()
             in_pieces = True
@@ -101,6 +101,7 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
     os.environ["LOAD__RAISE_ON_FAILED_JOBS"] = "true"
     follow_destination(pipeline)
     if pipeline.has_pending_data:
+        log.info("Loads what an earlier run has read.")
         # Of a destination that keeps no state: nothing tells that it could be read again.
         _note(run, _load_extracted(pipeline))
     # Were the tables dropped first, and the run killed then, the old cursors would still be in the destination.

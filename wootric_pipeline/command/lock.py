@@ -1,5 +1,6 @@
 """One run at a time: a lock that the operating system takes away from a process however that ends."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import ConfigurationError
+
+log = logging.getLogger("wootric_pipeline.command")
 
 if sys.platform == "win32":
     import msvcrt
@@ -46,9 +49,12 @@ def alone(pipeline_name: str, pipelines_folder: str | Path, *, wait: bool = Fals
     # Left in place: one that was removed would not keep off those who have already opened it.
     with path.open("a", encoding="utf-8") as file:
         try:
-            _lock(file, wait=wait)
+            _lock(file, wait=False)
         except (BlockingIOError, PermissionError) as error:
-            raise ConfigurationError(
-                f"Another run of {pipeline_name} is under way; run again when it has ended, or with --wait."
-            ) from error
+            if not wait:
+                raise ConfigurationError(
+                    f"Another run of {pipeline_name} is under way; run again when it has ended, or with --wait."
+                ) from error
+            log.info("Waits for another run of %s to end.", pipeline_name)
+            _lock(file, wait=True)
         yield

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -33,7 +33,7 @@ def logging_to(file: str | None, *, debug: bool) -> Iterator[None]:
     if file is None and not debug:
         yield
         return
-    handler = _to_file(file) if file else logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr) if file is None else _to_file(file)
     handler.setFormatter(logging.Formatter(FORMAT))
     level = log.level
     log.addHandler(handler)
@@ -43,7 +43,23 @@ def logging_to(file: str | None, *, debug: bool) -> Iterator[None]:
     finally:
         log.setLevel(level)
         log.removeHandler(handler)
-        handler.close()
+        # A full disk tells it once more.
+        with suppress(OSError):
+            handler.close()
+
+
+class _ToFile(logging.FileHandler):
+    """A file that can be full: what is loaded matters more than its log."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8")
+        self._is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # logging's name
+        """Tells it once, where logging would show a traceback with each line."""
+        if not self._is_told:
+            self._is_told = True
+            print(f"The log file {self.baseFilename} cannot be written any more.", file=sys.stderr)
 
 
 def _to_file(name: str) -> logging.Handler:
@@ -53,7 +69,7 @@ def _to_file(name: str) -> logging.Handler:
         path.touch(mode=0o600)
         if stat.S_ISREG(path.stat().st_mode):
             os.chmod(path, 0o600)
-        return logging.FileHandler(path, encoding="utf-8")
+        return _ToFile(path)
     except OSError as error:
         raise ConfigurationError(
             f"The log file {path} cannot be written ({error.strerror}); choose another with --log-file."

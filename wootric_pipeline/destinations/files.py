@@ -1,8 +1,12 @@
 """What tables of files need beside their layout."""
 
+import logging
+
 from dlt import Pipeline
 
 from .layout import FILES, kind_of
+
+log = logging.getLogger("wootric_pipeline.destinations")
 
 
 def show_new_columns(pipeline: Pipeline) -> bool:
@@ -18,6 +22,9 @@ def show_new_columns(pipeline: Pipeline) -> bool:
     from dlt.common.libs.pyiceberg import get_iceberg_tables
 
     tables = get_iceberg_tables(pipeline).values()
+    log.info(
+        "The load failed, perhaps for new columns that %s Iceberg tables do not show yet; tries again.", len(tables)
+    )
     for table in tables:
         table.append(table.schema().as_arrow().empty_table())
     return bool(tables)

@@ -5,6 +5,7 @@ the page where rows come in the order of the cursor, and only after the last pag
 keeps how far the reading has come, so that a run that is broken off need not begin again.
 """
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ HALFWAY = "halfway"
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
 """Counters of dlt's progress display."""
+
+log = logging.getLogger("wootric_pipeline.reading")
 
 
 def mode_of(client: Client, table: Table) -> Mode:
@@ -121,10 +124,12 @@ class Reader:
                     return
             state.pop(HALFWAY, None)
             notes.complete = True
+            log.info("%s: read completely; %s rows with %s requests.", table.name, notes.rows, notes.requests)
         except WootricError as error:
             if not self.notes.isolates_tables or isinstance(error, (AuthenticationFailed, ConfigurationError)):
                 raise
             notes.error = str(error)
+            log.warning("%s: cannot be read completely. %s", table.name, error)
         finally:
             if table.name not in self._paused:
                 batches.close()
@@ -211,9 +216,18 @@ class Reader:
             splits=lambda: at_once > 1 and not self._client.rate_limit.stated,
         )
         scan = Scan(seek)
+        log.info("%s: reads %s.", table.name, span)
         # The answer to that tells the server's time.
         self._client.sign_in()
         for batch in scan.read(span, self._client.server_now):
-            notes.mode = scan.mode
+            _note(table, notes, scan)
             yield batch
-        notes.mode, notes.as_of = scan.mode, scan.as_of
+        _note(table, notes, scan)
+
+
+def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
+    if scan.mode == "created" and notes.mode != "created":
+        log.warning(
+            "%s: the updated filter or the sort_key is ignored; it is read along created_at instead.", table.name
+        )
+    notes.mode, notes.as_of = scan.mode, scan.as_of

@@ -69,6 +69,13 @@ class Span:
     halfway: Halfway | None = None
     incremental: bool = False
 
+    def __str__(self) -> str:
+        """As the log tells it."""
+        since = f"what has changed since {_shown(self.since)}" if self.since else "all there is"
+        until = f" and before {_shown(self.until)}" if self.until is not None else ""
+        going_on = f", from rows created at {_shown(self.halfway.position)} on if it may" if self.halfway else ""
+        return f"{since}{until}{going_on}"
+
 
 class Scan:
     """Reads one table.
@@ -150,6 +157,10 @@ class Scan:
 def _continues(halfway: Halfway, wanted: Halfway) -> bool:
     """Whether going on from there brings all that is wanted."""
     return halfway.since == wanted.since and halfway.created_since <= wanted.created_since
+
+
+def _shown(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _created_since(span: Span, now: int) -> int:
