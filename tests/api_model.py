@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from tests.conftest import NOON, row
+from wootric_pipeline.reading.listing import Page
 from wootric_pipeline.reading.scan import Scan, Span
-from wootric_pipeline.reading.seek import Page, Seek
+from wootric_pipeline.reading.seek import Seek
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Query
 from wootric_pipeline.tables import TABLES
 

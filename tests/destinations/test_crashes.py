@@ -19,8 +19,8 @@ from tests.conftest import NOON, Serve, Servers
 from tests.destinations.test_destination_failures import Loading, postgres, wait_until
 from tests.destinations.test_destinations import configuration
 from tests.script import TABLE_NAMES, expected, project_for
+from wootric_pipeline.reading.listing import PAGE_ROWS
 from wootric_pipeline.reading.reader import LOOK_AHEAD_PAGES
-from wootric_pipeline.reading.seek import PAGE_ROWS
 from wootric_pipeline.sandbox import DemoAccount, Sandbox
 
 CLIENTS = {"duckdb": "DuckDbSqlClient", "postgres": "Psycopg2SqlClient"}

@@ -1,5 +1,6 @@
 """Two runs of one pipeline never work at the same time, and none waits for a process that is gone."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,23 +13,33 @@ import pytest
 
 from tests.conftest import NOON, Serve, access
 from tests.script import SCRIPT, Project
-from wootric_pipeline.command.lock import alone
+from wootric_pipeline.command.lock import exclusive_run
 from wootric_pipeline.errors import ConfigurationError
 from wootric_pipeline.sandbox import DemoAccount
 
 HOLDER = """
 import sys, time
-from wootric_pipeline.command.lock import alone
-with alone("wootric_pipeline", sys.argv[1]):
+from wootric_pipeline.command.lock import exclusive_run
+with exclusive_run("wootric_pipeline", sys.argv[1]):
     print("held", flush=True)
+    time.sleep(600)
+"""
+
+FORKING_HOLDER = """
+import os, sys, time
+from wootric_pipeline.command.lock import exclusive_run
+with exclusive_run("wootric_pipeline", sys.argv[1]):
+    child = os.fork()
+    if child:
+        print("held", child, sep="\\n", flush=True)
     time.sleep(600)
 """
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def held(folder: Path, program: str = HOLDER) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock until it is killed."""
-    holder = [sys.executable, "-c", HOLDER, str(folder)]
+    holder = [sys.executable, "-c", program, str(folder)]
     with subprocess.Popen(holder, stdout=subprocess.PIPE, encoding="utf-8", cwd=SCRIPT.parent) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -71,14 +82,31 @@ def test_a_check_does_not_mind_a_run(tmp_path: Path, serve: Serve) -> None:
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     with held(tmp_path) as process:
-        with pytest.raises(ConfigurationError), alone("wootric_pipeline", str(tmp_path)):
+        with pytest.raises(ConfigurationError), exclusive_run("wootric_pipeline", str(tmp_path)):
             pass
         process.kill()
         process.wait()
-        with alone("wootric_pipeline", str(tmp_path)):
+        with exclusive_run("wootric_pipeline", str(tmp_path)):
             assert (tmp_path / "wootric_pipeline.lock").exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_process(tmp_path: Path) -> None:
+    with held(tmp_path, FORKING_HOLDER) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        try:
+            with pytest.raises(ConfigurationError), exclusive_run("wootric_pipeline", tmp_path):
+                pass
+            process.kill()
+            process.wait()
+            with exclusive_run("wootric_pipeline", tmp_path):
+                # Signal 0 is none: it only asks whether the process is still there.
+                os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_other_pipelines_are_not_kept_off(tmp_path: Path) -> None:
-    with held(tmp_path), alone("another", str(tmp_path)):
+    with held(tmp_path), exclusive_run("another", str(tmp_path)):
         assert (tmp_path / "another.lock").exists()

@@ -14,7 +14,7 @@ from tests.tables import expected, loaded
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
 from wootric_pipeline.errors import IncompleteScan
-from wootric_pipeline.reading.seek import Page, Params
+from wootric_pipeline.reading.listing import Page, Params
 from wootric_pipeline.sandbox import Account, Behaviour, Sandbox
 
 DAY = 86_400

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from wootric_pipeline.reading.read_ahead import SPARE_ITEMS, ReadAhead, Room, in_order
+from wootric_pipeline.reading.read_ahead import SPARE_ITEMS, Buffer, ReadAhead, in_order
 
 
 def counted(numbers: range, taken: list[int], error: Exception | None = None) -> Iterator[int]:
@@ -26,7 +26,7 @@ def wait_until_no_thread_reads() -> None:
 
 
 def test_items_come_in_order_and_errors_behind_the_items_before_them() -> None:
-    items = ReadAhead(counted(range(5), [], KeyError("gone")), Room(2))
+    items = ReadAhead(counted(range(5), [], KeyError("gone")), Buffer(2))
     assert [next(items) for _ in range(5)] == list(range(5))
     with pytest.raises(KeyError):
         next(items)
@@ -35,7 +35,7 @@ def test_items_come_in_order_and_errors_behind_the_items_before_them() -> None:
 
 def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
     taken: list[int] = []
-    items = ReadAhead(counted(range(100), taken), Room(3))
+    items = ReadAhead(counted(range(100), taken), Buffer(3))
     assert next(items) == 0
     time.sleep(0.3)
     assert len(taken) == 1 + 3 + 1
@@ -51,23 +51,23 @@ def test_parts_are_read_at_the_same_time_and_come_one_after_the_other() -> None:
             together.wait()
         yield from range(index * 10, index * 10 + 10)
 
-    assert list(in_order((part(index) for index in range(8)), 3, Room(4))) == list(range(80))
+    assert list(in_order((part(index) for index in range(8)), 3, Buffer(4))) == list(range(80))
 
 
 def test_parts_share_room_that_never_keeps_the_one_at_hand_from_being_read() -> None:
-    room = Room(6)
+    buffer = Buffer(6)
     taken: list[int] = []
-    items = [in_order((counted(range(20), taken) for _ in range(4)), 4, room) for _ in range(3)]
+    items = [in_order((counted(range(20), taken) for _ in range(4)), 4, buffer) for _ in range(3)]
     assert [next(each) for each in items] == [0, 0, 0]
     time.sleep(0.3)
-    assert room.held <= 6 + 3 * SPARE_ITEMS
+    assert buffer.buffered <= 6 + 3 * SPARE_ITEMS
     assert [list(each) for each in items] == [[*range(1, 20), *list(range(20)) * 3]] * 3
-    assert room.held == 0
+    assert buffer.buffered == 0
 
 
 def test_an_error_of_a_later_part_comes_after_the_parts_before_it() -> None:
     parts = iter([counted(range(5), []), counted(range(5, 7), [], KeyError("gone")), counted(range(7, 9), [])])
-    items = in_order(parts, 4, Room(10))
+    items = in_order(parts, 4, Buffer(10))
     assert list(islice(items, 7)) == list(range(7))
     with pytest.raises(KeyError):
         next(items)
@@ -75,12 +75,12 @@ def test_an_error_of_a_later_part_comes_after_the_parts_before_it() -> None:
 
 
 def test_parts_given_up_leave_no_thread_behind() -> None:
-    room = Room(2)
-    items = in_order((counted(range(100), []) for _ in range(100)), 4, room)
+    buffer = Buffer(2)
+    items = in_order((counted(range(100), []) for _ in range(100)), 4, buffer)
     assert next(items) == 0
     items.close()  # type: ignore[attr-defined]
     wait_until_no_thread_reads()
-    assert room.held == 0
+    assert buffer.buffered == 0
 
 
 def test_who_waits_is_told_so_now_and_then() -> None:
@@ -90,7 +90,7 @@ def test_who_waits_is_told_so_now_and_then() -> None:
         assert told.wait(5)
         yield 1
 
-    items = ReadAhead(slow(), Room(1)).unless_waiting(0.01)
+    items = ReadAhead(slow(), Buffer(1)).unless_waiting(0.01)
     assert next(items) is None
     told.set()
     assert [item for item in items if item is not None] == [1]
@@ -103,8 +103,8 @@ def test_who_waits_is_told_at_once_that_another_has_something() -> None:
         assert told.wait(5)
         yield 1
 
-    waiting = ReadAhead(slow(), Room(1), ready).unless_waiting(5)
-    other = ReadAhead(counted(range(1), []), Room(1), ready)
+    waiting = ReadAhead(slow(), Buffer(1), ready).unless_waiting(5)
+    other = ReadAhead(counted(range(1), []), Buffer(1), ready)
     began = time.monotonic()
     assert next(waiting) is None
     assert time.monotonic() - began < 4

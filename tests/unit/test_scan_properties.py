@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.api_model import Change, Model, account_of, delete, insert, update
 from tests.conftest import NOON
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
-from wootric_pipeline.reading import seek
+from wootric_pipeline.reading import listing, order, parts
 from wootric_pipeline.reading.scan import Halfway, Span
 from wootric_pipeline.sandbox import SECOND, Behaviour
 from wootric_pipeline.sandbox import query as sandbox
@@ -26,13 +26,13 @@ PAGE_ROWS, PAGES_MAX = 3, 4
 def _small_pages() -> Iterator[None]:
     """Pages of 3 rows and queries of 4 pages: ties far above what one query reaches need few rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seek, "PAGE_ROWS", PAGE_ROWS)
-        patch.setattr(seek, "PAGES_MAX", PAGES_MAX)
-        patch.setattr(seek, "PAGES_HELD_MAX", PAGES_MAX - 2)
-        patch.setattr(seek, "PAGES_BEFORE_PARTS", 2)
-        patch.setattr(seek, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
-        patch.setattr(seek, "PAGES_OF_A_PART_MIN", 1)
-        patch.setattr(seek, "PAGES_OF_A_PART_MAX", 2)
+        patch.setattr(listing, "PAGE_ROWS", PAGE_ROWS)
+        patch.setattr(listing, "PAGES_MAX", PAGES_MAX)
+        patch.setattr(order, "WINDOW_PAGES_MAX", PAGES_MAX - 2)
+        patch.setattr(parts, "PAGES_BEFORE_PARTS", 2)
+        patch.setattr(parts, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
+        patch.setattr(parts, "PAGES_OF_A_PART_MIN", 1)
+        patch.setattr(parts, "PAGES_OF_A_PART_MAX", 2)
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
         patch.setattr(sandbox, "PAGE_MAX", PAGES_MAX)
         yield

@@ -12,7 +12,7 @@ from tests.api_model import Model, account_of, delete, nothing, update
 from tests.conftest import NOON, row
 from tests.unit.test_scan import CREATED_ONLY, ids, spread
 from wootric_pipeline.errors import IncompleteScan
-from wootric_pipeline.reading import seek
+from wootric_pipeline.reading import parts
 from wootric_pipeline.reading.scan import Span
 from wootric_pipeline.sandbox import SECOND, Behaviour
 
@@ -30,7 +30,7 @@ def _short_parts() -> Iterator[None]:
             ("PAGES_OF_A_PART_MIN", 1),
             ("PAGES_OF_A_PART_MAX", 3),
         ):
-            patch.setattr(seek, name, pages)
+            patch.setattr(parts, name, pages)
         yield
 
 

@@ -23,7 +23,7 @@ from .check import check
 from .demo import demo_account, demo_answers
 from .failures import FAILURE, explain
 from .loading import load
-from .lock import alone
+from .lock import exclusive_run
 from .logs import logging_to
 from .pipeline import DEFAULT_DESTINATION, PIPELINE_NAME, no_trace_of_failures, pipeline_name, pipeline_of
 from .progress import shown
@@ -63,7 +63,8 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
     try:
         set_up_dlt()
         about["pipeline"] = pipeline_name(options)
-        with nullcontext() if options.check else alone(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait):
+        lock = exclusive_run(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait)
+        with nullcontext() if options.check else lock:
             text, sentence = _run(options, run, about)
     except (Exception, KeyboardInterrupt) as error:
         sentence, code = explain(error)

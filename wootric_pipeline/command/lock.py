@@ -1,4 +1,8 @@
-"""One run at a time: a lock that the operating system takes away from a process however that ends."""
+"""One run at a time: a lock that the operating system takes away from a process however that ends.
+
+The lock is one of `fcntl.lockf`, not of the package filelock, which uses `flock`: that is handed down to forked child
+processes, and those of a run that was killed would keep it as long as they live.
+"""
 
 import logging
 import sys
@@ -27,12 +31,11 @@ else:
     import fcntl
 
     def _lock(file: IO[str], *, wait: bool) -> None:
-        # Unlike flock, this is not handed down to child processes, which may outlive a run that is killed.
         fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager
-def alone(pipeline_name: str, pipelines_folder: str | Path, *, wait: bool = False) -> Iterator[None]:
+def exclusive_run(pipeline_name: str, pipelines_folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     """Keeps other processes from running the pipeline meanwhile.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..api.client import Client
 from ..tables import CURSOR
-from .seek import Page
+from .listing import Page
 
 Mode = Literal["updated", "created"]
 """The time a table is read along."""

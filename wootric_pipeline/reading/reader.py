@@ -1,6 +1,6 @@
 """Reads the tables of one account for dlt: reads ahead of it, moves the cursor, pauses for commits.
 
-The cursor is dlt's own (`dlt.sources.incremental`), moved by this room alone: a page's last time is committed with
+The cursor is dlt's own (`dlt.sources.incremental`), moved by this module only: a page's last time is committed with
 the page where rows come in the order of the cursor, and only after the last page where they do not. There the state
 keeps how far the reading has come, so that a run that is broken off need not begin again.
 """
@@ -29,15 +29,16 @@ from ..dlt_internals import (
 from ..errors import AuthenticationFailed, ConfigurationError, WootricError
 from ..records import to_record
 from ..tables import CURSOR, PRIMARY_KEY, Table
+from .listing import Page, Params
 from .notes import Mode, TableNotes
-from .read_ahead import POLL_SECONDS, ReadAhead, Room, in_order
+from .read_ahead import POLL_SECONDS, Buffer, ReadAhead, in_order
 from .scan import Batch, Halfway, Scan, Span, honours_updated
-from .seek import Page, Params, Seek
+from .seek import Seek
 from .supervision import Supervision
 
 LOOK_AHEAD_PAGES = 8
 LOOK_AHEAD_PAGES_IN_PARTS = 240
-"""Of all tables. The three parts that are read while a fourth is at hand may have 300, but are rarely all full."""
+"""Of all tables. The three parts that are read while a fourth is handed on may have 300, but are rarely all full."""
 HALFWAY = "halfway"
 
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
@@ -76,10 +77,10 @@ class Reader:
         self.notes = supervision.notes
         self._checkpoint = supervision.checkpoint
         self._rescan_days = rescan_days
-        self._held: dict[str, datetime] = {}
+        self._postponed: dict[str, datetime] = {}
         self._waits_shown: Counter[str] = Counter()
         self._ready = threading.Semaphore(0)
-        self._room = Room(LOOK_AHEAD_PAGES_IN_PARTS)
+        self._buffer = Buffer(LOOK_AHEAD_PAGES_IN_PARTS)
         self._paused: dict[str, ReadAhead[Batch]] = {}
         self._checkpoint.on_end(self._give_up_paused)
 
@@ -145,8 +146,8 @@ class Reader:
         fresh = []
         for row in rows:
             if row[PRIMARY_KEY] in loaded:
-                held = self._held.get(table.name, row[CURSOR])
-                self._held[table.name] = min(held, row[CURSOR])
+                oldest = self._postponed.get(table.name, row[CURSOR])
+                self._postponed[table.name] = min(oldest, row[CURSOR])
             else:
                 loaded.add(row[PRIMARY_KEY])
                 fresh.append(row)
@@ -156,8 +157,8 @@ class Reader:
         self, table: Table, committed: datetime | None, reached: datetime | None, to: datetime | None
     ) -> datetime | None:
         """Where the cursor may move by now: never back, and never past a version that was left out."""
-        held, before = self._held.get(table.name), reached or committed
-        if to is None or (before is not None and to <= before) or (held is not None and to >= held):
+        postponed, before = self._postponed.get(table.name), reached or committed
+        if to is None or (before is not None and to <= before) or (postponed is not None and to >= postponed):
             return reached
         return to
 
@@ -182,7 +183,7 @@ class Reader:
     def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableNotes) -> ReadAhead[Batch]:
         """A reading that begins now."""
         batches = self._batches(table, self._span(cursor, state.get(HALFWAY)), notes)
-        return ReadAhead(batches, Room(LOOK_AHEAD_PAGES), self._ready)
+        return ReadAhead(batches, Buffer(LOOK_AHEAD_PAGES), self._ready)
 
     def _awaited(self, batches: ReadAhead[Batch]) -> Iterator[Batch | None]:
         """The batches; None where dlt shall turn to the other tables meanwhile, whose readings then begin, too."""
@@ -211,7 +212,7 @@ class Reader:
         seek = Seek(
             table,
             fetch,
-            in_order=partial(in_order, at_once=at_once, room=self._room),
+            in_order=partial(in_order, at_once=at_once, buffer=self._buffer),
             # Where the API limits requests, more at once are no faster.
             splits=lambda: at_once > 1 and not self._client.rate_limit.stated,
         )

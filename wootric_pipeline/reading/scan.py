@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 
 from ..errors import UnexpectedAnswer
 from ..tables import CURSOR
-from .seek import CREATED, UPDATED, Bounds, Fetch, FilterIgnored, OrderIgnored, Page, Seek
+from .listing import CREATED, UPDATED, Bounds, Fetch, FilterIgnored, OrderIgnored, Page
+from .seek import Seek
 
 SECONDS_PER_DAY = 86_400
 FAR_FUTURE = 4_102_444_800
