@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import NOON, Serve, row
 from tests.script import Project, project_for
 from tests.scripted import TOKEN, Answer, answer, talking
-from wootric_pipeline.command.lock import alone
+from wootric_pipeline.command.lock import exclusive_run
 from wootric_pipeline.sandbox import SECOND, Account, Refused
 from wootric_pipeline.version import VERSION
 
@@ -137,7 +137,7 @@ def test_waiting_for_another_run_is_written_down(serve: Serve, account: Account,
     project = project_for(serve(account), tmp_path)
     waiting = "INFO wootric_pipeline.command: Waits for another run of wootric_pipeline to end."
     log = project.folder / LOG
-    with alone("wootric_pipeline", project.folder / "dlt/pipelines"):
+    with exclusive_run("wootric_pipeline", project.folder / "dlt/pipelines"):
         process = project.start(*project.command("--wait", "--log-file", LOG, "--tables", "declines"))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (log.exists() and log.read_text()):
