@@ -42,7 +42,7 @@ def load_sample(folder: Path) -> Sample:
     with pytest.MonkeyPatch.context() as patch, Sandbox(account) as sandbox:
         patch.setattr(sandbox_module, "CLIENT_SECRET", SECRETS["client_secret"])
         project = project_for(sandbox, folder, client_secret=SECRETS["client_secret"])
-        outcomes = [project.run("--json", prelude=WATCH, **LOUDEST)]
+        outcomes = [project.run_anew("--json", prelude=WATCH, **LOUDEST)]
         account.advance(NOON + 30)
         outcomes.append(project.run("--json"))
     assert [outcome.code for outcome in outcomes] == [0, 0]

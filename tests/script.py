@@ -1,17 +1,20 @@
 """Runs `wootric_pipeline.py` as a user does: in a process of its own, in a folder of the user's."""
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from tests.conftest import PROJECT, access
+from tests.forked import Forks, Start
 from wootric_pipeline.sandbox import SECOND, Account, Sandbox
 
 SCRIPT = PROJECT / "wootric_pipeline.py"
@@ -74,17 +77,23 @@ class Project:
         self.environment |= {f"SOURCES__WOOTRIC__{name.upper()}": str(value) for name, value in settings.items()}
 
     def run(self, *words: str, prelude: str = "", **environment: str) -> Outcome:
-        """Runs the script to its end.
+        """Runs the script to its end, in a process that has imported dlt when it begins.
 
         Args:
             words: The command line.
             prelude: Python to run in the process before the script.
             environment: More variables.
         """
+        variables = {**self.environment, **environment}
+        start = Start(str(self.script), words, prelude, str(self.folder), variables)
+        return Outcome(*_forks().run(start, TIMEOUT_SECONDS))
+
+    def run_anew(self, *words: str, prelude: str = "", **environment: str) -> Outcome:
+        """Runs the script to its end as `run` does, in a Python that has imported nothing yet."""
         return self.python(*self.command(*words, prelude=prelude), **environment)
 
     def command(self, *words: str, prelude: str = "") -> list[str]:
-        """What Python is given to run the script, as `run` says."""
+        """What Python is given to run the script, as `run_anew` does."""
         start = [str(self.script)]
         if prelude:
             start = ["-c", f"{prelude}\nimport runpy; runpy.run_path({str(self.script)!r}, run_name='__main__')"]
@@ -155,6 +164,13 @@ class Project:
         moved = {"HOME", "DLT_DATA_DIR"}
         twin.environment |= {name: value for name, value in self.environment.items() if name not in moved}
         return twin
+
+
+@cache
+def _forks() -> Forks:
+    forks = Forks()
+    atexit.register(forks.close)
+    return forks
 
 
 def project_for(sandbox: Sandbox, folder: Path, **settings: object) -> Project:

@@ -54,7 +54,7 @@ def options(text: str) -> list[str]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     """A folder in which the demo was run once, and what was shown."""
     project = Project(tmp_path_factory.mktemp("demo"))
-    outcome = project.run("--demo")
+    outcome = project.run_anew("--demo")
     assert outcome.code == 0, outcome.stderr
     return project, outcome
 

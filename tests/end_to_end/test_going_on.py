@@ -119,7 +119,7 @@ def test_a_table_whose_load_failed_is_not_called_complete(sandbox: Sandbox) -> N
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_run_stops_when_it_is_told_to_while_a_load_is_committed(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     project = project_for(sandbox, tmp_path, checkpoint_minutes=0)
-    outcome = project.run("--tables", "responses", prelude=SIGNALLED.format(name=name))
+    outcome = project.run_anew("--tables", "responses", prelude=SIGNALLED.format(name=name))
     assert (outcome.code, outcome.stdout) == (1, "")
     assert outcome.sentence == "Stopped; what was loaded before stays valid, and running again continues."
     assert project.ask("SELECT count(*) FROM wootric._dlt_loads") == [(1,)]

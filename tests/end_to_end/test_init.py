@@ -38,7 +38,7 @@ def test_an_initialised_project_loads_the_account(created: Project, serve: Serve
         account.fill(table, [row(each, NOON + each) for each in range(120)])
     account.put("responses", row(500, NOON, tags=["pricing"]))
     configure(created, serve(account).url)
-    outcome = created.run()
+    outcome = created.run_anew()
     assert outcome.code == 0, outcome.stderr
     assert "wootric_pipeline" in outcome.stdout
     for table in TABLE_NAMES:
@@ -52,7 +52,7 @@ def test_an_initialised_project_loads_the_account(created: Project, serve: Serve
 def test_placeholders_that_are_left_are_not_sent(created: Project, serve: Serve) -> None:
     sandbox = serve(Account())
     configure(created, sandbox.url)
-    assert created.run().code == 0
+    assert created.run_anew().code == 0
     assert (sandbox.requests[0].path, sandbox.requests[0].params) == ("/oauth/token", {})
 
 

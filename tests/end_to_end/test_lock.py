@@ -53,7 +53,7 @@ def test_a_second_run_ends_at_once_with_one_sentence(tmp_path: Path, serve: Serv
     sandbox = serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))
     project = Project(tmp_path, **access(sandbox))
     with held(tmp_path / "dlt" / "pipelines"):
-        second = project.run()
+        second = project.run_anew()
     assert second.code == 2
     assert second.stderr == (
         "Another run of wootric_pipeline is under way; run again when it has ended, or with --wait.\n"

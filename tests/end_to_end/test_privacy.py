@@ -258,10 +258,10 @@ def test_usage_is_told_to_nobody_unless_asked_for(serve: Serve, tmp_path: Path) 
     heard: list[str] = []
     with listener(heard) as address:
         to = {"RUNTIME__DLTHUB_TELEMETRY_ENDPOINT": address}
-        assert project.run(**to).code == 0
+        assert project.run_anew(**to).code == 0
         assert heard == []
         project.write(".dlt/config.toml", "[runtime]\ndlthub_telemetry = true\n")
-        assert project.run(**to).code == 0
+        assert project.run_anew(**to).code == 0
         assert heard
         assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in str(heard)] == []
 

@@ -43,13 +43,13 @@ def rows_read(report: dict[str, Any]) -> dict[str, int]:
 
 
 def test_help_names_the_options_and_no_others(tmp_path: Path) -> None:
-    outcome = Project(tmp_path).run("--help")
+    outcome = Project(tmp_path).run_anew("--help")
     assert (outcome.code, outcome.stderr) == (0, "")
     assert set(re.findall(r"--[a-z-]+", outcome.stdout)) == OPTIONS
 
 
 def test_version_is_printed(tmp_path: Path) -> None:
-    outcome = Project(tmp_path).run("--version")
+    outcome = Project(tmp_path).run_anew("--version")
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, f"wootric_pipeline {VERSION}\n", "")
 
 
@@ -129,7 +129,7 @@ def test_the_demo_has_a_dataset_of_its_own_at_another_destination(tmp_path: Path
 
 def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(small_account())
-    outcome = project_for(sandbox, tmp_path).run("--json")
+    outcome = project_for(sandbox, tmp_path).run_anew("--json")
     report = outcome.report
     assert (outcome.code, outcome.stderr) == (0, "")
     assert list(report) == REPORT_KEYS
@@ -170,7 +170,7 @@ def test_settings_come_from_the_files_in_the_working_folder(serve: Serve, tmp_pa
     project.write(
         ".dlt/secrets.toml", f'[sources.wootric]\nclient_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
     )
-    outcome = project.run("--json")
+    outcome = project.run_anew("--json")
     assert (outcome.code, outcome.stderr) == (0, "")
     assert outcome.report["dataset"] == "surveys"
     assert project.held("declines", "surveys") == {202: NOON - DAY, 203: NOON}
@@ -289,7 +289,7 @@ def test_a_check_prints_what_it_found(serve: Serve, tmp_path: Path) -> None:
 def test_a_check_names_the_table_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     account.put("responses", row(104, NOON + 60, score="good"))
-    outcome = project_for(serve(account), tmp_path).run("--check", "--json")
+    outcome = project_for(serve(account), tmp_path).run_anew("--check", "--json")
     assert (outcome.code, outcome.report["ok"]) == (1, False)
     assert outcome.report["tables"]["responses"] == {"readable": False, "mode": None}
     assert outcome.report["tables"]["declines"] == {"readable": True, "mode": "updated"}
@@ -297,7 +297,7 @@ def test_a_check_names_the_table_that_cannot_be_read(serve: Serve, tmp_path: Pat
 
 
 def test_a_check_fails_for_credentials_that_are_refused(serve: Serve, tmp_path: Path) -> None:
-    outcome = project_for(serve(small_account()), tmp_path, client_secret="wrong").run("--check", "--json")
+    outcome = project_for(serve(small_account()), tmp_path, client_secret="wrong").run_anew("--check", "--json")
     assert (outcome.code, outcome.report["ok"], outcome.report["tables"]) == (2, False, {})
     assert "refuses the credentials" in outcome.sentence
     assert outcome.report["error"] == outcome.sentence
@@ -305,7 +305,7 @@ def test_a_check_fails_for_credentials_that_are_refused(serve: Serve, tmp_path: 
 
 def test_logs_and_progress_stay_off_stdout(serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(small_account()), tmp_path)
-    outcome = project.run("--json", "--progress", "log", RUNTIME__LOG_LEVEL="INFO")
+    outcome = project.run_anew("--json", "--progress", "log", RUNTIME__LOG_LEVEL="INFO")
     assert outcome.report["ok"]
     assert "[INFO]" in outcome.stderr
     assert "- Reading -" in outcome.stderr
