@@ -7,7 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import dlt
+import duckdb
 import pytest
+from dlt.pipeline.pipeline import Pipeline
 
 from tests.servers import Server, postgres, s3
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, Behaviour, Sandbox
@@ -50,6 +53,13 @@ def serve() -> Iterator[Serve]:
             return running.enter_context(Sandbox(account, Behaviour(**behaviour)))
 
         yield start
+
+
+@pytest.fixture
+def pipeline() -> Iterator[Pipeline]:
+    """Loads into a DuckDB file that stays open: to open and close it a dozen times takes as long as a small load."""
+    with duckdb.connect("wootric_pipeline.duckdb"):
+        yield dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ class Project:
 
     def ask(self, query: str, file: str = DUCKDB_FILE) -> list[tuple[Any, ...]]:
         """The rows a query finds in the DuckDB file."""
-        with duckdb.connect(str(self.folder / file), read_only=True) as connection:
+        with self._reader(file) as connection:
             return connection.execute(query).fetchall()
 
     def alter(self, statement: str) -> None:
@@ -138,21 +138,22 @@ class Project:
 
     def loaded(self, file: str = DUCKDB_FILE) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table of every dataset as texts, in order, without the tables dlt keeps for itself."""
-        names = self.ask(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY ALL",
-            file,
-        )
-        return {
-            f"{schema}.{name}": self.ask(f'SELECT COLUMNS(*)::VARCHAR FROM "{schema}"."{name}" ORDER BY ALL', file)
-            for schema, name in names
-        }
+        with self._reader(file) as connection:
+            names = connection.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables "
+                "WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY ALL"
+            ).fetchall()
+            texts = 'SELECT COLUMNS(*)::VARCHAR FROM "{}"."{}" ORDER BY ALL'
+            return {".".join(name): connection.execute(texts.format(*name)).fetchall() for name in names}
 
     def held(self, table: str, dataset: str = "wootric", file: str = DUCKDB_FILE) -> dict[int, int]:
         """The seconds in which the loaded rows were updated, UNIX time, by id."""
         found = self.ask(f"SELECT id, epoch(updated_at)::BIGINT FROM {dataset}.{table}", file)
         assert len(dict(found)) == len(found), f"{table} holds a row twice"
         return dict(found)
+
+    def _reader(self, file: str) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.folder / file), read_only=True)
 
     def copy(self, folder: Path) -> "Project":
         """The same project in another folder, which does not exist yet, with all that is loaded."""

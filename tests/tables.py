@@ -4,12 +4,13 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any
 from zlib import crc32
 
 from dlt.common.schema.utils import get_nested_tables
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from wootric_pipeline.destinations.layout import kind_of
@@ -24,7 +25,8 @@ Select = Callable[[str], list[dict[str, Any]]]
 
 def loaded(pipeline: Pipeline, table: str) -> Rows:
     """The rows of a table by id, as `read` puts them together."""
-    return read(partial(_select, pipeline), table)
+    with _reader(pipeline) as select:
+        return read(select, table)
 
 
 def read(select: Select, table: str) -> Rows:
@@ -53,13 +55,14 @@ def expected(account: Account, table: str, properties: str = "columns") -> Rows:
 
 def contents(pipeline: Pipeline, table: str, prefix: str) -> dict[int, Counter[str]]:
     """How often each value occurs in the columns of a row that begin with a prefix, and in child tables, by id."""
-    rows = _select(pipeline, table)
-    ids = {row["_dlt_id"]: row["id"] for row in rows}
-    found = {row["id"]: Counter(plain([row[name] for name in row if name.startswith(prefix)])) for row in rows}
-    for child in get_nested_tables(pipeline.default_schema.tables, table)[1:]:
-        for row in _select(pipeline, str(child["name"])):
-            values = [row[name] for name in row if not name.startswith("_dlt")]
-            found[ids[row["_dlt_root_id"]]].update(plain(values))
+    with _reader(pipeline) as select:
+        rows = select(table)
+        ids = {row["_dlt_id"]: row["id"] for row in rows}
+        found = {row["id"]: Counter(plain([row[name] for name in row if name.startswith(prefix)])) for row in rows}
+        for child in get_nested_tables(pipeline.default_schema.tables, table)[1:]:
+            for row in select(str(child["name"])):
+                values = [row[name] for name in row if not name.startswith("_dlt")]
+                found[ids[row["_dlt_root_id"]]].update(plain(values))
     return found
 
 
@@ -75,16 +78,22 @@ def plain(value: Any) -> Iterator[str]:
         yield str(float({"true": "1", "false": "0"}.get(text, text))) if not text.startswith("text") else text
 
 
-def _select(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
-    if table not in pipeline.default_schema.data_table_names(seen_data_only=True):
-        return []
+@contextmanager
+def _reader(pipeline: Pipeline) -> Iterator[Select]:
+    """Reads tables by one connection."""
+    known = pipeline.default_schema.data_table_names(seen_data_only=True)
     if kind_of(pipeline).endswith("filesystem"):
-        return _select_files(pipeline, table)
+        yield lambda table: _select_files(pipeline, table) if table in known else []
+        return
     with pipeline.sql_client() as client:
-        query = f"SELECT * FROM {client.make_qualified_table_name(table)}"
-        with client.execute_query(query) as cursor:
-            head = cursor.keys() if hasattr(cursor, "keys") else [column[0] for column in cursor.description]
-            return [dict(zip(head, row, strict=True)) for row in cursor.fetchall()]
+        yield lambda table: _select(client, table) if table in known else []
+
+
+def _select(client: SqlClientBase[Any], table: str) -> list[dict[str, Any]]:
+    query = f"SELECT * FROM {client.make_qualified_table_name(table)}"
+    with client.execute_query(query) as cursor:
+        head = cursor.keys() if hasattr(cursor, "keys") else [column[0] for column in cursor.description]
+        return [dict(zip(head, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _select_files(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:

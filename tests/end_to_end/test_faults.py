@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
@@ -33,11 +32,6 @@ WITH_A_QUICK_CLOCK = (
     "import wootric_pipeline.api.transport as c; from tests.scripted import SharedClock; c.Clock = SharedClock"
 )
 """A prelude: waiting takes no time."""
-
-
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ HOUR = 3_600
 
 
 @pytest.fixture
-def pipeline() -> Pipeline:
-    return dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
-
-
-@pytest.fixture
 def account() -> DemoAccount:
     """A small account with everything in it."""
     return DemoAccount(NOON, end_users=130, responses=260, declines=90)

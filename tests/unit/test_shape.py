@@ -4,7 +4,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import dlt
 import pytest
 from dlt.common.schema import Schema
 from dlt.pipeline.pipeline import Pipeline
@@ -19,11 +18,6 @@ from wootric_pipeline.shape import Shape
 from wootric_pipeline.tables import END_USERS, TABLES
 
 SECRET, KEPT = "a value that must be nowhere", "a value that is kept"
-
-
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")
 
 
 def run(pipeline: Pipeline, sandbox: Sandbox, **arguments: Any) -> None:
