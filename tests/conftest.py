@@ -1,5 +1,6 @@
 """What every test starts from: an empty working folder, no settings of the machine's, and accounts to read."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks each test by its folder: `pytest -m "unit or end_to_end"`."""
     for item in items:
         item.add_marker(item.path.relative_to(PROJECT / "tests").parts[0])
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported out of all later collections of garbage, which would go through it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
