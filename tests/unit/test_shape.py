@@ -63,7 +63,8 @@ def test_excluded_values_are_never_on_a_disk(pipeline: Pipeline, serve: Serve, t
         step()
         assert files_with(SECRET, tmp_path) == set()
         seen |= files_with(KEPT, tmp_path)
-    assert seen == {".gz", ".parquet", ".duckdb"}
+    # The database keeps what is new in a file of its own while it is open.
+    assert {ending.replace(".wal", ".duckdb") for ending in seen} == {".gz", ".parquet", ".duckdb"}
     assert KEPT in str(loaded(pipeline, "end_users"))
 
 

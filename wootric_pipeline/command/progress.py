@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from dlt import Pipeline
 from dlt.common.runtime.collector import AliveCollector, EnlightenCollector, LogCollector, TqdmCollector
 from dlt.common.runtime.collector_base import Collector
-from dlt.pipeline.pipeline import Pipeline
 
 from ..reading.reader import RATE_LIMIT_WAIT, RETRY_WAIT
 
