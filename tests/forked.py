@@ -129,6 +129,7 @@ def _run(start: Start) -> NoReturn:
     os.environ.clear()
     os.environ.update(start.environment)
     sys.argv[:] = [start.script, *start.words]
+    sys.path.insert(0, os.path.dirname(start.script))
     exec(start.prelude, {"__name__": "__main__"})
     runpy.run_path(start.script, run_name="__main__")
     sys.exit()

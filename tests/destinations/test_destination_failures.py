@@ -431,7 +431,7 @@ def test_a_settings_file_that_cannot_be_read_is_told(to: To) -> None:
         (
             "file-delta",
             ("deltalake",),
-            'dlt deltalake helpers needs more packages; install them with: pip install "dlt[deltalake]"',
+            'files = "delta" needs more packages; install them with: pip install "dlt[deltalake]"',
         ),
     ],
 )
