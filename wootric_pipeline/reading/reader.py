@@ -124,13 +124,9 @@ class Reader:
                     self._paused[table.name] = batches
                     return
             state.pop(HALFWAY, None)
-            notes.complete = True
-            log.info("%s: read completely; %s rows with %s requests.", table.name, notes.rows, notes.requests)
+            self._end(table, notes)
         except WootricError as error:
-            if not self.notes.isolates_tables or isinstance(error, (AuthenticationFailed, ConfigurationError)):
-                raise
-            notes.error = str(error)
-            log.warning("%s: cannot be read completely. %s", table.name, error)
+            self._end(table, notes, error)
         finally:
             if table.name not in self._paused:
                 batches.close()
@@ -141,6 +137,17 @@ class Reader:
         if reached is None and notes.complete and committed is None:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
+
+    def _end(self, table: Table, notes: TableNotes, error: WootricError | None = None) -> None:
+        """Notes how a reading has ended; raises the error, unless it leaves the other tables alone."""
+        if error is None:
+            notes.complete = True
+            log.info("%s: read completely; %s rows with %s requests.", table.name, notes.rows, notes.requests)
+            return
+        if not self.notes.isolates_tables or isinstance(error, (AuthenticationFailed, ConfigurationError)):
+            raise error
+        notes.error = str(error)
+        log.warning("%s: cannot be read completely. %s", table.name, error)
 
     def _not_in(self, loaded: set[int], table: Table, rows: Page) -> Page:
         fresh = []
