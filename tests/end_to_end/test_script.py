@@ -118,6 +118,12 @@ def test_the_demo_leaves_real_tables_alone_whatever_is_configured(serve: Serve, 
     assert len(project.held("responses", file="wootric_demo.duckdb")) == 10_000
 
 
+def test_the_demo_of_one_table_asks_nothing_of_others(tmp_path: Path) -> None:
+    outcome = Project(tmp_path).run("--demo", "--tables", "declines")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert "NPS by month" not in outcome.stdout
+
+
 def test_the_demo_has_a_dataset_of_its_own_at_another_destination(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.environment["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(tmp_path / "bucket")

@@ -128,7 +128,8 @@ def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeli
     if options.start_date and went_on:
         text += f"\n{', '.join(went_on)} went on where the last run ended; "
         text += "to load from --start-date, add --end-date or --full-refresh."
-    if options.demo and not options.check and not options.json and about["destination"] == DEFAULT_DESTINATION:
+    asks = options.demo and "responses" in run.tables and not options.json
+    if asks and about["destination"] == DEFAULT_DESTINATION:
         text += demo_answers(pipeline)
     return text
 
