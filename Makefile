@@ -28,7 +28,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy -c "$$(cat wootric_pipeline.py)"
 
 quick: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m "(unit or end_to_end) and not slow"
+	$(BIN)/python -m pytest -q -n 4 -m "(unit or end_to_end) and not slow"
 
 # The same with the lines that no test reaches, which takes much longer.
 coverage: .venv/installed-dev
@@ -46,7 +46,7 @@ test-newest:
 	test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
 	.venv-newest/bin/pip list --disable-pip-version-check | grep -E '^(dlt|duckdb|pyarrow|requests|sqlglot) '
-	.venv-newest/bin/python -m pytest -q -n 2 -m "(unit or end_to_end) and not slow"
+	.venv-newest/bin/python -m pytest -q -n 4 -m "(unit or end_to_end) and not slow"
 
 # An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
 test-bigquery: .venv-bigquery/installed .venv/installed-bigquery

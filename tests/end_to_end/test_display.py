@@ -153,6 +153,7 @@ def seen(pattern: str, watched: Watched) -> list[str]:
 IN_ANY_ORDER = r"(?:(?:, )?(?:end_users|responses|declines) 400){3} rows"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "environment", "rows_read"),
     [
@@ -176,6 +177,7 @@ def test_a_run_is_shown_in_a_line_that_is_gone_in_the_end(
     assert seen(rf"Loading into duckdb, \d of \d steps(?: - (?:{rows_read}|1,200 rows))?", watched)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [0, 40])
 def test_waits_for_the_rate_limit_are_shown(serve: Serve, account: Account, tmp_path: Path, columns: int) -> None:
     project = project_for(serve(account, rate_limit=15, rate_window_seconds=2.5), tmp_path)
@@ -202,6 +204,7 @@ def test_waits_for_an_answer_are_shown(serve: Serve, account: Account, tmp_path:
     assert seen(r"Waiting for Wootric to answer, \d+ s(?: - responses \d+ rows)?", watched)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 200])
 def test_control_c_leaves_two_sentences(serve: Serve, account: Account, tmp_path: Path, columns: int) -> None:
     project = project_for(serve(account, latency_seconds=0.3), tmp_path)

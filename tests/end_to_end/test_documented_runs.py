@@ -320,6 +320,7 @@ def cursors(outcome: Outcome) -> Iterator[Any]:
     return (outcome.report["tables"]["responses"][f"cursor_{when}"] for when in ("before", "after"))
 
 
+@pytest.mark.slow
 def test_backfills_and_refreshes_do_what_is_said(serve: Serve, tmp_path: Path) -> None:
     # Its history is of four years until November 2023.
     account = DemoAccount(NOON, end_users=30, responses=200, declines=20)

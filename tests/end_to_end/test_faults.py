@@ -179,6 +179,7 @@ def refuses(sandbox: Sandbox, table: str = "") -> None:
     once_under_way(sandbox, lambda: setattr(sandbox.behaviour, "before_answer", refuse))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [404, 503])
 @pytest.mark.parametrize("failing", [("responses",), tuple(TABLES)], ids="-".join)
 def test_a_full_refresh_keeps_the_rows_of_tables_that_cannot_be_read(

@@ -116,6 +116,7 @@ def test_a_table_whose_load_failed_is_not_called_complete(sandbox: Sandbox) -> N
     assert run.table("declines").complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_run_stops_when_it_is_told_to_while_a_load_is_committed(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     project = project_for(sandbox, tmp_path, checkpoint_minutes=0)

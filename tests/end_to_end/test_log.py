@@ -68,6 +68,7 @@ def test_a_run_writes_down_where_each_table_begins_and_ends(serve: Serve, accoun
     ]
 
 
+@pytest.mark.slow
 def test_a_run_writes_down_retries_waits_fallbacks_and_commits(serve: Serve, account: Account, tmp_path: Path) -> None:
     sandbox = serve(account, ignores_updated=frozenset({"responses"}), rate_limit=2, rate_window_seconds=1.0)
 

@@ -66,6 +66,7 @@ def test_a_start_date_that_found_no_rows_may_be_moved_back(
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"dataset": "other"}, {"file": "other"}])
 def test_destinations_fed_by_turns_never_share_a_cursor(serve: Serve, other: dict[str, str]) -> None:
     account = Account()
@@ -119,6 +120,7 @@ def test_a_backfill_longer_than_a_checkpoint_ends(serve: Serve, tmp_path: Path) 
     assert (outcome.code, outcome.report["tables"]["responses"]["rows"]) == (0, 300)
 
 
+@pytest.mark.slow
 def test_a_source_may_be_used_again_after_a_load(serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)

@@ -49,6 +49,7 @@ def test_a_package_is_given_up_and_read_again(serve: Serve, monkeypatch: pytest.
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [1, 2])
 def test_a_package_older_than_what_another_machine_has_loaded_is_given_up(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int

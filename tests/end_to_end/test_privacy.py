@@ -94,6 +94,7 @@ def by_person(sandbox: Sandbox, folder: Path) -> Project:
     return project_for(sandbox, folder, client_id="", client_secret="", **person)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign_in", [by_client, by_person])
 def test_a_load_that_succeeds_shows_nothing(serve: Serve, tmp_path: Path, sign_in: Any) -> None:
     sandbox = serve(canary_account())
@@ -110,6 +111,7 @@ def test_a_load_that_succeeds_shows_nothing(serve: Serve, tmp_path: Path, sign_i
     assert TEXT in str(project.loaded())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "environment"),
     [
@@ -159,6 +161,7 @@ def assert_nothing_is_logged(sandbox: Sandbox, project: Project) -> None:
     assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox), "Traceback") if word in log] == []
 
 
+@pytest.mark.slow
 def test_the_log_shows_nothing(serve: Serve, tmp_path: Path) -> None:
     account = canary_account()
     sandbox = serve(account, rate_limit=2, rate_window_seconds=1.0)

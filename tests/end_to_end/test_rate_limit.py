@@ -296,6 +296,7 @@ def load(sandbox: Sandbox) -> Run:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours_ahead", [-3, 3])
 def test_a_load_alone_spends_each_window_and_is_never_refused(clock: SharedClock, hours_ahead: int) -> None:
     ahead_seconds = hours_ahead * 3600
@@ -356,6 +357,7 @@ def test_a_budget_that_others_use_up_for_hours_ends_the_reading(clock: SharedClo
     assert sandbox.statuses[429] == len(sandbox.windows) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("progress", "shown"), [("log", True), ("none", False)])
 def test_waiting_is_shown_with_the_progress(serve: Serve, tmp_path: Path, progress: str, shown: bool) -> None:
     account = Account()

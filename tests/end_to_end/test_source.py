@@ -247,6 +247,7 @@ def test_the_tables_are_read_at_the_same_time(pipeline: Pipeline, account: Accou
     assert sandbox.under_way_max == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset({"responses"})}])
 def test_parts_of_one_table_are_read_at_the_same_time(
     pipeline: Pipeline, serve: Serve, behaviour: dict[str, Any]
@@ -317,6 +318,7 @@ def test_a_checkpoint_commits_and_the_reading_goes_on_behind_it(
     assert list_requests(sandbox) <= (130 + 260 + 90) / 50 * 1.05 + 3 * 2 + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset(TABLES)}])
 def test_a_range_is_committed_in_pieces_too(pipeline: Pipeline, serve: Serve, behaviour: dict[str, Any]) -> None:
     account = DemoAccount(NOON, end_users=130, responses=260, declines=90)
@@ -350,6 +352,7 @@ def test_a_checkpoint_whose_commit_failed_is_not_skipped(
     assert_equal(fresh, account)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("died_after", [5, 11])
 def test_a_reading_along_creation_goes_on_where_the_last_run_died(
     pipeline: Pipeline, serve: Serve, died_after: int
