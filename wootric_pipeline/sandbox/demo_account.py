@@ -195,9 +195,13 @@ class DemoAccount(Account):
 
 def _clock_changes(zone: ZoneInfo, ends_at: int) -> Iterator[int]:
     """The hours, in UNIX seconds, of the history in which the zone's offset changed."""
-    hour = timedelta(hours=1)
-    moment = datetime.fromtimestamp(ends_at - HISTORY_YEARS * YEAR_SECONDS, timezone.utc).replace(minute=0, second=0)
-    while moment.timestamp() < ends_at:
-        if moment.astimezone(zone).utcoffset() != (moment + hour).astimezone(zone).utcoffset():
-            yield int((moment + hour).timestamp())
-        moment += hour
+
+    def changes(moment: datetime, step: timedelta) -> bool:
+        return moment.astimezone(zone).utcoffset() != (moment + step).astimezone(zone).utcoffset()
+
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    start = datetime.fromtimestamp(ends_at - HISTORY_YEARS * YEAR_SECONDS, timezone.utc).replace(minute=0, second=0)
+    while start.timestamp() < ends_at:
+        hours = [start + number * hour for number in range(24)] if changes(start, day) else []
+        yield from (int((each + hour).timestamp()) for each in hours if changes(each, hour))
+        start += day
