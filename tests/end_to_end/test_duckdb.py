@@ -48,9 +48,11 @@ def test_settings_hold_while_it_loads_and_the_users_own_go_before(
     assert os.environ == environment
 
 
-@pytest.mark.slow
-def test_what_hourly_runs_scatter_is_put_together_again(pipeline: Pipeline, serve: Serve) -> None:
-    account = DemoAccount(NOON, end_users=10, responses=300, declines=0)
+@pytest.mark.parametrize(("responses", "hours"), [(160, 3), pytest.param(300, 12, marks=pytest.mark.slow)])
+def test_what_hourly_runs_scatter_is_put_together_again(
+    pipeline: Pipeline, serve: Serve, responses: int, hours: int
+) -> None:
+    account = DemoAccount(NOON, end_users=10, responses=responses, declines=0)
     sandbox = serve(account)
 
     def run() -> None:
@@ -59,7 +61,7 @@ def test_what_hourly_runs_scatter_is_put_together_again(pipeline: Pipeline, serv
 
     run()
     pieces = groups(pipeline)
-    for hour in range(1, 13):
+    for hour in range(1, hours + 1):
         for response in range(50_000, 50_005):
             account.change("responses", response, (NOON + hour * 3_600) * SECOND)
         run()

@@ -156,7 +156,6 @@ def test_a_fault_that_stays_fails_by_name_and_keeps_what_was_loaded(
 def test_tokens_refused_for_good_end_the_run_and_keep_what_was_loaded(
     pipeline: Pipeline, account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wootric_pipeline.command.loading.CHECKPOINT_ROWS", 60)
     sandbox = serve(account)
 
     def lock_out() -> None:
@@ -164,8 +163,10 @@ def test_tokens_refused_for_good_end_the_run_and_keep_what_was_loaded(
         sandbox.revoke_tokens()
 
     once_under_way(sandbox, lock_out)
-    with pytest.raises(PipelineStepFailed, match="refuses a token it has just issued"):
-        read(pipeline, sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("wootric_pipeline.command.loading.CHECKPOINT_ROWS", 60)
+        with pytest.raises(PipelineStepFailed, match="refuses a token it has just issued"):
+            read(pipeline, sandbox)
     assert_goes_on(pipeline, sandbox)
 
 

@@ -124,6 +124,7 @@ def test_a_run_stops_when_it_is_told_to_while_a_load_is_committed(sandbox: Sandb
     assert (outcome.code, outcome.stdout) == (1, "")
     assert outcome.sentence == "Stopped; what was loaded before stays valid, and running again continues."
     assert project.ask("SELECT count(*) FROM wootric._dlt_loads") == [(1,)]
+    project.set(checkpoint_minutes=5)
     assert project.run().code == 0
     assert len(project.held("responses")) == 400
 

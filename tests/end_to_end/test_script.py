@@ -23,6 +23,11 @@ REPORT_KEYS = [
     "ok", "pipeline", "destination", "dataset", "started_at", "seconds", "requests", "rate_limit_wait_seconds",
     "tables", "schema_changes",
 ]  # fmt: skip
+SMALL_DEMO = """
+import functools, wootric_pipeline.sandbox as sandbox
+sandbox.DemoAccount = functools.partial(sandbox.DemoAccount, end_users=50, responses=1_000, declines=50)
+"""
+"""A prelude: the demo's account is small."""
 TABLE_KEYS = ["rows", "requests", "mode", "cursor_before", "cursor_after", "complete"]
 
 
@@ -86,9 +91,9 @@ def assert_demo_is_loaded(project: Project, report: dict[str, Any]) -> None:
 
 
 def test_the_demo_prints_a_report_and_answers_two_questions(tmp_path: Path) -> None:
-    outcome = Project(tmp_path).run("--demo", "--dataset", "My-Surveys")
+    outcome = Project(tmp_path).run("--demo", "--dataset", "My-Surveys", prelude=SMALL_DEMO)
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert re.search(r"^responses +10,000 +2\d\d +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +yes$", outcome.stdout, re.M)
+    assert re.search(r"^responses +1,000 +2\d +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +yes$", outcome.stdout, re.M)
     nps, tags = outcome.stdout.split("NPS by month:")[1].split("Top tags:")
     assert len(re.findall(r"^\d{4}-\d\d +\d+ +-?\d+\.0$", nps, re.M)) == 6
     assert len(re.findall(r"^[a-z ]+ +\d+ +\d\.\d$", tags, re.M)) == 5
@@ -110,12 +115,12 @@ def test_the_demo_leaves_real_tables_alone_whatever_is_configured(serve: Serve, 
     before = project.loaded(file.name)
     assert len(before["surveys.responses"]) == 3
     for _ in range(2):
-        report = project.run("--demo", "--json").report
+        report = project.run("--demo", "--json", prelude=SMALL_DEMO).report
         assert (report["ok"], report["destination"], report["dataset"]) == (True, "duckdb", "wootric")
         # Its first run loads all anew, which must not be here either.
         shutil.rmtree(tmp_path / "dlt/pipelines/wootric_demo")
     assert project.loaded(file.name) == before
-    assert len(project.held("responses", file="wootric_demo.duckdb")) == 10_000
+    assert len(project.held("responses", file="wootric_demo.duckdb")) == 1_000
 
 
 def test_the_demo_of_one_table_asks_nothing_of_others(tmp_path: Path) -> None:
@@ -128,7 +133,7 @@ def test_the_demo_has_a_dataset_of_its_own_at_another_destination(tmp_path: Path
     project = Project(tmp_path)
     project.environment["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(tmp_path / "bucket")
     project.environment["SOURCES__WOOTRIC__FILES"] = "jsonl"
-    report = project.run("--demo", "--json", "--destination", "filesystem").report
+    report = project.run("--demo", "--json", "--destination", "filesystem", prelude=SMALL_DEMO).report
     assert (report["ok"], report["destination"], report["dataset"]) == (True, "filesystem", "wootric_demo")
     assert [path.name for path in (tmp_path / "bucket").iterdir()] == ["wootric_demo"]
 

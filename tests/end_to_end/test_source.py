@@ -321,7 +321,7 @@ def test_a_checkpoint_commits_and_the_reading_goes_on_behind_it(
 @pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset(TABLES)}])
 def test_a_range_is_committed_in_pieces_too(pipeline: Pipeline, serve: Serve, behaviour: dict[str, Any]) -> None:
-    account = DemoAccount(NOON, end_users=130, responses=260, declines=90)
+    account = DemoAccount(NOON, end_users=60, responses=160, declines=60)
     extract(pipeline, serve(account, **behaviour))
     cursors = pipeline.state["sources"]
     sandbox = serve(account, **behaviour)
@@ -334,7 +334,7 @@ def test_a_range_is_committed_in_pieces_too(pipeline: Pipeline, serve: Serve, be
     with pipeline.sql_client() as client:
         loads = client.execute_sql("SELECT count(*) FROM _dlt_loads") or []
     assert loads[0][0] > 4
-    assert list_requests(sandbox) <= (130 + 260 + 90) / 50 * 1.05 + 3 * 4
+    assert list_requests(sandbox) <= (60 + 160 + 60) / 50 * 1.05 + 3 * 4
 
 
 @pytest.mark.parametrize("dates", [{}, {"start_date": "2010-01-01", "end_date": "2023-11-16"}])
