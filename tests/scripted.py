@@ -4,7 +4,8 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,12 +49,17 @@ class SharedClock(FakeClock):
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `missing` bytes are promised by its Content-Length and never sent, status 0 is a reset."""
+    """One answer; `missing` bytes are promised by its Content-Length and never sent, status 0 is a reset.
+
+    `pieces`, which may never end, are sent as they are in place of all of it, each after a pause.
+    """
 
     status: int = 200
     body: bytes = b"[]"
     headers: dict[str, str] = field(default_factory=dict)
     missing: int = 0
+    pieces: Iterable[bytes] = ()
+    pause_seconds: float = 0.0
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Answer:
@@ -91,6 +97,7 @@ class Scripted:
 
     def __init__(self, *answers: Answer, sign_in: tuple[Answer, ...] = (TOKEN,)) -> None:
         self.received: list[Received] = []
+        self.connections = 0
         self._scripts = {"POST": list(sign_in), "GET": list(answers), "CONNECT": list(answers)}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -120,9 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         form = dict(parse_qsl(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()))
         reply = self.script.next_answer(Received(self.command, self.path, dict(self.headers), form))
+        for piece in reply.pieces:
+            self.close_connection = True
+            self.wfile.write(piece)
+            self.wfile.flush()
+            time.sleep(reply.pause_seconds)
         if not reply.status:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
+            return
+        if reply.pieces:
             return
         # No Date of the machine's: tests say what the server's clock shows.
         self.send_response_only(reply.status)
@@ -139,8 +153,13 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
+        self.script.connections += 1
         with suppress(OSError):
             super().handle()
+
+    def finish(self) -> None:
+        with suppress(OSError):
+            super().finish()
 
 
 @dataclass(frozen=True)

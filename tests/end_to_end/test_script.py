@@ -28,7 +28,7 @@ import functools, wootric_pipeline.sandbox as sandbox
 sandbox.DemoAccount = functools.partial(sandbox.DemoAccount, end_users=50, responses=1_000, declines=50)
 """
 """A prelude: the demo's account is small."""
-TABLE_KEYS = ["rows", "requests", "mode", "cursor_before", "cursor_after", "complete"]
+TABLE_KEYS = ["rows", "requests", "mode", "cursor_before", "cursor_after", "complete", "odd_values"]
 
 
 def iso(second: int) -> str:
@@ -152,7 +152,7 @@ def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -
     for name, table in report["tables"].items():
         asked = sum(request.path == f"/v1/{name}" for request in sandbox.requests)
         assert list(table) == TABLE_KEYS
-        assert list(table.values()) == [3, asked, "updated", None, iso(NOON), True]
+        assert list(table.values()) == [3, asked, "updated", None, iso(NOON), True, 0]
 
 
 def test_a_python_without_dlt_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_pipeline.errors import UnexpectedAnswer
-from wootric_pipeline.records import parse_time, to_record
+from wootric_pipeline.records import NESTING_MAX, OddRow, odd_values, parse_time, to_record
 from wootric_pipeline.tables import DECLINES, END_USERS, RESPONSES, TABLES, Table
 
 SHOWN = "2018-01-02 23:03:41 -0800"
@@ -210,3 +210,43 @@ def test_a_number_beyond_64_bits_is_an_error_in_a_documented_field_and_a_text_el
         to_record(RESPONSES, shown(score=number))
     record = to_record(RESPONSES, shown(unknown=number, end_user={"properties": {"big": [number, 5]}}))
     assert (record["unknown"], record["end_user"]) == (str(number), {"properties": {"big": [str(number), 5]}})
+
+
+def test_replaced_numbers_are_counted_beside_what_was_replaced_before() -> None:
+    big = 2**63
+    row = OddRow(shown(unknown=big, notes=[-big, -big - 1, {"a": [float(big)]}], end_user={"properties": {"a": 5}}), 2)
+    record = to_record(RESPONSES, row)
+    assert record["notes"] == [-big, str(-big - 1), {"a": ["9.223372036854776e+18"]}]
+    assert odd_values([record, to_record(RESPONSES, shown(unknown=big - 1)), {}]) == 2 + 3
+
+
+def nested(depth: int, opens: Any) -> Any:
+    value: Any = 5
+    for _ in range(depth):
+        value = opens(value)
+    return value
+
+
+OPENS = [lambda inner: [inner], lambda inner: {"a": inner}, lambda inner: {"a": [{"b": inner}]}]
+
+
+@pytest.mark.parametrize("opens", OPENS, ids=["lists", "objects", "both"])
+def test_a_value_that_is_nested_too_deep_is_an_error(opens: Any) -> None:
+    allowed = NESTING_MAX // 3
+    assert to_record(RESPONSES, shown(unknown=nested(allowed, opens)))["unknown"] == nested(allowed, opens)
+    for depth in (NESTING_MAX + 1, 5_000):
+        with pytest.raises(UnexpectedAnswer) as raised:
+            to_record(RESPONSES, shown(unknown=nested(depth, opens)))
+        assert str(raised.value) == "The row with id 654 of responses has values nested more than 20 deep."
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_number_that_is_none_is_an_error_in_a_documented_field(number: float) -> None:
+    with pytest.raises(UnexpectedAnswer, match="has a score of type float where bigint belongs"):
+        to_record(RESPONSES, shown(score=number))
+
+
+def test_a_time_as_long_as_a_book_is_none() -> None:
+    assert parse_time("2018-01-02 23:03:41.000000000000001 -0800") == utc(2018, 1, 3, 7, 3, 41)
+    with pytest.raises(ValueError, match="not a time"):
+        parse_time("2018-01-02 23:03:41." + "0" * 1_000_000)

@@ -1,16 +1,13 @@
 """What an answer of the API means: pure functions of its status and its content."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-from dlt.common import json
-
 from ..errors import AuthenticationFailed, ConfigurationError, UnexpectedAnswer
+from .tolerant_json import parsed
 
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-"""Its escape in JSON, unless the backslash is itself escaped."""
+REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
 
 
 @dataclass(frozen=True)
@@ -21,29 +18,44 @@ class Answer:
         status: Of HTTP.
         content: What its JSON says.
         is_json: Whether it was any.
+        is_web_page: Whether it was HTML instead.
+        retry_after_seconds: How long to wait at least before asking again.
     """
 
     status: int
-    content: Any
-    is_json: bool
+    content: Any = None
+    is_json: bool = False
+    is_web_page: bool = False
+    retry_after_seconds: float = 0.0
 
     @classmethod
-    def of(cls, response: requests.Response) -> "Answer":
-        """The answer that requests got."""
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes, retry_after_seconds: float) -> "Answer":
+        """The answer with some content, unpacked."""
         try:
-            return cls(response.status_code, json.loadb(_without_nul(response.content)), True)
+            return cls(status, parsed(body), True, False, retry_after_seconds)
         except ValueError:
-            return cls(response.status_code, None, False)
+            is_web_page = "html" in headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<"
+            return cls(status, None, False, is_web_page, retry_after_seconds)
 
     @property
     def is_transient(self) -> bool:
         """Whether asking again may bring another: a limit or an outage, which pass."""
-        return self.status >= 500 or self.status == 429
+        return self.status >= 500 or self.status in (408, 425, 429)
 
     @property
     def is_broken(self) -> bool:
-        """Whether it should have been JSON."""
-        return self.status == 200 and not self.is_json
+        """Whether it is none that the API gives, so that it may have been cut on its way, or come from elsewhere."""
+        if self.status >= 400 or self.status in REDIRECTS:
+            return self.is_by_another
+        return not self.is_json or self.status == 206
+
+    @property
+    def is_by_another(self) -> bool:
+        """Whether it refuses a request without being the API's."""
+        # OAuth's own 401 says why in a header, so it may be empty.
+        return self.status in (401, 403) and (
+            self.is_web_page or (self.status == 403 and not isinstance(self.content, dict))
+        )
 
 
 def content_of(answer: Answer, path: str, host: str) -> Any:
@@ -54,16 +66,21 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
         AuthenticationFailed: The credentials may not read it.
         UnexpectedAnswer: It is any other error, or no JSON.
     """
-    if 300 <= answer.status < 400:
+    if answer.status in REDIRECTS:
         raise ConfigurationError(
             f"{host} redirects elsewhere, which is not followed; set base_url to the API's own address."
+        )
+    if answer.is_by_another:
+        raise UnexpectedAnswer(
+            f"Something between here and Wootric, such as a firewall, answered {path} with "
+            f"{'a web page' if answer.is_web_page else 'no JSON'} and status {answer.status}."
         )
     if answer.status == 403:
         raise AuthenticationFailed(f"Wootric does not let these credentials read {path}.")
     if answer.status >= 400:
         raise UnexpectedAnswer(f"Wootric answered {path} with status {answer.status}.")
-    if not answer.is_json:
-        raise UnexpectedAnswer(f"Wootric answered {path} with something that is not JSON.")
+    if answer.is_broken:
+        raise UnexpectedAnswer(f"Wootric answered {path} with {what(answer)}.")
     return answer.content
 
 
@@ -75,10 +92,10 @@ def list_of(answer: Answer, path: str, host: str) -> list[Any]:
     return content
 
 
+def what(answer: Answer) -> str:
+    """An answer in the words of a message."""
+    return "something that is not JSON" if answer.status == 200 and not answer.is_json else f"status {answer.status}"
+
+
 def _kind(content: Any) -> str:
     return {dict: "an object", str: "a text", type(None): "null"}.get(type(content), "a single value")
-
-
-def _without_nul(content: bytes) -> bytes:
-    """JSON with U+FFFD in place of U+0000, which PostgreSQL and others refuse in any text."""
-    return _NUL.sub(rb"\1\\ufffd", content) if rb"\u0000" in content else content

@@ -58,11 +58,11 @@ class Client:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
         answer = self._transport.send("GET", path, params, started, auth=token)
-        if answer.status == 401:
+        if answer.status == 401 and not answer.is_by_another:
             log.info("%s: the token is refused before its end; asks for another.", path)
             fresh = self._tokens.current(started, refused=token)
             answer = self._transport.send("GET", path, params, started, auth=fresh)
-        if answer.status == 401:
+        if answer.status == 401 and not answer.is_by_another:
             raise AuthenticationFailed("Wootric refuses a token it has just issued; check the account's API access.")
         return list_of(answer, path, self._transport.host)
 

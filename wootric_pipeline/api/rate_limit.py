@@ -106,6 +106,8 @@ class RateLimit:
             seconds = float(headers["X-Rate-Limit-Reset"]) - server_now
         except (KeyError, ValueError):
             return
+        if not math.isfinite(seconds):
+            return
         self.stated = True
         now = self._clock.monotonic()
         ends = now + min(max(seconds, 0.0), RATE_WAIT_SECONDS_MAX)

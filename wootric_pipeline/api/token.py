@@ -5,6 +5,7 @@ the account's token; a bearer token lasts two hours.
 """
 
 import logging
+import re
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,12 @@ from .transport import Transport
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105
 TOKEN_SECONDS = 7200.0
+TOKEN_SECONDS_MAX = 366 * 86_400.0
+"""Longer lifetimes are not believed."""
 TOKEN_MARGIN_SECONDS = 60.0
+
+_TOKEN = re.compile("[!-~]+")
+"""Whatever a header can hold."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,9 @@ class Tokens:
     def _new(self, started: float) -> BearerToken:
         content = self._signed_in(started)
         token = content.get("access_token") if isinstance(content, dict) else None
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise AuthenticationFailed("Wootric answered the sign-in without an access_token; check base_url.")
-        lifetime = content.get("expires_in")
-        lifetime_seconds = float(lifetime) if isinstance(lifetime, (int, float)) else TOKEN_SECONDS
+        lifetime_seconds = _lifetime_seconds(content.get("expires_in"))
         margin_seconds = min(TOKEN_MARGIN_SECONDS, lifetime_seconds / 2)
         self._ends = self._transport.clock.monotonic() + lifetime_seconds - margin_seconds
         return BearerToken(token)
@@ -122,14 +127,19 @@ class Tokens:
             answer = self._transport.send(
                 "POST", TOKEN_PATH, self._params, started, auth=_Anonymous(), form=self._grant
             )
-            self._refused = answer.status in (400, 401, 403)
+            self._refused = answer.status in (400, 401, 403) and not answer.is_web_page and not answer.is_by_another
         if self._refused:
             raise AuthenticationFailed(
                 "Wootric refuses the credentials: check client_id and client_secret, or username and password, "
                 "under [sources.wootric]."
             )
-        if answer.status == 404 or not answer.is_json:
+        if not answer.is_by_another and (answer.status == 404 or not answer.is_json):
             raise ConfigurationError(
                 f"{host} does not answer as the Wootric API does; check base_url under [sources.wootric]."
             )
         return content_of(answer, TOKEN_PATH, host)
+
+
+def _lifetime_seconds(stated: Any) -> float:
+    is_usable = isinstance(stated, (int, float)) and 0 < stated < TOKEN_SECONDS_MAX
+    return float(stated) if is_usable else TOKEN_SECONDS

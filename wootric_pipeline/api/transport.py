@@ -1,7 +1,7 @@
 """Sends one request until there is an answer worth looking at: the only sockets.
 
 Facts (vendor's documentation): `X-Rate-Limit-*` headers on limited endpoints, 429 until the minute is over, no
-`Retry-After`.
+`Retry-After`, which whatever stands before the service may send all the same.
 """
 
 import itertools
@@ -11,22 +11,25 @@ import random
 import re
 import threading
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from dlt import __version__ as dlt_version
-from requests.adapters import HTTPAdapter
+from requests.exceptions import ContentDecodingError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from ..errors import ApiUnavailable, ConfigurationError, RateLimitExceeded
+from ..errors import ApiUnavailable, ConfigurationError, RateLimitExceeded, UnexpectedAnswer
 from ..version import VERSION
 from .address import checked
-from .answers import Answer
+from .answers import Answer, what
 from .clock import Clock
-from .rate_limit import RateLimit
+from .headers import retry_after_seconds, unix_seconds
+from .rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
 from .turns import Turns
+from .wire import ANSWER_BYTES_MAX, ENCODINGS, AnswerTooLarge, BoundedAdapter, body
 
 USER_AGENT = f"wootric-pipeline/{VERSION} (dlt/{dlt_version}; Python/{platform.python_version()})"
 
@@ -44,6 +47,7 @@ BROKEN_ANSWERS_MAX = 5
 """How often an answer that is no JSON is asked for again."""
 
 Params = Mapping[str, str | int]
+Outcome = Answer | requests.RequestException
 
 _HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated)\[\w+\]")
 """Names of parameters whose values are no secrets and no personal data."""
@@ -70,8 +74,12 @@ class Transport:
         self.host = urlsplit(self._base_url).netloc
         self.clock = clock or Clock()
         self._session = requests.Session()
-        self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
-        self._session.mount(self._base_url, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+        self._session.headers.update(
+            {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": ", ".join(ENCODINGS)}
+        )
+        # The API has no use for cookies, and a server could fill the memory with them.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.mount(self._base_url, BoundedAdapter(pool_connections=1, pool_maxsize=connections))
         self._turns = Turns(connections)
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
@@ -91,7 +99,7 @@ class Transport:
         auth: requests.auth.AuthBase,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The first answer worth looking at: retried through errors, 5xx, 429 and answers that break off.
+        """The first answer worth looking at: retried through errors, 5xx, 408, 425, 429 and answers that break off.
 
         Args:
             method: Of HTTP.
@@ -104,6 +112,7 @@ class Transport:
         Raises:
             ConfigurationError: The host was never reached.
             ApiUnavailable: There was no such answer in time; `RateLimitExceeded`, where a limit is why.
+            UnexpectedAnswer: One was too large to be read.
         """
         broken = 0
         for attempt in itertools.count(1):
@@ -112,43 +121,67 @@ class Transport:
                 # Waiting for other threads is not waiting for the service.
                 started += self.clock.monotonic() - asked
                 with self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
-                    sent = self.clock.monotonic()
                     outcome = self._attempt(method, path, params, auth, form)
-                    seconds = self.clock.monotonic() - sent
-            _log(f"{method} {path}", params, outcome, seconds)
             if isinstance(outcome, Answer) and not outcome.is_transient:
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
                     return outcome
-            waited_seconds = self.clock.monotonic() - started
-            seconds_max = RETRY_SECONDS_MAX if self._answered else SIGN_IN_RETRY_SECONDS_MAX
-            if waited_seconds >= seconds_max:
-                raise self._given_up(path, outcome, waited_seconds)
-            backoff_seconds = min(_backoff_seconds(attempt), seconds_max - waited_seconds)
-            log.warning("%s: %s; asks again in %.1f s.", path, _what(outcome), backoff_seconds)
-            self._sleep(backoff_seconds)
+            self._back_off(path, outcome, attempt, started)
         raise AssertionError("unreachable")
+
+    def _back_off(self, path: str, outcome: Outcome, attempt: int, started: float) -> None:
+        """Waits before a request is repeated; see `send` for what is raised where there is no time left for that."""
+        waited_seconds = self.clock.monotonic() - started
+        seconds_max = RETRY_SECONDS_MAX if self._answered else SIGN_IN_RETRY_SECONDS_MAX
+        if waited_seconds >= seconds_max:
+            raise self._given_up(path, outcome, waited_seconds)
+        seconds = _backoff_seconds(attempt)
+        if isinstance(outcome, Answer):
+            seconds = max(seconds, min(outcome.retry_after_seconds, RATE_WAIT_SECONDS_MAX))
+        seconds = min(seconds, seconds_max - waited_seconds)
+        log.warning("%s: %s; asks again in %.1f s.", path, _what(outcome), seconds)
+        self._sleep(seconds)
 
     def _attempt(
         self, method: str, path: str, params: Params, auth: requests.auth.AuthBase, form: Mapping[str, str] | None
-    ) -> Answer | requests.RequestException:
+    ) -> Outcome:
         with self._count_lock:
             self.requests += 1
+        sent = self.clock.monotonic()
+        request = requests.Request(method, self._base_url + path, params=params, data=form, auth=auth)
         try:
-            request = requests.Request(method, self._base_url + path, params=params, data=form, auth=auth)
-            response = self._session.send(
-                self._session.prepare_request(request),
-                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-                # Credentials and tokens go to the configured host only.
-                allow_redirects=False,
-                **self._environment,
-            )
+            outcome = self._answer(request)
+        except AnswerTooLarge:
+            raise UnexpectedAnswer(
+                f"Wootric answered {path} with more than {ANSWER_BYTES_MAX / 1e6:.0f} MB, where 50 rows belong."
+            ) from None
         except requests.RequestException as error:
-            return error
+            outcome = error
+        except (HTTPError, ValueError):
+            # Nonsense in an answer that requests does not expect, such as a chunk of a negative length.
+            outcome = requests.exceptions.ChunkedEncodingError()
+        _log(f"{method} {path}", params, outcome, self.clock.monotonic() - sent)
+        return outcome
+
+    def _answer(self, request: requests.Request) -> Outcome:
+        with self._session.send(
+            self._session.prepare_request(request),
+            timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+            # Credentials and tokens go to the configured host only.
+            allow_redirects=False,
+            **self._environment,
+        ) as response:
+            try:
+                content = body(response)
+            except ContentDecodingError:
+                content = b""
         self._answered = True
-        self._note_server_time(response.headers)
-        self.rate_limit.learn(response.headers, self.server_now(), refused=response.status_code == 429)
-        return Answer.of(response)
+        status, headers = response.status_code, response.headers
+        self._note_server_time(headers)
+        server_now = self.server_now()
+        self.rate_limit.learn(headers, server_now, refused=status == 429)
+        wait_seconds = retry_after_seconds(headers, server_now) if status in (429, 503) else 0.0
+        return Answer.of(status, headers, content, wait_seconds)
 
     def server_now(self) -> float:
         """The server's clock, by the `Date` header of its answers; UNIX seconds.
@@ -168,17 +201,14 @@ class Transport:
 
     @cached_property
     def _environment(self) -> Any:
-        """Proxies and certificates of the environment, which requests would look up for each request."""
-        return self._session.merge_environment_settings(self._base_url, {}, None, None, None)
+        """Proxies and certificates of the environment, which requests would look up for each request; and streaming."""
+        return self._session.merge_environment_settings(self._base_url, {}, True, None, None)
 
     def _note_server_time(self, headers: Mapping[str, str]) -> None:
-        try:
-            server_now = parsedate_to_datetime(headers["Date"]).timestamp()
-        except (KeyError, ValueError, TypeError):
-            return
-        self._server_ahead_seconds = server_now - self.clock.now()
+        if (server_now := unix_seconds(headers.get("Date"))) is not None:
+            self._server_ahead_seconds = server_now - self.clock.now()
 
-    def _given_up(self, path: str, last: Answer | requests.RequestException, waited_seconds: float) -> Exception:
+    def _given_up(self, path: str, last: Outcome, waited_seconds: float) -> Exception:
         if isinstance(last, requests.RequestException) and not self._answered:
             return ConfigurationError(
                 f"{self.host} cannot be reached ({_reason(last)}); check base_url under [sources.wootric] "
@@ -196,12 +226,12 @@ class Transport:
 
 
 def _backoff_seconds(attempt: int) -> float:
-    ceiling = min(2.0 ** (attempt - 1), BACKOFF_SECONDS_MAX)
+    ceiling = min(2.0 ** min(attempt - 1, 10), BACKOFF_SECONDS_MAX)
     # Half of it random, so that clients thrown off together do not come back together.
     return ceiling / 2 + random.uniform(0, ceiling / 2)
 
 
-def _log(request: str, params: Params, outcome: Answer | requests.RequestException, seconds: float) -> None:
+def _log(request: str, params: Params, outcome: Outcome, seconds: float) -> None:
     """Logs a request with its query, and what came of it."""
     if not log.isEnabledFor(logging.DEBUG):
         return
@@ -211,20 +241,20 @@ def _log(request: str, params: Params, outcome: Answer | requests.RequestExcepti
     log.debug("%s%s: %s%s, %.0f ms.", request, f"?{query}" if query else "", _what(outcome), rows, 1000 * seconds)
 
 
-def _what(outcome: Answer | requests.RequestException) -> str:
+def _what(outcome: Outcome) -> str:
     """What came of a request that has to be repeated."""
     if isinstance(outcome, Answer):
-        return "something that is not JSON" if outcome.is_broken else f"status {outcome.status}"
+        return what(outcome)
     return _reason(outcome)
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, without the address and the query that requests puts into its messages."""
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower():
         return "its TLS certificate is not accepted"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy does not answer"
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or any(isinstance(arg, ReadTimeoutError) for arg in error.args):
         return "no answer in time"
     if "resolve" in str(error) or "getaddrinfo" in str(error):
         return "its name cannot be resolved"

@@ -38,6 +38,7 @@ def _table_as_json(notes: TableNotes) -> dict[str, Any]:
         "cursor_before": _iso(notes.cursor_before),
         "cursor_after": _iso(notes.cursor_after),
         "complete": notes.complete,
+        "odd_values": notes.odd_values,
         **({"error": notes.error} if notes.error else {}),
     }
 
@@ -93,6 +94,8 @@ def _remarks(run: Run) -> list[str]:
     """What is to be said of some tables."""
     lines = []
     for name, notes in run.tables.items():
+        if notes.odd_values:
+            lines.append(_replaced(name, notes.odd_values))
         if notes.mode == "created":
             lines.append(_along_created(name))
         if notes.as_of is not None:
@@ -110,6 +113,11 @@ def _remarks(run: Run) -> list[str]:
         return [*lines, "No rows were found."]
     since = _short(max(before))
     return [*lines, f"Nothing has changed since {since} (UTC); each run reads the last rows before that again."]
+
+
+def _replaced(table: str, odd_values: int) -> str:
+    values, verb = ("value", "was") if odd_values == 1 else ("values", "were")
+    return f"{table}: {odd_values:,} {values} that no database can hold {verb} replaced."
 
 
 def _along_created(table: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from ..api.client import Client
+from ..records import odd_values
 from ..tables import CURSOR
 from .listing import Page
 
@@ -19,6 +20,7 @@ class TableNotes:
     Attributes:
         rows: Rows handed to dlt.
         rows_again: Those of them that are no newer than the cursor was before the run.
+        odd_values: Values in them that no database can hold, and that were replaced.
         requests: Pages asked for.
         mode: The time the table was read along.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
@@ -29,6 +31,7 @@ class TableNotes:
 
     rows: int = 0
     rows_again: int = 0
+    odd_values: int = 0
     requests: int = 0
     mode: Mode | None = None
     cursor_before: datetime | None = None
@@ -52,6 +55,7 @@ class TableNotes:
     def count(self, rows: Page) -> None:
         """Counts rows that are handed to dlt."""
         self.rows += len(rows)
+        self.odd_values += odd_values(rows)
         if self.cursor_before:
             self.rows_again += sum(row[CURSOR] <= self.cursor_before for row in rows)
 
