@@ -28,6 +28,7 @@ from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
 from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
+from dlt.common.json import DECODERS, PUA_START
 from dlt.common.runtime import signals
 from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.common.schema.typing import TColumnSchema
@@ -110,6 +111,14 @@ def variant(data_type: TDataType) -> str:
 def column_name(schema: Schema, path: str) -> str:
     """The name dlt gives the column of a path such as `properties__plan`: shorter where a destination wants that."""
     return schema.naming.shorten_fragments(path)
+
+
+def typed_text_starts() -> tuple[str, str]:
+    """The first and the last of the private characters that tell dlt of what type a text is, in its own files.
+
+    A text of somebody else's that begins with one is taken for a time or a number, or stops the load.
+    """
+    return chr(PUA_START), chr(PUA_START + len(DECODERS) - 1)
 
 
 def list_of_texts() -> TResourceNestedHints:

@@ -33,11 +33,13 @@ from tests.documents import (
 from tests.end_to_end.test_readme import extras, inline_settings
 from tests.script import Project
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
-from wootric_pipeline.api.transport import READ_TIMEOUT_SECONDS, RETRY_SECONDS_MAX
+from wootric_pipeline.api.transport import BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
+from wootric_pipeline.api.wire import ANSWER_BYTES_MAX, ANSWER_SECONDS_MAX
 from wootric_pipeline.command.loading import CHECKPOINT_ROWS
 from wootric_pipeline.reading.listing import PAGE_ROWS, PAGES_MAX
 from wootric_pipeline.reading.order import DISTINCT_SECONDS_PROVING, WINDOW_PAGES_MAX
 from wootric_pipeline.reading.ties import CELL_PASSES_MAX
+from wootric_pipeline.records import NESTING_MAX
 from wootric_pipeline.tables import TABLES
 
 README_LINES_MAX = 150
@@ -382,8 +384,12 @@ def test_figures_named_in_the_text_are_those_of_the_code() -> None:
     settings = tomlkit.parse(SETTINGS_FILE).unwrap()["sources"]["wootric"]
     assert f"**{2 * PAGE_ROWS * PAGES_MAX:,} rows and more created and updated" in guarantees
     assert f"up to {RETRY_SECONDS_MAX / 60:.0f} minutes a request" in guarantees
-    assert READ_TIMEOUT_SECONDS == 60
-    assert "the time limit of the answer under way, a minute" in guarantees
+    assert ANSWER_SECONDS_MAX == 120
+    assert "the time limit of the answer under way, two minutes" in guarantees
+    assert f"more than {ANSWER_BYTES_MAX / 1e6:.0f} MB, unpacked" in guarantees
+    assert BROKEN_ANSWERS_MAX == 5
+    assert "are asked for five times in all" in " ".join(guarantees.split())
+    assert f"nested more than {NESTING_MAX} deep" in DOCUMENTS["docs/columns.md"]
     assert f"asked again after {RATE_WAIT_SECONDS_MAX / 60:.0f} minutes" in guarantees
     assert settings["lookback_seconds"] == 300
     assert "begins five minutes before its cursor (`lookback_seconds`)" in guarantees

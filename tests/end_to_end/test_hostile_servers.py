@@ -237,7 +237,7 @@ def test_a_web_page_with_403_does_not_mean_the_credentials() -> None:
     with talking(FORBIDDEN) as talk:
         with pytest.raises(UnexpectedAnswer) as raised:
             talk.get()
-        assert str(raised.value) == f"{FIREWALL} /v1/responses with a web page and status 403."
+        assert str(raised.value) == f"{FIREWALL} /v1/responses with status 403 and a web page, as Wootric never does."
     with talking(answer({"error": "forbidden"}, 403)) as talk:
         with pytest.raises(AuthenticationFailed, match="does not let these credentials read /v1/responses"):
             talk.get()
@@ -383,8 +383,8 @@ def run(project: Project, server: Scripted, *words: str, prelude: str = WITHOUT_
 
 
 def odd_account() -> Account:
-    """Of one row with five values that no database can hold, and one with one."""
-    properties = {"amount": math.inf, "big": 10**20, "raw": "a\x01\tb", "zero": -0.0}
+    """Of one row with six values that no database can hold, and one with one."""
+    properties = {"amount": math.inf, "big": 10**20, "raw": "a\x01\tb", "zero": -0.0, "icon": "\uf027 half"}
     account = Account()
     rows = [
         row(1, NOON, score=math.nan, text="half \ud83d, \0 and \U0001f600", end_user={"properties": properties}),
@@ -398,18 +398,18 @@ def test_values_that_no_database_can_hold_are_replaced_counted_and_told(serve: S
     project = project_for(serve(odd_account()), tmp_path)
     report = project.run("--json", "--log-file", "wootric.log", "--debug").report
     counts = {name: (table["complete"], table["rows"], table["odd_values"]) for name, table in report["tables"].items()}
-    assert counts == {"end_users": (True, 0, 0), "responses": (True, 2, 5), "declines": (True, 0, 0)}
-    names = "id, score, text, end_user__properties__amount, end_user__properties__big, end_user__properties__raw"
-    assert project.ask(f"SELECT {names}, end_user__properties__zero FROM wootric.responses ORDER BY id") == [
-        (1, None, "half \ufffd, \ufffd and \U0001f600", None, "100000000000000000000", "a\x01\tb", 0.0),
-        (2, 9, "caf\ufffd", 5, None, None, None),
+    assert counts == {"end_users": (True, 0, 0), "responses": (True, 2, 6), "declines": (True, 0, 0)}
+    properties = ", ".join(f"end_user__properties__{name}" for name in ("amount", "big", "raw", "zero", "icon"))
+    assert project.ask(f"SELECT id, score, text, {properties} FROM wootric.responses ORDER BY id") == [
+        (1, None, "half \ufffd, \ufffd and \U0001f600", None, "100000000000000000000", "a\x01\tb", 0.0, "\ufffd half"),
+        (2, 9, "caf\ufffd", 5, None, None, None, None),
     ]
     for hidden in ("half", "caf", "1000000", "amount"):
         assert hidden not in (project.folder / "wootric.log").read_text()
     # The last row is read again.
     assert "responses: 1 value that no database can hold was replaced." in project.run().stdout.splitlines()
     again = project.run("--full-refresh", "--tables", "responses")
-    assert "responses: 5 values that no database can hold were replaced." in again.stdout.splitlines()
+    assert "responses: 6 values that no database can hold were replaced." in again.stdout.splitlines()
 
 
 IN_A_HURRY = (
@@ -423,8 +423,8 @@ ROW = b'[{"id": 1, "created_at": "2024-01-01 00:00:00 +0000", "updated_at": "202
     ("reply", "sentence"),
     [
         (Answer(200, bomb(50), {"Content-Encoding": "gzip"}), TOO_LARGE),
-        (FORBIDDEN, f"{FIREWALL} /v1/responses with a web page and status 403."),
-        (Answer(403, b"Forbidden"), f"{FIREWALL} /v1/responses with no JSON and status 403."),
+        (FORBIDDEN, f"{FIREWALL} /v1/responses with status 403 and a web page, as Wootric never does."),
+        (Answer(403, b"Forbidden"), f"{FIREWALL} /v1/responses with status 403 and no JSON, as Wootric never does."),
         (Answer(206, b"[]"), "Wootric answered /v1/responses with status 206."),
         (Answer(304, b""), "Wootric answered /v1/responses with status 304."),
         (Answer(204, b""), "Wootric answered /v1/responses with status 204."),

@@ -14,6 +14,7 @@ from typing import Any
 import dlt
 import pytest
 from dlt import Pipeline
+from dlt.common import json
 from dlt.common.configuration.providers import ConfigTomlProvider
 from dlt.common.runtime import signals
 from dlt.sources.credentials import ConnectionStringCredentials
@@ -185,6 +186,18 @@ def test_columns_get_the_name_of_their_path(key: str) -> None:
 def lists(rows: list[Any], **hints: Any) -> Any:
     """A resource of rows with tags, as its child table is to be merged."""
     return dlt.resource(rows, name="surveys", primary_key="id", write_disposition="merge", **hints)
+
+
+def test_texts_that_dlt_takes_for_other_values_begin_as_is_told() -> None:
+    texts = ["5", "2024-01-01", "10:00:00", "12345678-1234-5678-1234-567812345678", "abab", "QUJD"]
+    private = list(map(chr, range(0xE000, 0xF900)))
+    taken = [
+        start
+        for start in private
+        if any(json.typed_loads(json.typed_dumps(start + text)) != start + text for text in texts)
+    ]
+    first, last = dlt_internals.typed_text_starts()
+    assert taken == list(map(chr, range(ord(first), ord(last) + 1)))
 
 
 def test_a_list_of_texts_has_the_columns_that_dlt_makes(pipeline: Pipeline) -> None:

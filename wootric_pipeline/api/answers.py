@@ -72,8 +72,8 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
         )
     if answer.is_by_another:
         raise UnexpectedAnswer(
-            f"Something between here and Wootric, such as a firewall, answered {path} with "
-            f"{'a web page' if answer.is_web_page else 'no JSON'} and status {answer.status}."
+            f"Something between here and Wootric, such as a firewall, answered {path} with status {answer.status} and "
+            f"{'a web page' if answer.is_web_page else 'no JSON'}, as Wootric never does."
         )
     if answer.status == 403:
         raise AuthenticationFailed(f"Wootric does not let these credentials read {path}.")

@@ -1,6 +1,6 @@
 """JSON as servers write it, which is not always as it is specified.
 
-Nothing in a single value may stop a page, and with it its table for good: what no database can hold is replaced.
+Nothing in a single value may stop a page, and with it its table for good: what cannot be loaded is replaced.
 """
 
 import codecs
@@ -11,16 +11,22 @@ from typing import Any
 
 from dlt.common import json
 
+from ..dlt_internals import typed_text_starts
 from ..records import OddRow
 
-NUL_ESCAPED = rb"\u0000"
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""U+0000, which PostgreSQL and others refuse in any text, and halves of a character, which UTF-8 does not have."""
+_FIRST, _LAST = typed_text_starts()
+_UNSTORABLE = re.compile(rf"[\0\ud800-\udfff]|\A[{_FIRST}-{_LAST}](?!\Z)")
+"""U+0000, which PostgreSQL and others refuse, halves of a character, which UTF-8 does not have, and dlt's own marks."""
+_SUSPECT = (
+    rb"\u0000",
+    _FIRST.encode()[:2],
+    *(rf"\u{ord(_FIRST):04{case}}"[:5].encode() for case in "xX"),
+)
+"""One of these is in any good JSON that holds such a character: in UTF-8, or as an escape."""
 
 
 def parsed(body: bytes) -> Any:
-    """What JSON says, with U+FFFD for characters and null for numbers that no database can hold.
+    """What JSON says, with U+FFFD for characters and null for numbers that cannot be loaded.
 
     A byte order mark before it, control characters in texts and bytes that are not UTF-8 are taken, too.
 
@@ -33,7 +39,7 @@ def parsed(body: bytes) -> Any:
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         content = json.loadb(body)
-        if NUL_ESCAPED not in body:
+        if not any(mark in body for mark in _SUSPECT):
             return content
     except ValueError:
         content = _leniently(body)

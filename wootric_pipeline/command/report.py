@@ -116,8 +116,9 @@ def _remarks(run: Run) -> list[str]:
 
 
 def _replaced(table: str, odd_values: int) -> str:
-    values, verb = ("value", "was") if odd_values == 1 else ("values", "were")
-    return f"{table}: {odd_values:,} {values} that no database can hold {verb} replaced."
+    if odd_values == 1:
+        return f"{table}: 1 value that no database can hold was replaced."
+    return f"{table}: {odd_values:,} values that no database can hold were replaced."
 
 
 def _along_created(table: str) -> str:
