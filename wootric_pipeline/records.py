@@ -92,7 +92,8 @@ def to_record(table: Table, row: Any) -> Row:
             continue
         data_type = data_types.get(name)
         if data_type is None:
-            row[name] = _kept(table, row, value, replaced)
+            if type(value) in _MAY_HOLD_NUMBERS:
+                row[name] = _kept(table, row, value, replaced)
         elif data_type == TIMESTAMP:
             row[name] = _time(table, row, name, value)
         elif type(value) is not _PYTHON_TYPES[data_type] or (data_type == BIGINT and _is_too_big(value)):
@@ -115,9 +116,9 @@ def _check_identity(table: Table, row: Any) -> None:
 
 
 def _kept(table: Table, row: Row, value: Any, replaced: list[Any]) -> Any:
-    """An undocumented value."""
+    """An undocumented value that may hold numbers."""
     try:
-        return _storable(value, replaced, NESTING_MAX) if type(value) in _MAY_HOLD_NUMBERS else value
+        return _storable(value, replaced, NESTING_MAX)
     except RecursionError:
         raise UnexpectedAnswer(f"{_name(table, row)} has values nested more than {NESTING_MAX} deep.") from None
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import math
 import re
 import time
@@ -18,6 +19,7 @@ import pytest
 from tests.conftest import NOON, Serve, row
 from tests.script import WITHOUT_BACKOFF, Outcome, Project, project_for
 from tests.scripted import PAGE, RESET, TOKEN, Answer, Scripted, answer, issued, talking
+from wootric_pipeline.api.client import Credentials
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
 from wootric_pipeline.errors import ApiUnavailable, AuthenticationFailed, ConfigurationError, UnexpectedAnswer
@@ -92,7 +94,7 @@ def endless(piece: bytes) -> Iterable[bytes]:
 
 def large() -> dict[str, Answer]:
     return {
-        "packed": Answer(200, bomb(100), {"Content-Encoding": "gzip"}),
+        "packed": Answer(200, bomb(20), {"Content-Encoding": "gzip"}),
         "sized": Answer(pieces=chain([OK + b"Content-Length: 999999999999\r\n\r\n"], endless(b" "))),
         "chunks": Answer(pieces=chain([CHUNKED], endless(b"1\r\n \r\n"))),
         "trailers": Answer(pieces=chain([CHUNKED + b"2\r\n[]\r\n0\r\n"], endless(b"X: 1\r\n"))),
@@ -473,3 +475,35 @@ def test_what_is_nested_as_deep_as_allowed_is_loaded(serve: Serve, tmp_path: Pat
     account.put("responses", row(1, NOON, new=value))
     outcome = project_for(serve(account), tmp_path).run()
     assert (outcome.code, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "location", ["/v1/responses", "http://[", "\x00", "//", "http://127.0.0.1:1/" + "a" * 50_000], ids=str.__len__
+)
+def test_a_redirect_is_not_looked_at(monkeypatch: pytest.MonkeyPatch, location: str) -> None:
+    packed = {"Content-Encoding": "gzip", "Location": location}
+    with talking(Answer(302, bomb(1), packed), Answer(302, bomb(20), packed)) as talk:
+        with pytest.raises(ConfigurationError, match="redirects elsewhere, which is not followed"):
+            talk.get()
+        monkeypatch.setattr("wootric_pipeline.api.wire.ANSWER_BYTES_MAX", 2_000_000)
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnexpectedAnswer):
+                talk.get()
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak_bytes < 8_000_000
+        assert len(talk.server.sent("GET")) == 2
+
+
+@pytest.mark.parametrize("line", [b"no header", b" folded: x", b": x", b"\xff\xfe"])
+def test_an_odd_header_does_not_bring_the_account_token_into_a_log(
+    caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    person = Credentials("", "", "ada@example.com", "the-password", "NPS-the-token")
+    sign_in = raw(OK + line + b"\r\nContent-Length: %d\r\n\r\n" % len(TOKEN.body), TOKEN.body)
+    with talking(PAGE, sign_in=(sign_in,), credentials=person) as talk:
+        assert talk.get() == [{"id": 1}]
+    assert "the-" not in caplog.text

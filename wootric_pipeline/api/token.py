@@ -89,8 +89,9 @@ class Tokens:
         self._grant = credentials.grant()
         self._params = {"account_token": credentials.account_token} if credentials.account_token else {}
         if secret := credentials.account_token:
-            # The vendor wants it in the address, and urllib3 logs addresses when it is told to log all.
-            logging.getLogger("urllib3.connectionpool").addFilter(lambda record: secret not in record.getMessage())
+            # The vendor wants it in the address, and urllib3 logs addresses: of all requests, and of odd answers.
+            for name in ("urllib3.connectionpool", "urllib3.connection"):
+                logging.getLogger(name).addFilter(lambda record: secret not in record.getMessage())
         self._transport = transport
         self._lock = threading.Lock()
         self._token: BearerToken | None = None

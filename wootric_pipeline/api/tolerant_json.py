@@ -15,14 +15,17 @@ from ..dlt_internals import typed_text_starts
 from ..records import OddRow
 
 _FIRST, _LAST = typed_text_starts()
-_UNSTORABLE = re.compile(rf"[\0\ud800-\udfff]|\A[{_FIRST}-{_LAST}](?!\Z)")
+_UNLOADABLE = re.compile(rf"[\0\ud800-\udfff]|\A[{_FIRST}-{_LAST}](?!\Z)")
 """U+0000, which PostgreSQL and others refuse, halves of a character, which UTF-8 does not have, and dlt's own marks."""
 _SUSPECT = (
     rb"\u0000",
     _FIRST.encode()[:2],
     *(rf"\u{ord(_FIRST):04{case}}"[:5].encode() for case in "xX"),
 )
-"""One of these is in any good JSON that holds such a character: in UTF-8, or as an escape."""
+"""One of these is in any good JSON that holds such a character, as an escape or in UTF-8.
+
+The first byte of each is rare, and found much faster than the whole.
+"""
 
 
 def parsed(body: bytes) -> Any:
@@ -39,12 +42,12 @@ def parsed(body: bytes) -> Any:
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         content = json.loadb(body)
-        if not any(mark in body for mark in _SUSPECT):
+        if not any(mark[:1] in body and mark in body for mark in _SUSPECT):
             return content
     except ValueError:
         content = _leniently(body)
     try:
-        return [_row(element) for element in content] if isinstance(content, list) else _storable(content, [])
+        return [_row(element) for element in content] if isinstance(content, list) else _loadable(content, [])
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -68,19 +71,19 @@ def _whole(digits: str) -> float:
 
 def _row(element: Any) -> Any:
     replaced: list[Any] = []
-    row = _storable(element, replaced)
+    row = _loadable(element, replaced)
     return OddRow(row, len(replaced)) if replaced and isinstance(row, dict) else row
 
 
-def _storable(value: Any, replaced: list[Any]) -> Any:
+def _loadable(value: Any, replaced: list[Any]) -> Any:
     """A value, or what is put in its place; `replaced` gets those that are."""
     if isinstance(value, dict):
-        return {_storable(key, replaced): _storable(inner, replaced) for key, inner in value.items()}
+        return {_loadable(key, replaced): _loadable(inner, replaced) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_storable(inner, replaced) for inner in value]
+        return [_loadable(inner, replaced) for inner in value]
     stored = value
     if isinstance(value, str):
-        stored = _UNSTORABLE.sub("\ufffd", value)
+        stored = _UNLOADABLE.sub("\ufffd", value)
     elif isinstance(value, float) and not math.isfinite(value):
         stored = None
     if stored is not value and stored != value:

@@ -29,7 +29,7 @@ from .clock import Clock
 from .headers import retry_after_seconds, unix_seconds
 from .rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
 from .turns import Turns
-from .wire import ANSWER_BYTES_MAX, ENCODINGS, AnswerTooLarge, BoundedAdapter, body
+from .wire import ANSWER_BYTES_MAX, ENCODINGS, AnswerTooLarge, BoundedAdapter, DirectSession, body
 
 USER_AGENT = f"wootric-pipeline/{VERSION} (dlt/{dlt_version}; Python/{platform.python_version()})"
 
@@ -73,7 +73,7 @@ class Transport:
         self._base_url = checked(base_url)
         self.host = urlsplit(self._base_url).netloc
         self.clock = clock or Clock()
-        self._session = requests.Session()
+        self._session = DirectSession()
         self._session.headers.update(
             {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": ", ".join(ENCODINGS)}
         )
