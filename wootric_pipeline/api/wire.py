@@ -113,10 +113,6 @@ class _BoundedReader(io.RawIOBase):
         """Always."""
         return True
 
-    def fileno(self) -> int:
-        """The socket's."""
-        return self._raw.fileno()
-
     def readinto(self, buffer: Any, /) -> int | None:
         """What arrives next.
 
