@@ -77,7 +77,7 @@ def increments() -> Iterator[bool]:
                 (f"{changed:,} of 20,000 rows changed{order}", Model(of)),
                 ("the same, in parts at once", Model(of, order=random.Random(1))),
             ):
-                taken = requests(model, Span(since, incremental=True))
+                taken = requests(model, Span(since, known_until=since + LOOKBACK_SECONDS))
                 yield line(what, least, taken, RATIO_MAX * least + MORE_MAX if changed else UNCHANGED_MAX)
 
 

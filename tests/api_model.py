@@ -1,16 +1,18 @@
 """The API as `scan` sees it, without HTTP: rows under the documented rules, which may move while they are read."""
 
 import random
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from tests.conftest import NOON, row
-from wootric_pipeline.reading.listing import Page
-from wootric_pipeline.reading.scan import Scan, Span
-from wootric_pipeline.reading.seek import Seek
+from wootric_pipeline.reading.lanes import Lane, Lanes
+from wootric_pipeline.reading.listing import Listing, Page
+from wootric_pipeline.reading.parts import Split
+from wootric_pipeline.reading.pool import Pool
+from wootric_pipeline.reading.scan import Batch, Clocks, Scan, Span
+from wootric_pipeline.reading.walk import Piece, Walk
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Query
 from wootric_pipeline.tables import TABLES
 
@@ -69,35 +71,17 @@ class Model:
 
     def read(self, span: Span | None = None, started_at: int | None = None) -> list[dict[str, Any]]:
         """What a scan of the list yields, in order."""
-        scan = self.scan()
-        until = self.now if started_at is None else started_at
-        return [row for batch in scan.read(span or Span(0), lambda: until) for row in batch.rows]
+        return [row for batch in self.batches(span, started_at) for row in batch.rows]
 
-    def scan(self) -> Scan:
+    def batches(self, span: Span | None = None, started_at: int | None = None) -> Iterator[Batch]:
+        """The batches of a scan of the list."""
+        return (batch for batch in self.scan(started_at).read(span or Span()) if batch is not None)
+
+    def scan(self, started_at: int | None = None) -> Scan:
         """A scan of the list."""
-        if self.order is None:
-            return Scan(Seek(TABLES[self.table], self.fetch))
-        return Scan(Seek(TABLES[self.table], self.fetch, in_order=self._interleaved, splits=lambda: True))
-
-    def _interleaved(self, parts: Iterator[Iterator[Page]]) -> Iterator[Page]:
-        """The parts in order, each read up to some point while others before it are."""
-        assert self.order is not None
-        under_way: deque[tuple[Iterator[Page], list[Page | Exception]]] = deque()
-        while True:
-            while len(under_way) < PARTS_AT_ONCE and (part := _next_part(parts)) is not None:
-                under_way.append((part, []))
-            if not under_way:
-                return
-            part, read = self.order.choice(under_way)
-            try:
-                page = next(part, None)
-            except Exception as error:
-                read.append(error)
-                continue
-            if page is not None:
-                read.append(page)
-            elif part is under_way[0][0]:
-                yield from _replayed(under_way.popleft()[1])
+        began = self.now if started_at is None else started_at
+        listing = Listing(TABLES[self.table], self.fetch)
+        return Scan(listing, ByTurns(self.order), lambda: Clocks(began, began), lambda: self.order is not None)
 
     def _shortened(self, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.short_after is not None and len(self.queries) > self.short_after:
@@ -112,18 +96,25 @@ class Model:
         return {**row, **times, "version": row["updated_at"]}
 
 
-def _next_part(parts: Iterator[Iterator[Page]]) -> Iterator[Page] | None:
-    try:
-        return next(parts, None)
-    except Exception as error:
-        return _replayed([error])
+class ByTurns(Pool):
+    """Advances lanes in one thread, in an order by chance; without one, the first alone."""
 
+    def __init__(self, order: random.Random | None) -> None:
+        super().__init__(PARTS_AT_ONCE, window=0)
+        self._order = order
 
-def _replayed(outcomes: list[Page | Exception]) -> Iterator[Page]:
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-        yield outcome
+    def read(self, walk: Walk, split: Split) -> Iterator[Piece | None]:
+        """The pieces, as a pool hands them on."""
+        lanes = Lanes(walk, split)
+
+        def advance(_awaited: Lane) -> None:
+            waiting = [lane for lane in lanes.lanes if not lane.is_ended]
+            if len(waiting) < PARTS_AT_ONCE and (lane := lanes.parted()) is not None:
+                waiting.append(lane)
+            lane = self._order.choice(waiting) if self._order else waiting[0]
+            lane.take(lane.advance())
+
+        return lanes.in_order(advance)
 
 
 def account_of(rows: list[dict[str, Any]], table: str = "responses") -> Account:

@@ -6,6 +6,7 @@
     ├── ApiUnavailable        no usable answer within the time given to retries            exit code 1
     │   └── RateLimitExceeded only 429 answers within that time                            exit code 1
     ├── UnexpectedAnswer      an answer that is not what the API documents                 exit code 1
+    │   └── RequestRefused    status 400: a parameter is not taken                         exit code 1
     └── IncompleteScan        rows exist, or may exist, that the API does not reveal       exit code 1
 
 A message is one plain sentence for the person who runs the loader. It names rows by table and id, never by
@@ -37,5 +38,9 @@ class UnexpectedAnswer(WootricError):
     """The service answered with something its documentation rules out; retrying would not help."""
 
 
+class RequestRefused(UnexpectedAnswer):
+    """The service does not take a parameter of a request, which another service may ignore."""
+
+
 class IncompleteScan(WootricError):
-    """Rows of a range cannot be shown to be all read; nothing after them was read either."""
+    """Rows of a range cannot be shown to be all read."""

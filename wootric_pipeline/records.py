@@ -109,10 +109,18 @@ def _check_identity(table: Table, row: Any) -> None:
     if not isinstance(row, dict):
         raise UnexpectedAnswer(f"A row of {table.name} is not an object; the API's format has changed.")
     if type(row.get(PRIMARY_KEY)) is not int:
-        raise UnexpectedAnswer(f"A row of {table.name} has no whole number as its id.")
+        raise UnexpectedAnswer(f"A row{_dated(row)} of {table.name} has no whole number as its id.")
     for required in ("created_at", CURSOR):
         if row.get(required) is None:
             raise UnexpectedAnswer(f"{_name(table, row)} has no {required}.")
+
+
+def _dated(row: Row) -> str:
+    """When a row without a name was created, if it says so."""
+    try:
+        return f" created at {parse_time(row['created_at']):%Y-%m-%d %H:%M:%S} (UTC)"
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return ""
 
 
 def _kept(table: Table, row: Row, value: Any, replaced: list[Any]) -> Any:

@@ -314,7 +314,7 @@ LIST_START = '[{"id": 1, "created_at": "2024-01-01 00:00:00 +0000", "updated_at"
     [
         (
             '[{"created_at": "2024-01-01 00:00:00 +0000", "updated_at": "2024-01-01 00:00:00 +0000", "text": "Hi"}]',
-            "A row of responses has no whole number as its id.",
+            "A row created at 2024-01-01 00:00:00 (UTC) of responses has no whole number as its id.",
         ),
         (
             LIST_START + '"Tuesday", "text": "Hi"}]',

@@ -314,13 +314,14 @@ def test_no_more_connections_are_open_than_allowed(serve: Serve) -> None:
 def test_the_servers_clock_is_known_from_its_answers(ahead: int) -> None:
     dated = answer([], date=formatdate(NOON + ahead, usegmt=True))
     with talking(dated) as talk:
-        assert talk.client.server_now() == NOON
+        assert talk.client.server_ahead_seconds == 0
         talk.get()
         talk.clock.elapsed += 90
-        assert talk.client.server_now() == NOON + ahead + 90
+        assert talk.client.server_ahead_seconds == ahead
+        assert talk.client.now() == NOON + 90
 
 
 def test_a_date_that_is_none_is_passed_over() -> None:
     with talking(answer([], date="soon")) as talk:
         talk.get()
-        assert talk.client.server_now() == NOON
+        assert talk.client.server_ahead_seconds == 0

@@ -281,11 +281,11 @@ def test_airbyte_incremental_read_sequential_slices(
     account = Account()
     account.fill("responses", [row(index, NOON + index * 100, tags=["a"] * (index % 3)) for index in range(170)])
     sandbox = serve(account)
-    # The cursor moves past a page when the next one is asked for, with which the rows of the former's last second come.
+    # The cursor moves past a page when the next one is asked for, which begins with the former's last row.
     pipeline.run(wootric_source(**access(sandbox)).with_resources("responses").add_limit(pages + 1))
-    assert cursor(pipeline).timestamp() == NOON + (pages * 49 - 1) * 100
+    assert cursor(pipeline).timestamp() == NOON + pages * 49 * 100
     extract(pipeline, sandbox, "responses")
-    assert last_load(tmp_path) == [NOON + index * 100 for index in range(pages * 49 - 4, 170)]
+    assert last_load(tmp_path) == [NOON + index * 100 for index in range(pages * 49 - 3, 170)]
     assert loaded(pipeline, "responses") == expected(account, "responses")
 
 

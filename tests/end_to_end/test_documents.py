@@ -37,8 +37,8 @@ from wootric_pipeline.api.transport import BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
 from wootric_pipeline.api.wire import ANSWER_BYTES_MAX, ANSWER_SECONDS_MAX
 from wootric_pipeline.command.loading import CHECKPOINT_ROWS
 from wootric_pipeline.reading.listing import PAGE_ROWS, PAGES_MAX
-from wootric_pipeline.reading.order import DISTINCT_SECONDS_PROVING, WINDOW_PAGES_MAX
-from wootric_pipeline.reading.ties import CELL_PASSES_MAX
+from wootric_pipeline.reading.order import DISTINCT_SECONDS_PROVING, WINDOW_PAGES
+from wootric_pipeline.reading.ties import PASSES_MAX
 from wootric_pipeline.records import NESTING_MAX
 from wootric_pipeline.tables import TABLES
 
@@ -395,10 +395,10 @@ def test_figures_named_in_the_text_are_those_of_the_code() -> None:
     assert "begins five minutes before its cursor (`lookback_seconds`)" in guarantees
     assert f"of {CHECKPOINT_ROWS:,} rows of a table or a few minutes" in " ".join(operations.split())
     assert f"at most {PAGE_ROWS} rows and a query at most {PAGES_MAX} pages" in design
-    assert f"held, up to {WINDOW_PAGES_MAX} of them" in " ".join(design.split())
+    assert f"windows of {WINDOW_PAGES} pages" in " ".join(design.split())
     assert DISTINCT_SECONDS_PROVING == 10
     assert "ten or more different seconds" in " ".join(design.split())
-    assert CELL_PASSES_MAX == 8
+    assert PASSES_MAX == 8
     assert "after eight tries" in design
 
 

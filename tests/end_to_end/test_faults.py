@@ -26,7 +26,7 @@ from wootric_pipeline.sandbox import Account, Behaviour, DemoAccount, Refused, S
 from wootric_pipeline.tables import TABLES
 
 HOUR = 3_600
-BEGINS = 12
+BEGINS = 20
 """How many lists are answered before the fault."""
 WITH_A_QUICK_CLOCK = (
     "import wootric_pipeline.api.transport as c; from tests.scripted import SharedClock; c.Clock = SharedClock"

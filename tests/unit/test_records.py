@@ -113,7 +113,10 @@ def test_a_row_without_its_times_is_an_error(table: Table, missing: str) -> None
 
 @pytest.mark.parametrize("row_id", [None, "654", 654.0, True, {}])
 def test_a_row_without_a_whole_number_as_id_is_an_error(row_id: Any) -> None:
-    with pytest.raises(UnexpectedAnswer, match="A row of responses has no whole number as its id"):
+    with pytest.raises(
+        UnexpectedAnswer,
+        match=r"^A row created at 2018-01-03 07:03:41 \(UTC\) of responses has no whole number as its id\.$",
+    ):
         to_record(RESPONSES, shown(id=row_id))
 
 

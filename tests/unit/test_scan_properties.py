@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.api_model import Change, Model, account_of, delete, insert, update
 from tests.conftest import NOON
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
-from wootric_pipeline.reading import listing, order, parts
+from wootric_pipeline.reading import listing, order, parts, scan, walk
 from wootric_pipeline.reading.scan import Halfway, Span
 from wootric_pipeline.sandbox import SECOND, Behaviour
 from wootric_pipeline.sandbox import query as sandbox
@@ -26,11 +26,12 @@ PAGE_ROWS, PAGES_MAX = 3, 4
 def _small_pages() -> Iterator[None]:
     """Pages of 3 rows and queries of 4 pages: ties far above what one query reaches need few rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "PAGE_ROWS", PAGE_ROWS)
         patch.setattr(listing, "PAGES_MAX", PAGES_MAX)
-        patch.setattr(order, "WINDOW_PAGES_MAX", PAGES_MAX - 2)
-        patch.setattr(parts, "PAGES_BEFORE_PARTS", 2)
-        patch.setattr(parts, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
+        for module in (listing, walk):
+            patch.setattr(module, "PAGE_ROWS", PAGE_ROWS)
+        patch.setattr(order, "WINDOW_PAGES", PAGES_MAX - 2)
+        patch.setattr(scan, "PAGES_BEFORE_PARTS", 2)
+        patch.setattr(scan, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
         patch.setattr(parts, "PAGES_OF_A_PART_MIN", 1)
         patch.setattr(parts, "PAGES_OF_A_PART_MAX", 2)
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
@@ -69,7 +70,12 @@ page_sizes = st.one_of(st.just(PAGE_ROWS), st.integers(1, PAGE_ROWS))
 orders = st.one_of(st.none(), st.randoms(use_true_random=False))
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    derandomize=True,
+    max_examples=600,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(
     rows=rows_with_ties(),
     changes=changes,
@@ -93,7 +99,8 @@ def test_a_scan_is_complete_or_says_that_it_is_not(
     model = Model(
         account_of(rows), behaviour=behaviour, changes=list(changes), order=order, page_rows_max=page_rows_max
     )
-    span = Span(NOON - 1_000 + since, incremental=incremental)
+    begin = NOON - 1_000 + since
+    span = Span(begin, known_until=begin if incremental else None)
     try:
         read = model.read(span, started_at=NOON)
     except IncompleteScan:
@@ -105,12 +112,13 @@ def test_a_scan_is_complete_or_says_that_it_is_not(
         for each in model.account.rows["responses"].values()
         if each["updated_at"] < NOON * SECOND
     }
-    wanted = {row_id: version for row_id, version in untouched.items() if version >= span.since * SECOND}
+    wanted = {row_id: version for row_id, version in untouched.items() if version >= begin * SECOND}
     newest = {each["id"]: each["version"] for each in sorted(read, key=lambda each: int(each["version"]))}
     assert {row_id: newest.get(row_id) for row_id in wanted} == wanted
     before = {each["id"]: each["updated_at"] for each in rows}
-    assert all(each["version"] >= before[each["id"]] for each in read)
-    assert len(model.queries) <= 30 + 8 * (len(rows) + len(changes))
+    assert all(each["version"] >= before.get(each["id"], NOON * SECOND) for each in read)
+    # Pages of one row never overlap, and two hardly do: each row is looked for from several sides.
+    assert len(model.queries) <= 30 + (20 if page_rows_max < 3 else 8) * (len(rows) + len(changes))
 
 
 def crowded(rows: list[dict[str, Any]], behaviour: Behaviour, revealed: int) -> bool:
@@ -124,7 +132,7 @@ def crowded(rows: list[dict[str, Any]], behaviour: Behaviour, revealed: int) -> 
     return max(cells.values(), default=0) >= revealed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(rows=rows_with_ties(), table=st.sampled_from(["end_users", "responses"]), order=orders, page_rows_max=page_sizes)
 def test_an_unsorted_list_is_read_completely_or_refused(
     rows: list[dict[str, Any]], table: str, order: random.Random | None, page_rows_max: int
@@ -139,7 +147,7 @@ def test_an_unsorted_list_is_read_completely_or_refused(
     assert {each["id"] for each in read} == {each["id"] for each in rows}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(
     rows=rows_with_ties(),
     changes=changes,
@@ -162,9 +170,9 @@ def test_a_reading_along_creation_may_be_broken_off_and_gone_on_with(
     halfway: Halfway | None = None
     try:
         for batches_max in [*breaks, None, None]:
-            since = int(cursor.timestamp()) if cursor else 0
+            since = int(cursor.timestamp()) if cursor else None
             model.now += 1
-            left = model.scan().read(Span(since, halfway=halfway), lambda: model.now)
+            left = model.batches(Span(since, halfway=halfway))
             for batch in islice(left, batches_max):
                 read += batch.rows
                 cursor, halfway = batch.cursor or cursor, batch.halfway

@@ -12,25 +12,22 @@ from tests.api_model import Model, account_of, delete, nothing, update
 from tests.conftest import NOON, row
 from tests.unit.test_scan import CREATED_ONLY, ids, spread
 from wootric_pipeline.errors import IncompleteScan
-from wootric_pipeline.reading import parts
+from wootric_pipeline.reading import parts, scan
 from wootric_pipeline.reading.scan import Span
 from wootric_pipeline.sandbox import SECOND, Behaviour
 
 LISTS = [Behaviour(), CREATED_ONLY]
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = settings(derandomize=True, max_examples=200, deadline=None)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _short_parts() -> Iterator[None]:
     """Parts of few pages, so that few rows fall into parts."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, pages in (
-            ("PAGES_BEFORE_PARTS", 1),
-            ("PAGES_BEFORE_PARTS_OF_CHANGES", 2),
-            ("PAGES_OF_A_PART_MIN", 1),
-            ("PAGES_OF_A_PART_MAX", 3),
-        ):
-            patch.setattr(parts, name, pages)
+        patch.setattr(scan, "PAGES_BEFORE_PARTS", 1)
+        patch.setattr(scan, "PAGES_BEFORE_PARTS_OF_CHANGES", 2)
+        patch.setattr(parts, "PAGES_OF_A_PART_MIN", 1)
+        patch.setattr(parts, "PAGES_OF_A_PART_MAX", 3)
         yield
 
 
@@ -52,7 +49,7 @@ readings = {
     "rows": rows_apart(),
     "behaviour": st.sampled_from(LISTS),
     "order": st.one_of(st.none(), st.integers(0, 1_000).map(random.Random)),
-    "span": st.sampled_from([Span(0), Span(NOON - 200_000, incremental=True)]),
+    "span": st.sampled_from([Span(0), Span(NOON - 200_000, known_until=NOON - 199_700)]),
 }
 
 
@@ -64,7 +61,7 @@ def test_pages_of_any_size_bring_all_rows(
     model = Model(account_of(rows), behaviour=behaviour, order=order, page_rows_max=page_rows_max)
     read = ids(model.read(span))
     # A list that turns out to ignore `updated` is read anew, along `created`.
-    anew = behaviour == CREATED_ONLY and span.since > 0
+    anew = behaviour == CREATED_ONLY and bool(span.since)
     assert (sorted(set(read)) if anew else sorted(read)) == list(range(len(rows)))
 
 
@@ -120,7 +117,8 @@ def test_no_row_comes_twice_from_short_pages(behaviour: Behaviour, page_rows_max
 def test_short_pages_cost_no_second_request_each(behaviour: Behaviour, page_rows_max: int) -> None:
     model = Model(account_of(spread(2_000)), behaviour=behaviour, page_rows_max=page_rows_max)
     assert len(model.read()) == 2_000
-    assert len(model.queries) <= 2_000 / (page_rows_max - 1) * 1.05 + 4
+    # The first short page is asked for again: rows may be missing from it by mistake.
+    assert len(model.queries) <= 2_000 / (page_rows_max - 1) * 1.05 + 5
 
 
 @pytest.mark.parametrize("behaviour", LISTS)
@@ -144,5 +142,5 @@ def test_rows_of_one_second_come_in_pages_of_any_size(
 def test_a_table_in_which_nothing_changed_takes_two_requests(in_lookback: int, seconds_apart: int) -> None:
     rows = [row(index, NOON - 1_000 + index * seconds_apart) for index in range(in_lookback)]
     model = Model(account_of(rows))
-    assert ids(model.read(Span(NOON - 1_000, incremental=True))) == list(range(in_lookback))
+    assert ids(model.read(Span(NOON - 1_000, known_until=NOON - 700))) == list(range(in_lookback))
     assert len(model.queries) == 2

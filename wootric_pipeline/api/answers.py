@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import AuthenticationFailed, ConfigurationError, UnexpectedAnswer
+from ..errors import AuthenticationFailed, ConfigurationError, RequestRefused, UnexpectedAnswer
 from .tolerant_json import parsed
 
 REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
@@ -64,6 +64,7 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
     Raises:
         ConfigurationError: It sends the client elsewhere.
         AuthenticationFailed: The credentials may not read it.
+        RequestRefused: It does not take a parameter.
         UnexpectedAnswer: It is any other error, or no JSON.
     """
     if answer.status in REDIRECTS:
@@ -77,6 +78,8 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
         )
     if answer.status == 403:
         raise AuthenticationFailed(f"Wootric does not let these credentials read {path}.")
+    if answer.status in (400, 422):
+        raise RequestRefused(f"Wootric answered {path} with status {answer.status}.")
     if answer.status >= 400:
         raise UnexpectedAnswer(f"Wootric answered {path} with status {answer.status}.")
     if answer.is_broken:

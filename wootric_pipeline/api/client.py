@@ -70,12 +70,14 @@ class Client:
         """Asks for a token, unless there is a valid one; see `get` for what it raises."""
         self._tokens.current(self._transport.clock.monotonic())
 
-    def server_now(self) -> float:
-        """The server's clock, by the `Date` header of its answers; UNIX seconds.
+    def now(self) -> float:
+        """The local clock, UNIX seconds."""
+        return self._transport.clock.now()
 
-        Until something has been answered it is the local clock.
-        """
-        return self._transport.server_now()
+    @property
+    def server_ahead_seconds(self) -> float:
+        """How far the server's clock is ahead, by the `Date` header of its answers; 0 until there is one."""
+        return self._transport.server_ahead_seconds
 
     @property
     def requests(self) -> int:

@@ -67,6 +67,7 @@ class Transport:
         host: Of the address, for messages.
         requests: How many were sent, repeated ones included.
         rate_limit: What the server said of it.
+        server_ahead_seconds: How far its clock is ahead of the local one, by the `Date` header of its answers.
     """
 
     def __init__(self, base_url: str, connections: int, clock: Clock | None = None) -> None:
@@ -84,7 +85,7 @@ class Transport:
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
         self._answered = False
-        self._server_ahead_seconds = 0.0
+        self.server_ahead_seconds = 0.0
         self._retry_wait_seconds = 0.0
         self.requests = 0
         self.rate_limit = RateLimit(self.clock)
@@ -188,7 +189,7 @@ class Transport:
 
         Until something has been answered it is the local clock.
         """
-        return self.clock.now() + self._server_ahead_seconds
+        return self.clock.now() + self.server_ahead_seconds
 
     @property
     def waited_seconds(self) -> float:
@@ -206,7 +207,7 @@ class Transport:
 
     def _note_server_time(self, headers: Mapping[str, str]) -> None:
         if (server_now := unix_seconds(headers.get("Date"))) is not None:
-            self._server_ahead_seconds = server_now - self.clock.now()
+            self.server_ahead_seconds = server_now - self.clock.now()
 
     def _given_up(self, path: str, last: Outcome, waited_seconds: float) -> Exception:
         if isinstance(last, requests.RequestException) and not self._answered:

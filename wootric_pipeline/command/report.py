@@ -25,6 +25,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         "tables": {name: {"readable": mode is not None, "mode": mode} for name, mode in run.checked.items()}
         or {name: _table_as_json(notes) for name, notes in run.tables.items()},
         "schema_changes": [change._asdict() for change in run.schema_changes],
+        "warnings": run.warnings,
         **({"appends": True} if run.appends else {}),
         **({"error": error} if error else {}),
     }
@@ -47,7 +48,7 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
     """The report for people."""
     if run.checked:
         return "\n".join([*_checked(run), f"The destination {destination} answers."])
-    lines = [*_tables(run), *_remarks(run)]
+    lines = [*_tables(run), *_remarks(run), *(f"Warning: {warning}" for warning in run.warnings)]
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
     if surprising := _surprising_columns(run):

@@ -1,27 +1,36 @@
-"""One list of the API, asked for one page at a time. No sockets, no clock: it is given `fetch`.
+"""Asks one list of the API for a page: its query, and what of a query the service refuses.
 
-The API answers at most 50 rows a page and 30 pages a query, and shows times without the fractions of a second it
-stores: bounds are whole seconds, `gte` and `lt` only. A page is believed only if its rows lie within the bounds, and in
-the order, that were asked for.
+Facts: `created` and `updated` filter by UNIX seconds; `sort_key` and `sort_order` order; at most 50 rows a page and 30
+pages a query (vendor's documentation). A validator may refuse a value with 400 that another service ignores (inferred).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
+from ..errors import RequestRefused
 from ..tables import PRIMARY_KEY, Table
 
 PAGE_ROWS = 50
 PAGES_MAX = 30
+PER_PAGE_DEFAULT = 25
+FAR_FUTURE = 253_402_300_799
+"""The end of the year 9999, UNIX seconds: rows before it show that a filter on it is ignored."""
+
+FILTER_SLACK_SECONDS = 2 * 86_400
+"""By a day a filter is off that compares days, and by another one that takes local times for others."""
+IGNORED, HONOURED = -1, 2
+"""What is known of a filter: that it is ignored, or how often an answer was as if it were not."""
 
 Row = dict[str, Any]
 Page = list[Row]
 Params = Mapping[str, str | int]
 Fetch = Callable[[Params], Page]
 """Asks the list for one page by its query; rows come with their times as datetimes."""
-SortOrder = Literal["asc", "desc"]
+Order = Literal["asc", "desc"]
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,14 @@ class Axis:
     field: str
 
     def second(self, row: Row) -> int:
-        """The second a row lies in, UNIX time."""
+        """The second a row is shown in, UNIX time."""
         moment: datetime = row[self.field]
-        return int(moment.timestamp())
+        return int(moment.timestamp() // 1)
 
-    def ascends(self, page: Page) -> bool:
-        """Whether rows come in its order."""
-        return all(one[self.field] <= other[self.field] for one, other in pairwise(page))
+    def out_of_order(self, page: Sequence[Row]) -> Row | None:
+        """The first row that comes behind a later one."""
+        field = self.field
+        return next((other for one, other in pairwise(page) if other[field] < one[field]), None)
 
 
 UPDATED = Axis("updated", "updated_at")
@@ -47,166 +57,212 @@ CREATED = Axis("created", "created_at")
 
 @dataclass(frozen=True)
 class Bounds:
-    """A closed-open range on an axis in UNIX seconds; `until` None leaves it open."""
+    """A closed-open range on an axis in UNIX seconds; None leaves an end open."""
 
     axis: Axis
-    since: int
+    since: int | None = None
     until: int | None = None
+
+    @property
+    def seconds(self) -> int | None:
+        """How long it is; None if it has no end."""
+        return None if self.since is None or self.until is None else self.until - self.since
 
     def params(self) -> dict[str, int]:
         """The query that asks for it; nothing where it is all there is."""
-        if not self.since and self.until is None:
-            return {}
-        params = {f"{self.axis.filter}[gte]": self.since}
+        params = {}
+        if self.since is not None:
+            params[f"{self.axis.filter}[gte]"] = self.since
         if self.until is not None:
             params[f"{self.axis.filter}[lt]"] = self.until
         return params
 
     def holds(self, row: Row) -> bool:
         """Whether a row lies in it, as far as the shown second tells."""
-        second = self.axis.second(row)
-        return self.since <= second and (self.until is None or second < self.until)
+        return self.has(self.axis.second(row))
 
-
-@dataclass(frozen=True)
-class Range:
-    """What is read of a list.
-
-    Attributes:
-        along: Bounds on the axis by which it is sorted and seeked.
-        filters: Bounds on other axes.
-        part_until: Ends a part of it, UNIX seconds: answers may reach beyond, which shows that no row before is
-            missing.
-    """
-
-    along: Bounds
-    filters: tuple[Bounds, ...] = ()
-    part_until: int | None = None
-
-    @property
-    def axis(self) -> Axis:
-        """The one seeked along."""
-        return self.along.axis
-
-    @property
-    def since(self) -> int:
-        """The second it begins with, UNIX time."""
-        return self.along.since
-
-    @property
-    def end(self) -> int | None:
-        """The second before which what is wanted of it ends, UNIX time; None if it is open."""
-        return self.along.until if self.part_until is None else self.part_until
-
-    def starting(self, second: int) -> "Range":
-        """What of it lies from a second on."""
-        return replace(self, along=replace(self.along, since=second))
-
-    def between(self, since: int, until: int) -> "Range":
-        """What of it lies between two seconds, closed-open."""
-        return Range(Bounds(self.axis, since, until), self.filters)
+    def has(self, second: int) -> bool:
+        """Whether a second lies in it."""
+        return (self.since is None or self.since <= second) and (self.until is None or second < self.until)
 
 
 class OrderIgnored(Exception):
-    """The list is not sorted by the key it was asked to sort by; everything before `second` has been read."""
+    """The list is not sorted by the key it was asked to sort by.
 
-    def __init__(self, second: int) -> None:
+    Attributes:
+        second: Of the first row that shows it, UNIX time; None where no row alone does.
+    """
+
+    def __init__(self, second: int | None = None) -> None:
         super().__init__(second)
         self.second = second
 
 
 class FilterIgnored(Exception):
-    """The list answers with rows outside the bounds it was asked for."""
+    """The list answers with rows outside the bounds it was asked for, or refuses to be asked for any."""
 
     def __init__(self, axis: Axis) -> None:
         super().__init__(axis)
         self.axis = axis
 
 
+@dataclass
 class Listing:
-    """Asks one list for pages.
+    """One list.
 
     Args:
         table: Which.
         fetch: Asks for one page.
+        rows_max: Of a page, as far as the service takes it.
+        pages_max: Of a query, as far as the service takes their numbers.
+        is_cut: Whether pages were seen to be shorter than that although the list went on.
+        is_lossy: Whether an answer was seen to lack rows that the same query brought when it was asked again.
+        step: How far back to begin pages: the service was seen to leave rows out that it should answer from nearer.
+        unfiltered: What was answered as if there were no filter: the first pages in the order of creation.
     """
 
-    def __init__(self, table: Table, fetch: Fetch) -> None:
-        self.table = table
-        self.fetch = fetch
+    table: Table
+    fetch: Fetch
+    rows_max: int = field(default_factory=lambda: PAGE_ROWS)
+    pages_max: int = field(default_factory=lambda: PAGES_MAX)
+    is_cut: bool = False
+    is_lossy: bool = False
+    step: int = 0
+    unfiltered: list[Page] = field(default_factory=list)
+    _longest: int = 1
+    _stepped: int = 0
+    _honoured: dict[Axis, int] = field(default_factory=dict)
+    _left_out: set[str] = field(default_factory=set)
 
     def page(
-        self, wanted: Range, *, number: int = 1, sort_order: SortOrder = "asc", page_rows: int | None = None
+        self, bounds: Bounds, *within: Bounds, number: int = 1, rows: int | None = None, order: Order = "asc"
     ) -> Page:
-        """One page of a range.
+        """One page of a range, in the order of its axis.
 
         Args:
-            wanted: The range.
-            number: Of the page, from 1 on.
-            sort_order: The direction along the range's axis.
-            page_rows: The most rows a page may have; default as many as the API allows.
+            bounds: On the axis to sort by.
+            within: Bounds on other axes.
+            number: Of the page, from 1; one that the service refuses is empty.
+            rows: Of a page, by default as many as there may be; a service may answer fewer.
+            order: Ascending or descending.
 
         Raises:
-            FilterIgnored: Rows lie outside the range.
-            OrderIgnored: Rows are not sorted.
+            OrderIgnored: The rows come in another order.
+            FilterIgnored: The service refuses a filter or an order, and does without only if it is another axis.
         """
-        params: dict[str, str | int] = {
-            "per_page": page_rows or PAGE_ROWS,
-            "sort_key": wanted.axis.field,
-            "sort_order": sort_order,
-        }
-        for bounds in (*wanted.filters, wanted.along):
-            params.update(bounds.params())
+        params: dict[str, str | int] = {"per_page": min(rows or PAGE_ROWS, self.rows_max)}
+        params |= {"sort_key": bounds.axis.field, "sort_order": order}
+        for each in (*within, bounds):
+            params.update(each.params())
         if number > 1:
             params["page"] = number
-        page = self.fetch(params)
-        _check(page, wanted, sort_order)
+        try:
+            page = self._asked(params, bounds.axis)
+        except RequestRefused:
+            if number == 1:
+                raise
+            self.pages_max = min(self.pages_max, number - 1)
+            return []
+        if rows is None:
+            self._longest = max(self._longest, len(page))
+        if (row := bounds.axis.out_of_order(page if order == "asc" else page[::-1])) is not None:
+            raise OrderIgnored(bounds.axis.second(row))
+        for each in (*within, bounds):
+            # A filter that compares minutes or days answers more than is asked for, too.
+            if not all(map(each.holds, page)) and not self.honours(each.axis):
+                raise FilterIgnored(each.axis)
         return page
 
-    def pages_by_number(self, wanted: Range, sort_order: SortOrder) -> Iterator[Page]:
-        """The pages one query reveals, empty ones included; see `page` for what it raises."""
-        for number in range(1, PAGES_MAX + 1):
-            yield self.page(wanted, number=number, sort_order=sort_order)
+    @property
+    def full_rows(self) -> int:
+        """How many rows a page has behind which more are expected."""
+        return self._longest if self.is_cut else self.rows_max
 
-    def page_after(self, row_count: int, wanted: Range, *, page_rows: int) -> Page:
-        """The page of some size on which a row of the range would lie that so many others come before."""
-        return self.page(wanted, number=row_count // page_rows + 1, page_rows=page_rows)
+    def note_step(self, step: int) -> None:
+        """Notes from how far back a page joined; two in a row that agree are where the next ones begin."""
+        if step == self._stepped:
+            self.step = step
+        self._stepped = step
 
-    def is_all(self, page: Page, wanted: Range) -> bool:
-        """Whether a page is all there is; asks by number for what follows all of its rows but the last.
+    def honours(self, axis: Axis) -> bool:
+        """Whether the list knows a filter; one that does not ignores it silently, or refuses it.
 
-        So a row that leaves meanwhile and draws another one up hides it only where pages have no more than two rows.
+        Asks once, and once more where it matters: an answer may be empty by mistake.
         """
-        page_rows = max(len(page) - 1, 1)
-        last = self.page_after(len(page), wanted, page_rows=page_rows)
-        return len(last) == len(page) % page_rows and not unseen(last, ids(page))
+        if self._honoured.get(axis, 0) not in (IGNORED, HONOURED):
+            self.unfiltered.clear()
+            future = Bounds(axis, FAR_FUTURE)
+            with suppress(FilterIgnored):
+                self._note_honoured(axis, honours=all(map(future.holds, self._by_creation(future))))
+        return self._honoured[axis] != IGNORED
 
+    def before(self, axis: Axis, second: int) -> Page:
+        """Rows before a second in which there are rows: none, where the filter is honoured, and it is the first.
 
-def _check(page: Page, wanted: Range, sort_order: SortOrder) -> None:
-    for bounds in (*wanted.filters, wanted.along):
-        if not all(map(bounds.holds, page)):
-            raise FilterIgnored(bounds.axis)
-    times = [row[wanted.axis.field] for row in page]
-    if times != sorted(times, reverse=sort_order == "desc"):
-        raise OrderIgnored(wanted.since)
+        Raises:
+            FilterIgnored: The list does not know the filter.
+        """
+        self.unfiltered.clear()
+        bounds = Bounds(axis, None, second)
+        page = self._by_creation(bounds)
+        honours = all(map(bounds.holds, page))
+        if not honours and not any(map(Bounds(axis, second + FILTER_SLACK_SECONDS).holds, page)):
+            # A filter that compares days answers more than is asked for, too. Where it is ignored, the next page comes.
+            future, behind = Bounds(axis, FAR_FUTURE), [Bounds(CREATED, CREATED.second(page[-1]))]
+            honours = all(map(future.holds, self._by_creation(future, *(behind if axis is UPDATED else []))))
+        self._note_honoured(axis, honours=honours)
+        if not honours:
+            raise FilterIgnored(axis)
+        return list(filter(bounds.holds, page))
 
+    def _by_creation(self, *bounds: Bounds) -> Page:
+        """A range in the order of creation; where the filter is ignored, that begins at the list's first page."""
+        params: dict[str, str | int] = {"per_page": self.rows_max, "sort_key": CREATED.field, "sort_order": "asc"}
+        for each in bounds:
+            params.update(each.params())
+        try:
+            page = self._asked(params, bounds[0].axis)
+        except FilterIgnored:
+            self._note_honoured(bounds[0].axis, honours=False)
+            raise
+        self.unfiltered += [] if not page or CREATED.out_of_order(page) else [page]
+        return page
 
-def is_short(page: Page) -> bool:
-    """Whether a page has fewer rows than were asked for."""
-    return len(page) < PAGE_ROWS
+    def _note_honoured(self, axis: Axis, *, honours: bool) -> None:
+        self._honoured[axis] = self._honoured.get(axis, 0) + 1 if honours else IGNORED
+        if honours:
+            self.unfiltered.clear()
+
+    def _asked(self, params: dict[str, str | int], axis: Axis) -> Page:
+        """The answer; where the service refuses a query, it is asked for less from then on."""
+        try:
+            return self._fetched(params)
+        except RequestRefused:
+            if "page" in params:
+                raise
+            if params["per_page"] == PAGE_ROWS and (page := self._shorter(params)) is not None:
+                return page
+            if axis is UPDATED:
+                raise FilterIgnored(axis) from None
+            if "sort_key" in self._left_out:
+                raise
+        # The default order is by creation, or the rows will tell that it is not.
+        self._left_out.add("sort_key")
+        return self._asked(params, axis)
+
+    def _shorter(self, params: Params) -> Page | None:
+        """The answer to a query for shorter pages; None if that is refused as well."""
+        try:
+            page = self._fetched({**params, "per_page": PER_PAGE_DEFAULT})
+        except RequestRefused:
+            return None
+        self.rows_max = PER_PAGE_DEFAULT
+        return page
+
+    def _fetched(self, params: Params) -> Page:
+        return self.fetch({name: value for name, value in params.items() if name not in self._left_out})
 
 
 def ids(rows: Iterable[Row]) -> set[int]:
-    """What identifies the rows."""
+    """The keys of rows."""
     return {row[PRIMARY_KEY] for row in rows}
-
-
-def unseen(page: Page, seen: set[int]) -> Page:
-    """The rows of a page whose ids were not seen before."""
-    return [row for row in page if row[PRIMARY_KEY] not in seen]
-
-
-def split_at(page: Page, axis: Axis, second: int) -> tuple[Page, Page]:
-    """The rows of an ascending page before a second, and those from it on."""
-    before = sum(axis.second(row) < second for row in page)
-    return page[:before], page[before:]

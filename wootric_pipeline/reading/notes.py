@@ -8,6 +8,7 @@ from ..api.client import Client
 from ..records import odd_values
 from ..tables import CURSOR
 from .listing import Page
+from .scan import Clocks
 
 Mode = Literal["updated", "created"]
 """The time a table is read along."""
@@ -80,12 +81,19 @@ class Notes:
         client: The source's, once there is one; it counts requests.
         tables: By name.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
+        warnings: What is not as it should be and stops nothing, a sentence each.
     """
 
     isolates_tables: bool = False
     client: Client | None = None
     tables: dict[str, TableNotes] = field(default_factory=dict)
     appends: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def warn_of_clocks(self, clocks: Clocks) -> None:
+        """Notes clocks that are far apart, once."""
+        if not self.warnings and (warning := clocks.warning()) is not None:
+            self.warnings.append(warning)
 
     def connected(self) -> Client:
         """The source's client; a source has to have been made with these notes."""

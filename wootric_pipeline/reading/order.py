@@ -1,130 +1,173 @@
-"""Whether a list comes in the order it was asked for.
+"""Whether a list is really in the order that was asked for.
 
-A list that ignores `sort_key` answers in another order, and a page can be in both orders at once. Rows may then be
-missing between two pages although each looks well sorted. One page that could come in no other order is proof for all;
-until there is one, pages wait in a window until its rows are counted.
+A list that ignores `sort_key` answers in another order, and a page can be in both at once: rows that belong before its
+end then lie somewhere behind it, and no page that begins later shows them. A page that could be in no other order
+proves the order. Until there is one, the first and the last window of what was read are counted: the last page of a
+window, asked for by its number, must hold known rows, and no more than they leave for it. Between them a walk looks
+back from time to time: the rows before a second, asked for in descending order, must be those it has seen. A list
+that is sorted by id begins there with those that were imported later with older dates.
 """
 
-from itertools import chain
-from typing import Any
+from collections.abc import Iterator
 
-from ..tables import PRIMARY_KEY
-from .listing import CREATED, Axis, Listing, OrderIgnored, Page, Range, ids, unseen
+from ..tables import Table
+from .listing import CREATED, PAGES_MAX, UPDATED, Axis, Bounds, Listing, OrderIgnored, Page
+from .seen import Seen
 
-REREAD_ROWS_MAX = 5
-WINDOW_PAGES_MAX = 28
-"""So that a query for the rows of all of them reaches the last."""
 DISTINCT_SECONDS_PROVING = 10
 """By chance not one page in a million that holds so many comes in their order."""
+WINDOW_PAGES = PAGES_MAX - 2
+WINDOWS_COUNTED = 1
+PAGES_FOR_A_LOOK = 120
+"""Behind the first window one request in so many: to count all would take three in a hundred."""
 
 
 class OrderProof:
-    """What is proven of the order of one list.
+    """What is known of the order of one list along one axis."""
+
+    def __init__(self, table: Table, axis: Axis) -> None:
+        self._table = table
+        self._axis = axis
+        self._counted = 0
+        self._looked = 0
+        self._pages = 0
+        self.is_proven = False
+        self.is_broken = False
+
+    def note(self, page: Page) -> None:
+        """Looks at a full page: one that could be in no other order proves it for all others."""
+        self._pages += 1
+        if self.is_proven or any(map(_is_sorted, self._other_orders(page))):
+            return
+        self.is_proven = len(set(map(self._axis.second, page))) >= DISTINCT_SECONDS_PROVING
+
+    def may_count(self) -> bool:
+        """Whether to spend a request on counting a window; if so, takes it as done."""
+        if self.is_broken or self._counted < WINDOWS_COUNTED:
+            self._counted += 1
+            return not self.is_proven
+        return False
+
+    def may_look_back(self) -> bool:
+        """Whether to spend a request on looking back; if so, takes it as done."""
+        beyond = self._pages - WINDOWS_COUNTED * WINDOW_PAGES
+        if self.is_proven or beyond < (self._looked + 1) * PAGES_FOR_A_LOOK:
+            return False
+        self._looked += 1
+        return True
+
+    def _other_orders(self, page: Page) -> list[list[object]]:
+        """What a list that ignores `sort_key` may be sorted by, as the rows of a page have it."""
+        orders: list[list[object]] = [[row["id"] for row in page]]
+        if self._axis is not CREATED:
+            orders.append([row[CREATED.field] for row in page])
+        if self._table.default_sort_key == "email":
+            texts = [row["email"] for row in page if row.get("email")]
+            lower = [text.lower() for text in texts]
+            # How the service sorts texts is unknown: by code points, or without regard to capitals, or to punctuation.
+            orders += [list(texts), list(lower), ["".join(filter(str.isalnum, text)) for text in lower]]
+        return orders
+
+
+class Windows:
+    """What one walk has read, window by window, until the order of its list is proven.
 
     Args:
         listing: The list.
+        axis: What the walk goes along.
+        within: Bounds on other axes.
+        seen: What the walk has seen.
+        proof: What is known of the order; the walks through a list share it.
+        since: Where the first window begins, UNIX seconds.
     """
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(
+        self, listing: Listing, axis: Axis, within: tuple[Bounds, ...], seen: Seen, proof: OrderProof, since: int | None
+    ) -> None:
         self._listing = listing
-        self._proven: set[Axis] = set()
-
-    def complete_up_to(self, page: Page, rest: Range) -> tuple[int, bool]:
-        """The second, UNIX time, before which a page lacks no row of the range, and whether that is proven."""
-        axis, last = rest.axis, rest.axis.second(page[-1])
-        if last == rest.since or not self._may_be_ignored(axis, page):
-            return last, True
-        if self._listing.table.default_sort_key == CREATED.field and CREATED.ascends(page):
-            # What was created after the last row was updated after that, too: going on from there misses nothing.
-            created = CREATED.second(page[-1])
-            if created > rest.since and sum(axis.second(row) >= created for row in page) <= REREAD_ROWS_MAX:
-                return min(created, last), True
-        return last, False
-
-    def check_count(self, pages: list[Page], window: Range) -> None:
-        """Asks for the last row of a window, unless the order has been proven meanwhile.
-
-        Raises:
-            OrderIgnored: The window has more rows than the pages.
-        """
-        if window.axis in self._proven:
-            return
-        known = ids(chain.from_iterable(pages))
-        # Each of them came with a row more at least, the one that it shares with the next page.
-        page_rows = max(map(len, pages), default=0) + 1
-        if page_rows > 1 and len(known) % page_rows == 0:
-            page_rows -= 1
-        last = self._listing.page_after(len(known), window, page_rows=page_rows)
-        # Fewer rows are no reason for doubt: some may have left meanwhile.
-        if len(last) > len(known) % page_rows or unseen(last, known):
-            raise OrderIgnored(window.since)
-
-    def _may_be_ignored(self, axis: Axis, page: Page) -> bool:
-        """Whether a page in the order of an axis could as well come from a list that ignores `sort_key`.
-
-        A single page that could not is proof for all others.
-        """
-        if axis.field == self._listing.table.default_sort_key or axis in self._proven:
-            return False
-        explained = any(map(_is_sorted, self._other_orders(page)))
-        if not explained and len(set(map(axis.second, page))) >= DISTINCT_SECONDS_PROVING:
-            self._proven.add(axis)
-        return explained
-
-    def _other_orders(self, page: Page) -> list[list[Any]]:
-        """What a list that ignores `sort_key` may be sorted by, as the rows of a page have it."""
-        if self._listing.table.default_sort_key != "email":
-            return [[row[CREATED.field] for row in page], [row[PRIMARY_KEY] for row in page]]
-        texts = [row["email"] for row in page if row.get("email")]
-        lower = [text.lower() for text in texts]
-        # How the service sorts texts is unknown: by code points, or without regard to capitals, or to punctuation.
-        return [texts, lower, ["".join(filter(str.isalnum, text)) for text in lower]]
-
-
-class Window:
-    """Consecutive pages of a range that could as well come from a list that ignores `sort_key`.
-
-    They wait here until other pages, or a count of the rows, show that none is missing between them.
-
-    Args:
-        proof: What is proven of the list's order.
-        wanted: The range.
-    """
-
-    def __init__(self, proof: OrderProof, wanted: Range) -> None:
+        self._axis = axis
+        self._within = within
+        self._seen = seen
         self._proof = proof
-        self._wanted = wanted
-        self._since: int | None = None
-        self._pages: list[Page] = []
+        self.pages = 0
+        self._since = since
 
-    @property
-    def is_full(self) -> bool:
-        """Whether its rows have to be counted before it takes another page."""
-        return len(self._pages) == WINDOW_PAGES_MAX
+    def note(self, page: Page) -> bool:
+        """Takes a page to the window; whether it has as many now as one query reaches."""
+        self._proof.note(page)
+        self.pages += 1
+        return self.pages >= WINDOW_PAGES
 
-    def start(self, position: int) -> int:
-        """The second its first page begins with, UNIX time; of an empty window the position."""
-        return position if self._since is None else self._since
+    def begin(self, since: int) -> None:
+        """Begins a new window."""
+        self._since, self.pages = since, 0
 
-    def add(self, page: Page, position: int) -> None:
-        """Takes a page that begins with the second `position`, UNIX time."""
-        self._since = self.start(position)
-        if page:
-            self._pages.append(page)
+    def ended(self, until: int, *, always: bool = False) -> Iterator[Page]:
+        """Ends the window, and yields rows of it that turn out to be missing.
 
-    def flush(self, until: int) -> list[Page]:
-        """Its pages, if they are all there is of the range up to that second, UNIX time.
+        Args:
+            until: Its end, UNIX seconds.
+            always: Whether to count it in any case, unless the order is proven.
 
         Raises:
-            OrderIgnored: Rows are missing.
+            OrderIgnored: The list is in another order, along which it cannot be read.
         """
-        if self._since is None:
-            return []
-        pages, since = self._pages, self._since
-        self._pages, self._since = [], None
-        self._proof.check_count(pages, self._wanted.between(since, until))
-        return pages
+        window, pages = Bounds(self._axis, self._since, until), self.pages
+        self.begin(until)
+        # Along creation nothing else tells whether the first page was the first.
+        is_first = window.since is None and self._axis is CREATED
+        if not pages or window.since == until or (self._proof.is_proven and not is_first):
+            return
+        if always or self._proof.may_count() or is_first:
+            if not self._is_whole(window):
+                yield from self._numbered(window)
+        elif self._proof.may_look_back():
+            yield from self._looked_back(until)
+
+    def _is_whole(self, window: Bounds) -> bool:
+        """Whether a window has no other rows than those seen: its page where they end shows only such, and no more."""
+        number, size, expected = self._behind_all_seen(window)
+        if number > self._listing.pages_max:
+            return False
+        # One that is as expected is believed; rows may be missing from it by mistake, or since they have moved.
+        for _ in range(2):
+            page = self._listing.page(window, *self._within, number=number, rows=size)
+            if len(page) > expected or not all(map(self._seen.stands, page)):
+                return False
+            if len(page) == expected > 0:
+                break
+        return True
+
+    def _behind_all_seen(self, window: Bounds) -> tuple[int, int, int]:
+        """The page of a window in which the rows that were seen end: number, size, and how many of them it holds."""
+        known, full = self._seen.count(window), self._listing.full_rows
+        # A page with rows shows more than an empty one.
+        size = full if known % full or full == 1 else full - 1
+        if known // size >= self._listing.pages_max:
+            size = full
+        return known // size + 1, size, known % size
+
+    def _numbered(self, window: Bounds) -> Iterator[Page]:
+        """The rows of a window that were not seen, by numbered pages, in whatever order they come."""
+        empty = 0
+        for number in range(1, self._listing.pages_max + 1):
+            page = self._listing.page(window, *self._within, number=number)
+            if number > self._listing.pages_max:
+                break
+            empty = 0 if page else empty + 1
+            if empty == 2:
+                return
+            self._proof.is_broken |= not all(map(self._seen.stands, page))
+            yield self._seen.take(page, moves=False)
+        raise OrderIgnored if self._axis is UPDATED else self._seen.lost(self._listing.table)
+
+    def _looked_back(self, until: int) -> Iterator[Page]:
+        page = self._listing.page(Bounds(self._axis, None, until), *self._within, order="desc")
+        if not any(map(self._seen.stands, page)):
+            raise OrderIgnored(until)
+        yield self._seen.take(page, moves=False)
 
 
-def _is_sorted(values: list[Any]) -> bool:
-    return values in (sorted(values), sorted(values, reverse=True))
+def _is_sorted(values: list[object]) -> bool:
+    ascending = sorted(values)  # type: ignore[type-var]
+    return values in (ascending, ascending[::-1])

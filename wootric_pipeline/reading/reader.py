@@ -8,9 +8,8 @@ keeps how far the reading has come, so that a run that is broken off need not be
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import dlt
@@ -29,17 +28,15 @@ from ..dlt_internals import (
 from ..errors import AuthenticationFailed, ConfigurationError, WootricError
 from ..records import to_record
 from ..tables import CURSOR, PRIMARY_KEY, Table
-from .listing import Page, Params
+from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode, TableNotes
-from .read_ahead import POLL_SECONDS, Buffer, ReadAhead, in_order
-from .scan import Batch, Halfway, Scan, Span, honours_updated
-from .seek import Seek
+from .pool import Pool
+from .scan import Batch, Clocks, Halfway, Scan, Span
 from .supervision import Supervision
 
-LOOK_AHEAD_PAGES = 8
-LOOK_AHEAD_PAGES_IN_PARTS = 240
-"""Of all tables. The three parts that are read while a fourth is handed on may have 300, but are rarely all full."""
-HALFWAY = "halfway"
+LOOK_AHEAD_PAGES = 240
+"""Of all tables, read and not yet taken."""
+HALFWAY, EMPTY = "halfway", "empty"
 
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
@@ -55,7 +52,7 @@ def mode_of(client: Client, table: Table) -> Mode:
         return [to_record(table, row) for row in client.get(table.path, params)]
 
     fetch({"per_page": 1})
-    return "updated" if honours_updated(fetch) else "created"
+    return "updated" if Listing(table, fetch, rows_max=1).honours(UPDATED) else "created"
 
 
 class Reader:
@@ -79,9 +76,9 @@ class Reader:
         self._rescan_days = rescan_days
         self._postponed: dict[str, datetime] = {}
         self._waits_shown: Counter[str] = Counter()
-        self._ready = threading.Semaphore(0)
-        self._buffer = Buffer(LOOK_AHEAD_PAGES_IN_PARTS)
-        self._paused: dict[str, ReadAhead[Batch]] = {}
+        self._pool = Pool(client.connections, LOOK_AHEAD_PAGES)
+        self._counting = threading.Lock()
+        self._paused: dict[str, Generator[Batch | None, None, None]] = {}
         self._checkpoint.on_end(self._give_up_paused)
 
     def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
@@ -106,10 +103,12 @@ class Reader:
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
-        batches = self._paused.pop(table.name, None) or self._ahead(table, cursor, state, notes)
+        batches = self._paused.pop(table.name, None) or self._batches(
+            table, self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state), notes
+        )
         reached: datetime | None = None
         try:
-            loaded: set[int] = set()
+            loaded: dict[int, datetime] = {}
             for batch in self._awaited(batches):
                 if batch is None:
                     yield None
@@ -124,6 +123,8 @@ class Reader:
                     self._paused[table.name] = batches
                     return
             state.pop(HALFWAY, None)
+            if committed is None and not notes.rows:
+                state[EMPTY] = True
             self._end(table, notes)
         except WootricError as error:
             self._end(table, notes, error)
@@ -149,14 +150,16 @@ class Reader:
         notes.error = str(error)
         log.warning("%s: cannot be read completely. %s", table.name, error)
 
-    def _not_in(self, loaded: set[int], table: Table, rows: Page) -> Page:
+    def _not_in(self, loaded: dict[int, datetime], table: Table, rows: Page) -> Page:
         fresh = []
         for row in rows:
+            if loaded.get(row[PRIMARY_KEY]) == row[CURSOR]:
+                continue
             if row[PRIMARY_KEY] in loaded:
                 oldest = self._postponed.get(table.name, row[CURSOR])
                 self._postponed[table.name] = min(oldest, row[CURSOR])
             else:
-                loaded.add(row[PRIMARY_KEY])
+                loaded[row[PRIMARY_KEY]] = row[CURSOR]
                 fresh.append(row)
         return fresh
 
@@ -169,33 +172,29 @@ class Reader:
             return reached
         return to
 
-    def _span(self, cursor: Cursor, halfway: list[Any] | None) -> Span:
+    def _span(self, cursor: Cursor, halfway: list[Any] | None, *, known_empty: bool) -> Span:
         # The start of the first run, not what the setting says by now: moved on, it would leave rows out.
         first, committed, end = first_start(cursor), committed_cursor(cursor), cursor.end_value
         since = max(committed - self._lookback, first or committed - self._lookback) if committed else first
         return Span(
-            since=int(since.timestamp()) if since else 0,
-            until=int(end.timestamp()) if end else None,
+            since=_second(since),
+            until=_second(end),
             # A range in the past says when rows were updated, which leaves open when they were created.
-            created_since=int(first.timestamp()) if first and not end else 0,
+            created_since=None if end else _second(first),
             rescan_days=self._rescan_days,
             halfway=Halfway(*halfway) if halfway else None,
-            incremental=committed is not None and not end,
+            known_until=None if end else _second(committed),
+            known_empty=known_empty,
         )
 
     def _give_up_paused(self) -> None:
         while self._paused:
             self._paused.popitem()[1].close()
 
-    def _ahead(self, table: Table, cursor: Cursor, state: dict[str, Any], notes: TableNotes) -> ReadAhead[Batch]:
-        """A reading that begins now."""
-        batches = self._batches(table, self._span(cursor, state.get(HALFWAY)), notes)
-        return ReadAhead(batches, Buffer(LOOK_AHEAD_PAGES), self._ready)
-
-    def _awaited(self, batches: ReadAhead[Batch]) -> Iterator[Batch | None]:
+    def _awaited(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
         """The batches; None where dlt shall turn to the other tables meanwhile, whose readings then begin, too."""
         yield None
-        for batch in batches.unless_waiting(POLL_SECONDS):
+        for batch in batches:
             if batch is None:
                 raise_if_signalled()
                 self._show_waiting()
@@ -210,25 +209,27 @@ class Reader:
                 show_wait(name, new)
                 self._waits_shown[name] += new
 
-    def _batches(self, table: Table, span: Span, notes: TableNotes) -> Iterator[Batch]:
+    def _batches(self, table: Table, span: Span, notes: TableNotes) -> Generator[Batch | None, None, None]:
         def fetch(params: Params) -> Page:
-            notes.requests += 1
+            with self._counting:
+                notes.requests += 1
             return [to_record(table, row) for row in self._client.get(table.path, params)]
 
-        at_once = self._client.connections
-        seek = Seek(
-            table,
-            fetch,
-            in_order=partial(in_order, at_once=at_once, buffer=self._buffer),
+        started = self._client.now()
+
+        def clocks() -> Clocks:
+            return Clocks(started + self._client.server_ahead_seconds, started)
+
+        def may_split() -> bool:
             # Where the API limits requests, more at once are no faster.
-            splits=lambda: at_once > 1 and not self._client.rate_limit.stated,
-        )
-        scan = Scan(seek)
+            return self._client.connections > 1 and not self._client.rate_limit.stated
+
         log.info("%s: reads %s.", table.name, span)
-        # The answer to that tells the server's time.
-        self._client.sign_in()
-        for batch in scan.read(span, self._client.server_now):
+        scan = Scan(Listing(table, fetch), self._pool, clocks, may_split)
+        for batch in scan.read(span):
             _note(table, notes, scan)
+            if batch is not None:
+                self.notes.warn_of_clocks(clocks())
             yield batch
         _note(table, notes, scan)
 
@@ -239,3 +240,7 @@ def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
             "%s: the updated filter or the sort_key is ignored; it is read along created_at instead.", table.name
         )
     notes.mode, notes.as_of = scan.mode, scan.as_of
+
+
+def _second(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() // 1)

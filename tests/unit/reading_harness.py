@@ -1,0 +1,95 @@
+"""Has the product read a `LyingServer`: the only place where the tests of lying servers touch it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.unit.lying_server import LyingServer, Refused
+from wootric_pipeline.api.answers import Answer, list_of
+from wootric_pipeline.errors import ApiUnavailable, WootricError
+from wootric_pipeline.reading.listing import Listing, Page, Params
+from wootric_pipeline.reading.pool import Pool
+from wootric_pipeline.reading.scan import Clocks, Halfway, Scan, Span
+from wootric_pipeline.records import to_record
+from wootric_pipeline.tables import TABLES
+
+LOOKBACK = timedelta(seconds=300)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run leaves to the next one."""
+
+    cursor: datetime | None = None
+    halfway: Halfway | None = None
+    was_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run brought: the newest version of each row by id, and what it says of itself."""
+
+    rows: dict[Any, dict[str, Any]]
+    error: str | None
+    complete: bool
+    requests: int
+    warnings: list[str]
+    state: State
+
+
+def read(
+    server: LyingServer,
+    table: str,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    connections: int = 1,
+    state: State | None = None,
+) -> Outcome:
+    """One run over one table; with both bounds a backfill, with a state the run after the one that left it."""
+
+    def fetch(params: Params) -> Page:
+        try:
+            page = server.get(TABLES[table].path, params)
+        except Refused as refused:
+            if refused.status >= 500:
+                raise ApiUnavailable(f"Wootric gave no usable answer to {TABLES[table].path}.") from None
+            page = list_of(Answer(refused.status, {}, True), TABLES[table].path, "localhost")
+        return [to_record(TABLES[table], row) for row in page]
+
+    began = server.local_time()
+
+    def clocks() -> Clocks:
+        return Clocks(began + server.date() - server.local_time(), began)
+
+    scan = Scan(Listing(TABLES[table], fetch), Pool(connections, 240), clocks, lambda: connections > 1)
+    rows: dict[Any, dict[str, Any]] = {}
+    state, error, asked_before = state or State(), None, server.requests
+    try:
+        for batch in filter(None, scan.read(_span(since, until, state))):
+            for row in batch.rows:
+                if row["id"] not in rows or rows[row["id"]]["updated_at"] <= row["updated_at"]:
+                    rows[row["id"]] = row
+            state = State(max(filter(None, (state.cursor, batch.cursor)), default=None), batch.halfway)
+    except WootricError as raised:
+        error = str(raised)
+    state = replace(state, was_empty=error is None and not rows and state.cursor is None)
+    warning = Clocks(server.date(), server.local_time()).warning()
+    warnings = [] if warning is None else [warning]
+    return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
+
+
+def _span(since: int | None, until: int | None, state: State) -> Span:
+    start = since
+    if state.cursor is not None:
+        start = int((state.cursor - LOOKBACK).timestamp())
+        start = start if since is None else max(start, since)
+    created_since = since if until is None else None
+    return Span(
+        start,
+        until,
+        created_since,
+        halfway=state.halfway,
+        known_until=int(state.cursor.timestamp()) if state.cursor else None,
+        known_empty=state.was_empty,
+    )

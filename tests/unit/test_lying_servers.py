@@ -1,0 +1,368 @@
+"""Servers that lie a little: a reading brings exactly their rows, or says at which moment of which table it cannot.
+
+Rows that change meanwhile may come in any version they had; all others come as they are. A run that ends well and lacks
+a row is the one thing that must never happen.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, currently_in_test_context, event, example, given, settings
+
+from tests.unit.lying_accounts import (
+    CROWDS,
+    KINDS,
+    SERVERS,
+    SUPPOSED,
+    SUPPOSED_KINDS,
+    Named,
+    Plan,
+    Scenario,
+    honest_budget,
+    scenarios,
+)
+from tests.unit.lying_server import DAY, NOW, SECOND, Change, Glitch, Lies, LyingServer, Row, TooManyRequests
+from tests.unit.reading_harness import Outcome, State, read
+
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}|\d{6,}")
+"""A date or UNIX seconds, as an error names it."""
+
+FEW = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+THOUSANDS = settings(FEW, max_examples=2_000)
+
+
+def fault(server: LyingServer, outcome: Outcome, since: int | None = None, until: int | None = None) -> str | None:
+    """What is wrong with a reading; the first word says of which kind it is."""
+    expected = server.expected(since, until)
+    if outcome.complete == (outcome.error is not None):
+        return f"CONTRADICTION: complete is {outcome.complete}, the error {outcome.error!r}"
+    lost = sorted(expected.required.keys() - outcome.rows.keys())
+    if outcome.complete and lost and not server.shows_nothing():
+        return f"LOST with success: {len(lost)} of {len(expected.required)} rows, the first with id {lost[0]}"
+    for row in outcome.rows.values():
+        versions = expected.allowed.get(int(row["id"]), [])
+        if not any(version == {name: row.get(name) for name in version} for version in versions):
+            return f"WRONG: {row} is none of {versions}"
+    if outcome.error and not names_its_place(outcome.error, server):
+        return f"VAGUE: no table and moment in {outcome.error!r}"
+    return None
+
+
+def names_its_place(error: str, server: LyingServer) -> bool:
+    """Whether an error says which table and moment; an outage has no moment of rows."""
+    return server.table in error and (server.lies.fails_at is not None or MOMENT.search(error) is not None)
+
+
+def fault_of(scenario: Scenario, *, is_read: bool = False) -> str | None:
+    """What is wrong with the reading of a server; with `is_read` an error is, too."""
+    server = scenario.server()
+    since, until = scenario.since, scenario.until
+    try:
+        outcome = read(server, server.table, since=since, until=until, connections=scenario.connections)
+    except TooManyRequests as endless:
+        return str(endless)
+    if currently_in_test_context():
+        event("complete" if outcome.complete else "reported")
+    found = fault(server, outcome, since, until)
+    return f"UNREAD: {outcome.error}" if is_read and not found and outcome.error else found
+
+
+# Each way to lie by itself.
+
+MODES = {"along updated": Lies(), "along created": Lies(updated_ignored=True)}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the account of a named server is read, and how close its rows are."""
+
+    table: str = "responses"
+    seconds_apart: float = 3_600.0
+    backfill: bool = False
+    connections: int = 1
+
+    def of(self, named: Named, mode: str) -> Scenario:
+        """That reading of a server; a backfill is of the middle three fifths."""
+        plan = replace(Plan(seconds_apart=self.seconds_apart, seed=1), **named.rows)
+        scenario = Scenario(plan, named.lies | MODES[mode], self.table, connections=self.connections)
+        if not self.backfill:
+            return scenario
+        seconds = sorted(row.updated // SECOND for row in plan.build())
+        return replace(scenario, since=seconds[len(seconds) // 5], until=seconds[len(seconds) * 4 // 5])
+
+
+SPARSE = {"first load": Reading(), "backfill": Reading(backfill=True)}
+READINGS = {
+    **SPARSE,
+    "three rows a second": Reading(seconds_apart=0.4),
+    "three rows a second, backfill": Reading(seconds_apart=0.4, backfill=True),
+    "three rows a second, four connections": Reading(seconds_apart=0.4, connections=4),
+    "end users": Reading("end_users"),
+    "end users, backfill": Reading("end_users", backfill=True),
+}
+
+
+def faults_of(named: Named, mode: str, readings: dict[str, Reading] = READINGS) -> dict[str, str]:
+    """What is wrong with which readings of a server."""
+    found = {
+        name: fault_of(reading.of(named, mode), is_read=named.is_read and reading in SPARSE.values())
+        for name, reading in readings.items()
+    }
+    return {name: fault for name, fault in found.items() if fault}
+
+
+def each(servers: dict[str, Named]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("named", [pytest.param(named, id=name) for name, named in servers.items()])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@each(SERVERS)
+def test_a_server_that_lies_in_one_way(named: Named, mode: str) -> None:
+    assert faults_of(named, mode) == {}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@each(SUPPOSED)
+def test_a_server_that_lies_as_none_is_known_to(named: Named, mode: str) -> None:
+    assert faults_of(named, mode) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+@each(CROWDS)
+def test_a_second_with_more_rows_than_a_query_reaches(named: Named, mode: str) -> None:
+    assert faults_of(named, mode, SPARSE) == {}
+
+
+def test_behind_a_second_that_cannot_be_read_reading_goes_on() -> None:
+    plan = Plan(rows=3_700, seed=1, tied_created=3_200)
+    server = Scenario(plan, Lies(updated_ignored=True)).server()
+    outcome = read(server, "responses")
+    (crowded,) = {row.created // SECOND for row in server.rows.values() if 300 < row.id < 3_300}
+    others = [row for row in server.rows.values() if row.created // SECOND != crowded]
+    assert fault(server, outcome) is None
+    assert outcome.error is not None
+    assert {row.id: server.record(row) for row in others}.items() <= outcome.rows.items()
+
+
+# All ways to lie, at once.
+
+
+@FEW
+@given(scenarios(KINDS))
+@example(Scenario(Plan(rows=120, seconds_apart=60.0), Lies(page_rows=10)))
+@example(Scenario(Plan(rows=120, seconds_apart=60.0), Lies(glitches=(Glitch("empty", at=2),))))
+def test_servers_that_lie(scenario: Scenario) -> None:
+    assert fault_of(scenario) is None
+
+
+@pytest.mark.slow
+@THOUSANDS
+@given(scenarios(KINDS))
+def test_thousands_of_servers_that_lie(scenario: Scenario) -> None:
+    assert fault_of(scenario) is None
+
+
+@FEW
+@given(scenarios(KINDS, changes=True))
+def test_servers_that_lie_about_rows_that_change(scenario: Scenario) -> None:
+    assert fault_of(scenario) is None
+
+
+@pytest.mark.slow
+@settings(THOUSANDS, max_examples=300)
+@given(scenarios(KINDS, changes=True))
+def test_hundreds_of_servers_that_lie_about_rows_that_change(scenario: Scenario) -> None:
+    assert fault_of(scenario) is None
+
+
+@FEW
+@given(scenarios({**KINDS, **SUPPOSED_KINDS}))
+def test_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
+    assert fault_of(scenario) is None
+
+
+@pytest.mark.slow
+@THOUSANDS
+@given(scenarios({**KINDS, **SUPPOSED_KINDS}, changes=True))
+def test_thousands_of_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
+    assert fault_of(scenario) is None
+
+
+HONEST_KINDS = {name: KINDS[name] for name in ("updated", "zone", "latency")}
+
+
+@FEW
+@given(scenarios(HONEST_KINDS))
+def test_honest_servers_are_read_to_the_end(scenario: Scenario) -> None:
+    scenario = replace(scenario, plan=replace(scenario.plan, hidden_share=0.0, hidden_run=0))
+    assert fault_of(scenario, is_read=True) is None
+
+
+# What a run leaves to the next.
+
+
+def quiet_runs(server: LyingServer, state: State, runs: int = 2) -> dict[Any, dict[str, Any]]:
+    """The rows that an honest server brings, an hour later, to runs that go on with that state."""
+    shown = {row.id: row for row in server.rows.values() if not row.hidden}
+    healthy = LyingServer(shown, table=server.table, now=server.now + 3_600 * SECOND, requests_max=5_000)
+    rows: dict[Any, dict[str, Any]] = {}
+    for _ in range(runs):
+        outcome = read(healthy, healthy.table, state=state)
+        assert outcome.error is None
+        rows |= outcome.rows
+        state = outcome.state
+    return rows
+
+
+def brought_back(scenario: Scenario) -> None:
+    """Whatever a run did with a server that lied, the next ones with an honest one leave nothing out."""
+    scenario = replace(scenario, since=None, until=None)
+    server = scenario.server()
+    try:
+        first = read(server, server.table, connections=scenario.connections)
+        rows = {int(row_id): row for row_id, row in first.rows.items()} | quiet_runs(server, first.state)
+    except TooManyRequests as endless:
+        pytest.fail(str(endless))
+    versions = {row.id: row.version for row in server.rows.values() if not row.hidden}
+    assert {row_id: rows.get(row_id, {}).get("version") for row_id in versions} == versions
+
+
+@FEW
+@given(scenarios(KINDS, changes=True))
+def test_an_honest_server_brings_back_what_a_lying_one_left_out(scenario: Scenario) -> None:
+    brought_back(scenario)
+
+
+@pytest.mark.slow
+@settings(THOUSANDS, max_examples=1_500)
+@given(scenarios({**KINDS, **SUPPOSED_KINDS}, changes=True))
+def test_an_honest_server_brings_back_what_thousands_left_out(scenario: Scenario) -> None:
+    brought_back(scenario)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@each({**SERVERS, **SUPPOSED})
+def test_an_honest_server_brings_back_what_this_one_left_out(named: Named, mode: str) -> None:
+    brought_back(Reading().of(named, mode))
+
+
+def row_of(row_id: int, second: int) -> Row:
+    return Row(row_id, second * SECOND, second * SECOND)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_row_from_the_future_does_not_take_the_cursor_there(mode: str) -> None:
+    regular = [row_of(index, NOW - 100_000 + index * 60) for index in range(1, 101)]
+    future = Row(101, NOW * SECOND - DAY, NOW * SECOND + 300 * DAY)
+    server = LyingServer({row.id: row for row in [*regular, future]}, MODES[mode])
+    first = read(server, "responses")
+    later = row_of(102, server.now // SECOND + 60)
+    server.rows[102] = later
+    server.now += DAY
+    healthy = LyingServer(server.rows, MODES[mode], now=server.now)
+    second = read(healthy, "responses", state=first.state)
+    assert first.rows.keys() == set(range(1, 102))
+    assert second.rows.get(102) == healthy.record(later)
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        Lies(date_stuck_at=0),
+        Lies(date_stuck_at=NOW - 86_400),
+        Lies(date_ahead_seconds=5 * 365 * 86_400),
+        Lies(local_ahead_seconds=-86_400),
+        Lies(local_ahead_seconds=86_400),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_clock_that_is_far_off_is_a_warning(clock: Lies, mode: str) -> None:
+    server = Scenario(Plan(rows=120, seed=1), clock | MODES[mode]).server()
+    outcome = read(server, "responses")
+    assert fault(server, outcome) is None
+    assert outcome.error is None
+    assert any("clock" in warning for warning in outcome.warnings)
+
+
+def test_clocks_that_agree_are_no_warning() -> None:
+    assert read(Scenario(Plan(rows=120, seed=1)).server(), "responses").warnings == []
+
+
+# What honest servers are asked.
+
+TABLES_AND_MODES = pytest.mark.parametrize(
+    ("table", "mode"),
+    [("end_users", "along updated"), *(("responses", mode) for mode in MODES)],
+    ids=["end users", *(f"responses {mode}" for mode in MODES)],
+)
+
+
+@pytest.mark.parametrize("updated_later", [0.0, 0.3], ids=["never updated", "a third updated"])
+@pytest.mark.parametrize("count", [0, 1, 25, 49, 50, 51, 500, 1_500, 5_000])
+@TABLES_AND_MODES
+def test_a_first_load_asks_little(table: str, mode: str, count: int, updated_later: float) -> None:
+    server = Scenario(Plan(count, seed=1, updated_later=updated_later), MODES[mode], table).server()
+    outcome = read(server, table)
+    assert fault(server, outcome) is None
+    assert outcome.error is None
+    assert outcome.requests <= honest_budget(count)
+
+
+@pytest.mark.parametrize("count", [5_000, 12_000])
+@pytest.mark.slow
+@TABLES_AND_MODES
+def test_a_first_load_over_four_connections_asks_little(table: str, mode: str, count: int) -> None:
+    server = Scenario(Plan(count, seed=1, seconds_apart=300.0), MODES[mode], table).server()
+    outcome = read(server, table, connections=4)
+    assert fault(server, outcome) is None
+    assert outcome.error is None
+    assert outcome.requests <= honest_budget(count)
+
+
+@pytest.mark.parametrize("table", ["end_users", "responses"])
+@pytest.mark.parametrize("count", [0, 1, 500, 1_500])
+def test_where_nothing_has_changed_two_requests_are_enough(table: str, count: int) -> None:
+    server = Scenario(Plan(count, seed=1), table=table).server()
+    first = read(server, table)
+    server.now += 3_600 * SECOND
+    second = read(server, table, state=first.state)
+    assert second.error is None
+    assert second.requests <= 2
+
+
+@pytest.mark.parametrize("kind", ["insert", "update", "delete", "insert_late"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_list_that_changes_with_each_request_has_an_end(mode: str, kind: Any) -> None:
+    server = Scenario(Plan(1_000, seed=1), MODES[mode]).server()
+    server.changes = [Change(kind, choice * 1_009) for choice in range(3_000)]
+    outcome = read(server, "responses")
+    assert fault(server, outcome) is None
+    assert outcome.error is None
+    assert outcome.requests <= 4 * honest_budget(1_000)
+
+
+@pytest.mark.parametrize("table", ["end_users", "responses"])
+@pytest.mark.parametrize("changed", [1, 40, 48, 49, 50, 51, 60, 500, 1_500])
+def test_what_has_changed_asks_little(table: str, changed: int) -> None:
+    server = Scenario(Plan(2_000, seed=1), table=table).server()
+    first = read(server, table)
+    server.now += 3_600 * SECOND
+    server.changes = [Change("update", choice * 1_009) for choice in range(changed)]
+    while server.changes:
+        server.pass_a_second()
+    after = LyingServer(server.rows, table=table, now=server.now + 3_600 * SECOND)
+    second = read(after, table, state=first.state)
+    updated = {row.id: after.record(row) for row in after.rows.values() if row.version}
+    assert updated.items() <= second.rows.items()
+    assert second.error is None
+    assert second.requests <= honest_budget(len(updated))
