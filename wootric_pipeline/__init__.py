@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from inspect import signature
 from typing import Optional
 
 import dlt
@@ -12,6 +13,7 @@ from . import settings
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
 from .errors import WootricError
+from .misspelling import refuse_misspelled
 from .reading.reader import Reader
 from .reading.supervision import supervision
 from .resources import resource
@@ -73,9 +75,10 @@ def wootric_source(
         The resources `end_users`, `responses` and `declines`, to be merged on `id`.
 
     Raises:
-        ConfigurationError: A setting is missing or cannot be.
+        ConfigurationError: A setting is missing, misspelled or cannot be.
         WootricError: While dlt extracts: a table cannot be read completely. Nothing of the run is committed then.
     """
+    refuse_misspelled(signature(wootric_source).parameters)
     start, end = settings.span(start_date, end_date)
     settings.at_least("lookback_seconds", lookback_seconds, 0)
     settings.at_least("rescan_days", rescan_days, 1)

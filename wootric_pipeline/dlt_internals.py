@@ -15,6 +15,7 @@ from typing import Any
 
 import dlt
 from dlt import Pipeline, Schema
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
@@ -22,6 +23,7 @@ from dlt.common.configuration.exceptions import (
     InvalidNativeValue,
     LookupTraces,
 )
+from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
@@ -29,6 +31,7 @@ from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.json import DECODERS, PUA_START
+from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
 from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.common.schema.typing import TColumnSchema
@@ -36,6 +39,7 @@ from dlt.common.utils import custom_environ
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract.hints import TResourceNestedHints
+from dlt.pipeline.configuration import PipelineConfiguration
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from dlt.pipeline.trace import TRACE_FILE_NAME
 
@@ -256,6 +260,24 @@ def start_runtime() -> None:
     """Starts dlt's runtime anew: the first setting asked for has started it with dlt's own defaults."""
     stop_telemetry()
     dlt.current.run_context().initialize_runtime()
+
+
+def settings_documents() -> Iterator[Mapping[str, Any]]:
+    """What settings files, and whatever else dlt reads as a whole, hold; dlt can only be asked for names one knows."""
+    for provider in dlt.config.config_providers:
+        if isinstance(provider, BaseDocProvider):
+            yield provider._config_doc
+
+
+def pipeline_settings() -> list[str]:
+    """The names of what may be set of a pipeline, under `[pipelines.<name>]`."""
+    return list(PipelineConfiguration.get_resolvable_fields())
+
+
+def active_pipeline_name() -> str | None:
+    """The name of the pipeline that was made or attached to last; None where there is none, and then none is made."""
+    context = Container()[PipelineContext]
+    return context.pipeline().pipeline_name if context.is_active() else None
 
 
 def settings_folder() -> str:

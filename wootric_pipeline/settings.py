@@ -5,10 +5,17 @@ from datetime import datetime, timezone
 from .errors import ConfigurationError
 from .tables import TABLES, Table
 
+SHOWN_MAX = 100
+
 
 def given(secret: str | None) -> str | None:
     """A secret, unless it is still what `dlt init` writes into secrets.toml for one to be filled in."""
     return None if secret is None or secret.strip() in ("", "<configure me>") else secret
+
+
+def shown(text: str) -> str:
+    """A text of the user's in the words of a message: short, and nothing in it controls a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text[:SHOWN_MAX])
 
 
 def moment(name: str, value: str | None) -> datetime | None:

@@ -15,7 +15,9 @@ import dlt
 import pytest
 from dlt import Pipeline
 from dlt.common import json
-from dlt.common.configuration.providers import ConfigTomlProvider
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import ConfigTomlProvider, SecretsTomlProvider
+from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
 from dlt.sources.credentials import ConnectionStringCredentials
 
@@ -365,6 +367,34 @@ def test_the_runtime_takes_settings_that_came_later(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RUNTIME__LOG_LEVEL", "ERROR")
     dlt_internals.start_runtime()
     assert logging.getLogger("dlt").level == logging.ERROR
+
+
+def test_what_settings_files_hold_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt/config.toml").write_text('alone = 1\n[nobody.reads]\nthis = ["a"]\n"Or this" = { that = 2 }')
+    (tmp_path / ".dlt/secrets.toml").write_text('[nobody]\nsecret = "s"')
+    files = [SecretsTomlProvider(".dlt"), ConfigTomlProvider(".dlt")]
+    assert {type(each) for each in dlt.config.config_providers} > {type(each) for each in files}
+    monkeypatch.setattr(type(dlt.config), "config_providers", files)
+    assert list(dlt_internals.settings_documents()) == [
+        {"nobody": {"secret": "s"}},
+        {"alone": 1, "nobody": {"reads": {"this": ["a"], "Or this": {"that": 2}}}},
+    ]
+
+
+def test_the_settings_of_pipelines_are_those_that_take_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"dataset_name", "destination_type", "dev_mode", "runtime"} < set(dlt_internals.pipeline_settings())
+    assert "start_date" not in dlt_internals.pipeline_settings()
+    monkeypatch.setenv("PIPELINES__INTERNALS__DATASET_NAME", "named")
+    assert dlt.pipeline("internals", destination="duckdb").dataset_name == "named"
+
+
+def test_the_pipeline_that_is_active_is_named_and_none_is_made() -> None:
+    Container()[PipelineContext].deactivate()
+    assert dlt_internals.active_pipeline_name() is None
+    assert dlt_internals.active_pipeline_name() is None
+    dlt.pipeline("internals", destination="duckdb")
+    assert dlt_internals.active_pipeline_name() == "internals"
 
 
 @pytest.mark.parametrize(("project", "folder"), [(None, ".dlt"), ("elsewhere", "elsewhere/.dlt")])

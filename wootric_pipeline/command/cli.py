@@ -7,15 +7,17 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from dlt import Pipeline
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
-from .. import settings
+from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
 from ..errors import ConfigurationError
+from ..misspelling import refuse_misspelled
 from ..version import VERSION
 from . import report
 from .arguments import arguments
@@ -80,6 +82,7 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
 
 def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
+    refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
     names = [table.name for table in settings.tables(options.tables)]
     settings.span(options.start_date, options.end_date)
     if options.full_refresh and options.end_date:

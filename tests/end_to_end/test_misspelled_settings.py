@@ -1,0 +1,162 @@
+"""Settings that nobody would read are refused before anything is: what they were to leave out would be loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Serve
+from tests.script import Outcome, Project, project_for
+from wootric_pipeline.sandbox import Account, Sandbox
+
+USER_MISTAKE = 2
+PIPELINE = "pipelines.wootric_pipeline"
+SOURCE = """
+import dlt
+from wootric_pipeline import wootric_source
+wootric_source()
+"""
+
+
+@pytest.fixture
+def sandbox(serve: Serve) -> Sandbox:
+    return serve(Account())
+
+
+@pytest.fixture
+def project(sandbox: Sandbox, tmp_path: Path) -> Project:
+    return project_for(sandbox, tmp_path)
+
+
+def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None:
+    assert (outcome.code, outcome.sentence, outcome.stdout) == (USER_MISTAKE, sentence, "")
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("file", ["config.toml", "secrets.toml"])
+@pytest.mark.parametrize(
+    ("section", "name", "rest"),
+    [
+        ("sources.wootric", "exclude_column", "the nearest is exclude_columns."),
+        ("sources.wootric", "start_dat", "the nearest is start_date."),
+        ("sources.wootric", "Exclude-Columns", "the nearest is exclude_columns."),
+        ("sources.wootric.wootric", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
+        (
+            "wootric_pipeline.sources.wootric",
+            "exclude_column",
+            "the nearest is exclude_columns under [sources.wootric].",
+        ),
+        ("sources.wootric.responses", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
+        ("source.wootric", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
+        ("source.wootric", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
+        ("Sources.Wootric", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
+        ("sources.wotric", "start_date", "the nearest is start_date under [sources.wootric]."),
+        ("sources.wootric_pipeline", "start_date", "the nearest is start_date under [sources.wootric]."),
+        ("wootric", "start_date", "the nearest is start_date under [sources.wootric]."),
+        (PIPELINE, "start_date", "the nearest is start_date under [sources.wootric]."),
+        (PIPELINE, "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
+        (PIPELINE, "dataset", "the nearest is dataset_name."),
+        (f"{PIPELINE}.sources.wootric", "start_date", "the nearest is start_date under [sources.wootric]."),
+        (
+            "pipeline.wootric_pipeline",
+            "dataset_name",
+            "the nearest is dataset_name under [pipelines.wootric_pipeline].",
+        ),
+    ],
+)
+def test_a_misspelled_setting_in_a_file_is_refused(
+    project: Project, sandbox: Sandbox, file: str, section: str, name: str, rest: str
+) -> None:
+    project.write(f".dlt/{file}", f'[{section}]\n{name} = "2024-01-01"\n')
+    sentence = f"There is no setting {name} under [{section}]; {rest}"
+    assert_is_refused(project.run(), sandbox, sentence)
+
+
+@pytest.mark.parametrize("words", [[], ["--check"], ["--demo"]])
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SOURCES__WOOTRIC__EXCLUDE_COLUMN", "SOURCES__WOOTRIC__EXCLUDE_COLUMNS"),
+        ("SOURCES__WOOTRIC__START_DAT", "SOURCES__WOOTRIC__START_DATE"),
+        ("SOURCES__WOOTRIC__CHECKPOINT_MINUTE", "SOURCES__WOOTRIC__CHECKPOINT_MINUTES"),
+        ("SOURCES__WOOTRIC__RESPONSE__MAX_TABLE_NESTING", "SOURCES__WOOTRIC__RESPONSES__MAX_TABLE_NESTING"),
+        ("SOURCE__WOOTRIC__START_DATE", "SOURCES__WOOTRIC__START_DATE"),
+        ("SOURCES_WOOTRIC_START_DATE", "SOURCES__WOOTRIC__START_DATE"),
+        ("sources__wootric__start_date", "SOURCES__WOOTRIC__START_DATE"),
+        ("PIPELINES__WOOTRIC_PIPELINE__START_DATE", "SOURCES__WOOTRIC__START_DATE"),
+    ],
+)
+def test_a_misspelled_variable_is_refused(
+    project: Project, sandbox: Sandbox, words: list[str], name: str, nearest: str
+) -> None:
+    if "--demo" in words and name.startswith("PIPELINES"):
+        nearest, name = nearest, name.replace("WOOTRIC_PIPELINE", "WOOTRIC_DEMO")
+    outcome = project.run(*words, **{name: "2024-01-01"})
+    assert_is_refused(outcome, sandbox, f"There is no setting {name}; the nearest is {nearest}.")
+
+
+def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project, sandbox: Sandbox) -> None:
+    outcome = project.run(SOURCES__WOOTRIC__ZZZ="a secret value")
+    assert_is_refused(
+        outcome,
+        sandbox,
+        "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
+        "client_id, client_secret, connections, end_date, exclude_columns, files, lookback_seconds, password, "
+        "properties, rescan_days, start_date, username.",
+    )
+
+
+def test_what_is_written_for_a_name_never_controls_the_terminal(project: Project, sandbox: Sandbox) -> None:
+    project.write(".dlt/config.toml", '[sources.wootric]\n"start_dat\\u001b[2J\\n" = "2024-01-01"\n')
+    sentence = "There is no setting start_dat?[2J? under [sources.wootric]; the nearest is start_date."
+    assert_is_refused(project.run(), sandbox, sentence)
+
+
+def test_what_dlt_knows_is_not_refused(project: Project) -> None:
+    project.write(
+        ".dlt/config.toml",
+        """
+        [sources.wootric]
+        max_table_nesting = 5
+        schema_contract = { columns = "evolve" }
+        [sources.wootric.schema]
+        naming = "snake_case"
+        [sources.wootric.data_writer]
+        buffer_max_items = 100
+        [sources.wootric.extract]
+        workers = 3
+        [sources.wootric.wootric]
+        lookback_seconds = 100
+        [sources.wootric.responses]
+        max_table_nesting = 5
+        [sources.wootric.responses.updated_at]
+        lag = 0
+        [sources.wootric_eu]
+        client_id = "of a clone"
+        [sources.wootric.eu]
+        client_id = "of a clone"
+        [sources.other]
+        start_dat = "of another source"
+        [sources.data_writer]
+        file_max_items = 1000
+        [pipelines.wootric_pipeline]
+        dataset_name = "surveys"
+        restore_from_destination = true
+        [pipelines.wootric_pipeline.runtime]
+        intercept_signals = true
+        [pipelines.other]
+        start_date = "of another pipeline"
+        [wootric_pipeline.sources.wootric]
+        connections = 2
+        [destination.wootric]
+        credentials = "of a destination of that name"
+        """,
+    )
+    outcome = project.run(SOURCES__WOOTRIC__DECLINES__MAX_TABLE_NESTING="2", RUNTIME__LOG_LEVEL="CRITICAL")
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["EXCLUDE_COLUMN", "START_DAT"])
+def test_the_source_by_itself_refuses_a_misspelled_setting(project: Project, name: str) -> None:
+    outcome = project.python("-c", SOURCE, **{f"SOURCES__WOOTRIC__{name}": "2024-01-01"})
+    assert outcome.code == 1
+    assert f"ConfigurationError: There is no setting SOURCES__WOOTRIC__{name}; the nearest is" in outcome.stderr

@@ -1,0 +1,154 @@
+"""Settings that nothing would read: a misspelled name, or a right one in the wrong section.
+
+dlt ignores them in silence, and what `exclude_column` was to leave out would be loaded.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from .dlt_internals import active_pipeline_name, pipeline_settings, settings_documents
+from .errors import ConfigurationError
+from .settings import shown
+from .tables import TABLES
+
+Path = tuple[str, ...]
+"""Sections and the name of a setting: `("sources", "wootric", "start_date")`."""
+
+SOURCES, PIPELINES = "sources", "pipelines"
+SOURCE: Path = (SOURCES, "wootric")
+OF_COMMAND = ("checkpoint_minutes",)
+OF_DLT = ("max_table_nesting", "root_key", "schema_contract")
+SECTIONS = (*TABLES, "schema", "data_writer", "extract", "normalize", "load", *OF_DLT)
+"""What may have settings of its own below `[sources.wootric]`: a resource, or something of dlt's."""
+NOT_OURS = ("wootric_pipeline",)
+"""Sections of which a user could think that they are the source's."""
+
+NEAR, CERTAIN = 0.6, 0.8
+"""How alike names are: of a section that is ours whatever is in it, and of one that may be somebody else's."""
+
+
+def refuse_misspelled(arguments: Collection[str], pipeline: str | None = None) -> None:
+    """Raises ConfigurationError if there is a setting for the source, or the pipeline, that nothing would read.
+
+    Args:
+        arguments: The names of the source's arguments.
+        pipeline: The name of the pipeline whose settings are to be looked at as well; None looks at the source's alone.
+    """
+    names = _Names((*arguments, *OF_COMMAND), pipeline or active_pipeline_name() or "", bool(pipeline))
+    for document in settings_documents():
+        for path in _paths(document, ()):
+            if (right := names.right_path(path)) is not None:
+                section = ".".join(path[:-1])
+                _refuse(f"{shown(path[-1])} under [{shown(section)}]", _in_file(path, right), names.like(right))
+    for variable in os.environ:
+        # Single underscores are a slip, too; where dlt would look, there are two, and capitals.
+        path = tuple(re.sub("^(sources?)_+(wootric)_+", r"\1__\2__", variable.lower()).split("__"))
+        right = names.right_path(path)
+        if right is None and names.is_of_source(path) and variable != "__".join(path).upper():
+            right = path
+        if right is not None:
+            _refuse(shown(variable), "__".join(right).upper() if right[-1] else "", names.like(right))
+
+
+def _paths(document: Mapping[str, Any], sections: Path) -> Iterator[Path]:
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*sections, str(name)))
+        else:
+            yield (*sections, str(name))
+
+
+def _in_file(path: Path, right: Path) -> str:
+    """What is to be written in place of a name, with the section if that is another; nothing if there is no name."""
+    return f"{right[-1]} under [{'.'.join(right[:-1])}]" if right[-1] and right[:-1] != path[:-1] else right[-1]
+
+
+def _refuse(what: str, nearest: str, choice: Iterable[str]) -> None:
+    if nearest:
+        raise ConfigurationError(f"There is no setting {what}; the nearest is {nearest}.")
+    raise ConfigurationError(f"There is no setting {what}; choose from {', '.join(sorted(choice))}.")
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names there are.
+
+    Attributes:
+        of_source: Below `[sources.wootric]`.
+        pipeline: The pipeline's own, which is a section that may stand before all others.
+        checks_pipeline: Whether `[pipelines.<pipeline>]` is looked at.
+    """
+
+    of_source: tuple[str, ...]
+    pipeline: str
+    checks_pipeline: bool
+
+    def right_path(self, path: Path) -> Path | None:
+        """None, if something reads the setting; else where it belongs, with an empty name if none is near."""
+        if len(path) > 1 and path[0] == self.pipeline and path[1] == SOURCES:
+            path = path[1:]
+        if self.is_of_source(path):
+            return self._in_source(path[2:])
+        if self._is_near_source(path):
+            return (*SOURCE, _nearest(path[-1], self.of_source))
+        if self.checks_pipeline and len(path) > 2 and path[1] == self.pipeline:
+            return self._in_pipeline(path)
+        return None
+
+    def like(self, path: Path) -> Iterable[str]:
+        """All that there are where a path leads."""
+        return self.of_source if self.is_of_source(path) else pipeline_settings()
+
+    @staticmethod
+    def is_of_source(path: Path) -> bool:
+        """Whether a path leads below `[sources.wootric]`."""
+        return path[:2] == SOURCE and len(path) > 2
+
+    def _in_source(self, below: Path) -> Path | None:
+        # The section of a source and its name are the same here: dlt looks under both.
+        if below[0] == SOURCE[1] and len(below) > 1:
+            below = below[1:]
+        name, *inner = below
+        if not inner:
+            is_known = name in (*self.of_source, *OF_DLT)
+            return None if is_known else (*SOURCE, _nearest(name, self.of_source))
+        if name not in SECTIONS and (section := _nearest(name, SECTIONS, CERTAIN)):
+            return (*SOURCE, section, *inner)
+        is_misplaced = name in TABLES and len(inner) == 1 and inner[0] not in OF_DLT
+        if is_misplaced and (nearest := _nearest(inner[0], self.of_source, CERTAIN)):
+            return (*SOURCE, nearest)
+        return None
+
+    def _is_near_source(self, path: Path) -> bool:
+        """Whether somebody wrote it for the source, although it is nowhere near for dlt."""
+        section, rest = path[:2], path[2:]
+        if rest and section[0] != SOURCES and _nearest(section[0], (SOURCES,), CERTAIN):
+            return section[1].lower() == SOURCE[1]
+        if rest and section[0] == SOURCES:
+            is_alike = section[1] in NOT_OURS or bool(_nearest(section[1], SOURCE[1:], CERTAIN))
+            # Of a clone, which has a section of its own.
+            is_longer = section[1].startswith(SOURCE[1]) and section[1] not in NOT_OURS
+            return is_alike and not is_longer and bool(_nearest(rest[0], self.of_source, CERTAIN))
+        is_alone = len(path) == 2 and path[0].lower() == SOURCE[1] != self.pipeline
+        return is_alone and bool(_nearest(path[1], self.of_source, CERTAIN))
+
+    def _in_pipeline(self, path: Path) -> Path | None:
+        top, pipeline, name = path[:3]
+        if top != PIPELINES:
+            return (PIPELINES, *path[1:]) if _nearest(top, (PIPELINES,), CERTAIN) else None
+        if path[2:4] == SOURCE and len(path) > 4:
+            return self._in_source(path[4:]) or path[2:]
+        if len(path) > 3 or name in pipeline_settings():
+            return None
+        of_source = _nearest(name, self.of_source, CERTAIN)
+        nearest = _nearest(name, pipeline_settings())
+        return (*SOURCE, of_source) if of_source or not nearest else (PIPELINES, pipeline, nearest)
+
+
+def _nearest(name: str, names: Iterable[str], alike: float = NEAR) -> str:
+    """The one of some names that is most like another, or nothing."""
+    return next(iter(get_close_matches(name.lower().replace("-", "_"), list(names), 1, alike)), "")
