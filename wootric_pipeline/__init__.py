@@ -13,6 +13,7 @@ from . import settings
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
 from .errors import WootricError
+from .exclusion import Exclusion
 from .misspelling import refuse_misspelled
 from .reading.reader import Reader
 from .reading.supervision import supervision
@@ -40,7 +41,7 @@ def wootric_source(
     rescan_days: Optional[int] = None,
     connections: int = 4,
     properties: str = "columns",
-    exclude_columns: Optional[list[str]] = None,
+    exclude_columns: Optional[str | list[str]] = None,
     files: str = "delta",
 ) -> list[DltResource]:
     """The tables of one Wootric account, each complete up to the moment its reading began.
@@ -67,7 +68,7 @@ def wootric_source(
         connections: How many requests may be under way at once.
         properties: Free-form objects as a column for each key (`columns`), or as one JSON column (`json`).
         exclude_columns: Patterns of columns that are dropped before anything is written, as in
-            `responses.ip_address`, `end_users.email` or `*.end_user__properties__*`.
+            `responses.ip_address`, `end_users.email` or `*.end_user__properties__*`; a list, or a text with commas.
         files: How destinations that keep files lay tables out: `delta` or `iceberg`, which merge, or `parquet` or
             `jsonl`, which append each version of a row.
 
@@ -88,7 +89,7 @@ def wootric_source(
     watched = supervision()
     client = watched.notes.client = Client(base_url, credentials, connections=connections)
     reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
-    shape = Shape(properties, tuple(exclude_columns or ()))
+    shape = Shape(properties, Exclusion(settings.patterns(exclude_columns) or ()))
 
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")

@@ -33,8 +33,11 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
+        state = dlt.current.resource_state(table.name)
+        exclusion = shape.exclusion.of(table, dlt.current.source_schema())
+        exclusion.note(state)
         shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=laid_out.lists_in_rows)
-        for page in reader.pages(table, updated_at, once=laid_out.upserts):
+        for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left):
             if page == [] and laid_out.upserts:
                 # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
                 hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))
@@ -43,6 +46,11 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
             # dlt works the table out anew for each page that comes with hints: the first is enough.
             yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
             hints = hints if page is None else None
+            exclusion.note(state)
+        notes = reader.notes.table(table.name)
+        if notes.complete and updated_at.end_value is None:
+            for warning in exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)):
+                reader.notes.warn(warning)
 
     return dlt.resource(
         rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)

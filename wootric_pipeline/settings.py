@@ -1,5 +1,8 @@
 """What a user may set, checked: a mistake is told in one sentence before the first request."""
 
+import json
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from .errors import ConfigurationError
@@ -35,9 +38,22 @@ def moment(name: str, value: str | None) -> datetime | None:
     return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
-def patterns(text: str | None) -> list[str] | None:
-    """A list such as `responses.ip_address,end_users.email`."""
-    return None if text is None else [pattern.strip() for pattern in text.split(",") if pattern.strip()]
+def patterns(given: str | Sequence[str] | None) -> list[str] | None:
+    """A list, or a text such as `responses.ip_address,end_users.email`, which may also be a list in JSON.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if isinstance(given, str) and given.strip().startswith("["):
+        with suppress(ValueError):
+            given = json.loads(given)
+    if isinstance(given, str):
+        given = given.split(",")
+    if given is None:
+        return None
+    if not isinstance(given, Sequence) or not all(isinstance(each, str) for each in given):
+        raise ConfigurationError('exclude_columns must be a list such as ["responses.ip_address", "end_users.email"].')
+    return [pattern.strip() for pattern in given if pattern.strip()]
 
 
 def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None, datetime | None]:

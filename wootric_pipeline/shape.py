@@ -4,13 +4,9 @@ Applied after a row has been read, since reading needs columns that may be exclu
 """
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
-from zlib import crc32
 
 from dlt import Schema
 from dlt.common.data_types import TDataType
@@ -18,17 +14,15 @@ from dlt.common.schema.typing import TColumnSchema
 
 from .dlt_internals import column_name, variant
 from .errors import ConfigurationError
-from .tables import CURSOR, PRIMARY_KEY, TABLES, DataType, Table
+from .exclusion import Exclusion
+from .naming import SEPARATOR, is_nameable, named, tagged
+from .tables import CURSOR, DataType, Table
 
 Row = dict[str, Any]
 Properties = Literal["columns", "json"]
 
-SEPARATOR = "__"
-"""Between the names dlt makes a column's name of, for a field inside an object."""
-
 LIKENESSES_MAX = 10_000
 
-_NAMEABLE = re.compile("[A-Za-z0-9]")
 _KINDS: dict[type, TDataType] = {bool: "bool", int: "bigint", float: "double", str: "text"}
 _LOSES: dict[str, tuple[TDataType, ...]] = {
     "bool": ("bigint", "double", "text"),
@@ -44,35 +38,22 @@ class Shape:
 
     Attributes:
         properties: Free-form objects as a column for each key, or as one JSON column.
-        exclude_columns: Patterns of columns that are dropped before anything is written, as in
-            `responses.ip_address` or `end_users.properties__*`; also of keys inside a JSON column. A column that was
-            loaded before stays, with its old values in the rows that have not changed since: a full refresh
-            removes it.
+        exclusion: The columns that are left out.
 
     Raises:
-        ConfigurationError: A choice is none, a column to be dropped is none, or is the primary key or the cursor.
+        ConfigurationError: A choice is none.
     """
 
     properties: str = "columns"
-    exclude_columns: Sequence[str] = ()
+    exclusion: Exclusion = field(default_factory=Exclusion)
 
     def __post_init__(self) -> None:
         if self.properties not in get_args(Properties):
             raise ConfigurationError(f"properties must be one of {', '.join(get_args(Properties))}.")
-        for pattern in self.exclude_columns:
-            _check_excluded(pattern)
-        for table in TABLES.values():
-            for needed in (PRIMARY_KEY, CURSOR):
-                if self.excludes(table, needed):
-                    raise ConfigurationError(f"exclude_columns must leave {table.name}.{needed}, which merging needs.")
-
-    def excludes(self, table: Table, column: str) -> bool:
-        """Whether a column of a table is to be dropped."""
-        return any(fnmatchcase(f"{table.name}.{column}", pattern) for pattern in self.exclude_columns)
 
     def left(self, table: Table) -> Table:
         """A table without the lists that are dropped."""
-        lists = {name for name in table.lists if not self.excludes(table, name)}
+        lists = {name for name in table.lists if not self.exclusion.excludes(table, name)}
         return replace(
             table,
             lists=tuple(name for name in table.lists if name in lists),
@@ -87,7 +68,7 @@ class Shape:
         columns: dict[str, TColumnSchema] = {
             name: {"name": name, "data_type": data_type}
             for name, data_type in declared.items()
-            if not self.excludes(table, name)
+            if not self.exclusion.excludes(table, name)
         }
         # Of two versions of a row in one load, the newest is kept.
         columns[CURSOR]["dedup_sort"] = "desc"
@@ -111,6 +92,7 @@ class Shaping:
         self._shape = shape
         self._table = table
         self._lists_in_rows = lists_in_rows
+        self._dropped = shape.exclusion.dropped_last(table)
         self._free = () if shape.properties == "json" else tuple(path + SEPARATOR for path in table.properties)
         self._within = tuple((prefix, prefix.split(SEPARATOR)[:-1]) for prefix in self._free)
         self._schema = schema
@@ -121,7 +103,9 @@ class Shaping:
 
     def shaped(self, row: Row) -> Row:
         """A row with what was chosen; the same object where there is nothing to do."""
-        plain = not self._shape.exclude_columns and not self._lists_in_rows
+        if self._dropped:
+            row = {name: value for name, value in row.items() if name not in self._dropped}
+        plain = not self._lists_in_rows
         if plain and all(self._is_plain(_inside(row, names), prefix) for prefix, names in self._within):
             return row
         return self._fields(row, "", as_json=False)
@@ -136,7 +120,7 @@ class Shaping:
         likeness = (prefix, *value, *map(type, value.values()))
         if likeness in self._plain:
             return True
-        names = {self._name(key): inner for key, inner in value.items() if _is_nameable(key)}
+        names = {self._name(key): inner for key, inner in value.items() if is_nameable(key)}
         plain = len(names) == len(value) and not any(
             self._is_lossy(inner, prefix + name) or not self._is_plain(inner, prefix + name + SEPARATOR)
             for name, inner in names.items()
@@ -159,7 +143,7 @@ class Shaping:
 
     def _name(self, key: str) -> str:
         if key not in self._names:
-            self._names[key] = self._schema.naming.normalize_identifier(key if _is_nameable(key) else _tagged(key))
+            self._names[key] = named(key, self._schema)
         return self._names[key]
 
     def _fields(self, fields: Row, prefix: str, *, as_json: bool) -> Row:
@@ -171,11 +155,9 @@ class Shaping:
         for key in sorted(fields, key=lambda key: (key != self._name(key), key)) if in_columns else fields:
             name = self._name(key)
             path = prefix + name
-            if self._shape.excludes(self._table, path):
-                continue
             is_json = as_json or (self._shape.properties == "json" and path in self._table.properties)
-            tagged = in_columns and (name in taken or not _is_nameable(key))
-            own = _tagged(key) if tagged else key
+            is_tagged = in_columns and (name in taken or not is_nameable(key))
+            own = tagged(key) if is_tagged else key
             shaped[own] = self._value(fields[key], path, as_json=is_json)
             if prefix.startswith(self._free) and self._is_lossy(shaped[own], prefix + self._name(own)):
                 # The name dlt itself gives the column of another type.
@@ -193,40 +175,9 @@ class Shaping:
         return json.dumps(elements, ensure_ascii=False) if becomes_text else elements
 
 
-def _check_excluded(pattern: str) -> None:
-    """What is misspelled would be written: a name without wildcards has to be one that is known."""
-    table, dot, column = pattern.partition(".")
-    if table not in TABLES and "*" not in table:
-        raise ConfigurationError(f"exclude_columns must name columns as in responses.ip_address, not {pattern}.")
-    is_name = dot and not any(wildcard in column for wildcard in "*?[")
-    if is_name and not any(_knows(each, column) for each in TABLES.values() if fnmatchcase(each.name, table)):
-        raise ConfigurationError(
-            f"exclude_columns must name columns that there are, unlike {pattern}; where the documentation does not "
-            f"know one, write {pattern}*."
-        )
-
-
-def _knows(table: Table, column: str) -> bool:
-    """Whether a column, an object or a list of a table is documented, or a key of free-form properties."""
-    documented = (*table.columns, *table.flattened, *table.objects, *table.lists, *table.properties)
-    return any(name == column or name.startswith(column + SEPARATOR) for name in documented) or any(
-        column.startswith(path + SEPARATOR) for path in table.properties
-    )
-
-
 def _inside(row: Row, names: Sequence[str]) -> Any:
     """What is found in a row by the names of fields, one inside the other; None if there is nothing."""
     value: Any = row
     for name in names:
         value = value.get(name) if type(value) is dict else None
     return value
-
-
-@cache
-def _is_nameable(key: str) -> bool:
-    """Whether dlt makes a name of the key that tells it from others; of letters other than A to Z it makes none."""
-    return key.isascii() and _NAMEABLE.search(key) is not None
-
-
-def _tagged(key: str) -> str:
-    return f"{key}_{crc32(key.encode(errors='surrogatepass')):08x}"

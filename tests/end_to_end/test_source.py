@@ -411,7 +411,7 @@ def test_excluded_columns_are_dropped_before_anything_is_written(
     "pattern",
     [
         *("*", "responses.*", "end_users.id", "*.updated_at", "ip_address"),
-        *("responses.ip_adress", "responses.IP_ADDRESS", "declines.tags", "*.mail", "end_users.properties_plan"),
+        *("responses.ip_adress", "declines.tags", "*.mail", "end_users.properties_plan", "responses", "responses."),
     ],
 )
 def test_what_merging_needs_and_what_is_misspelled_cannot_be_excluded(pattern: str) -> None:
@@ -424,6 +424,7 @@ def test_what_merging_needs_and_what_is_misspelled_cannot_be_excluded(pattern: s
     [
         *("responses.text", "*.ip_address", "end_users.settings", "end_users.last_response__survey", "responses.notes"),
         *("end_users.properties__plan", "responses.end_user", "responses.end_user__properties", "responses.new_field*"),
+        *("responses.IP_ADDRESS", "Responses.text", "end_users.properties.SSN", "end_users.Properties__Home Town"),
     ],
 )
 def test_what_the_documentation_knows_can_be_excluded(pattern: str) -> None:

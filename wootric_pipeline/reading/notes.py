@@ -1,5 +1,6 @@
 """What is noted of each table while it is read, for whoever started the run."""
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -9,6 +10,8 @@ from ..records import odd_values
 from ..tables import CURSOR
 from .listing import Page
 from .scan import Clocks
+
+log = logging.getLogger("wootric_pipeline.reading")
 
 Mode = Literal["updated", "created"]
 """The time a table is read along."""
@@ -89,11 +92,19 @@ class Notes:
     tables: dict[str, TableNotes] = field(default_factory=dict)
     appends: bool = False
     warnings: list[str] = field(default_factory=list)
+    _is_warned_of_clocks: bool = False
 
     def warn_of_clocks(self, clocks: Clocks) -> None:
         """Notes clocks that are far apart, once."""
-        if not self.warnings and (warning := clocks.warning()) is not None:
+        if not self._is_warned_of_clocks and (warning := clocks.warning()) is not None:
+            self._is_warned_of_clocks = True
+            self.warn(warning)
+
+    def warn(self, warning: str) -> None:
+        """Notes what is not as it should be, once."""
+        if warning not in self.warnings:
             self.warnings.append(warning)
+            log.warning(warning)
 
     def connected(self) -> Client:
         """The source's client; a source has to have been made with these notes."""

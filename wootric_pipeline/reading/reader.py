@@ -8,7 +8,8 @@ keeps how far the reading has come, so that a run that is broken off need not be
 import logging
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,14 +43,24 @@ RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
 """Counters of dlt's progress display."""
 
+Left = Callable[[Any], Any]
+"""Of a row as it came, what is left."""
+
 log = logging.getLogger("wootric_pipeline.reading")
+
+
+def whole(row: Any) -> Any:
+    """All of a row."""
+    return row
 
 
 def mode_of(client: Client, table: Table) -> Mode:
     """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises."""
+    # Whatever else there is may be left out, and shall stop nothing.
+    times = replace(table, columns={name: table.columns[name] for name in (PRIMARY_KEY, "created_at", CURSOR)})
 
     def fetch(params: Params) -> Page:
-        return [to_record(table, row) for row in client.get(table.path, params)]
+        return [to_record(times, row) for row in client.get(table.path, params)]
 
     fetch({"per_page": 1})
     return "updated" if Listing(table, fetch, rows_max=1).honours(UPDATED) else "created"
@@ -81,7 +92,7 @@ class Reader:
         self._paused: dict[str, Generator[Batch | None, None, None]] = {}
         self._checkpoint.on_end(self._give_up_paused)
 
-    def pages(self, table: Table, cursor: Cursor, *, once: bool = False) -> Iterator[Page | None]:
+    def pages(self, table: Table, cursor: Cursor, *, once: bool = False, left: Left = whole) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
         Where the checkpoint is due, the next call for the same table goes on behind the last page: whoever began it
@@ -92,6 +103,7 @@ class Reader:
             cursor: dlt's, bound to the table's resource.
             once: Leave a second version of a row out of a load, because the destination cannot take it, and keep the
                 cursor before it, so that the next run brings it.
+            left: Takes from a row what nobody is to see, as it comes, and may change it.
 
         Raises:
             WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
@@ -104,7 +116,7 @@ class Reader:
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
         batches = self._paused.pop(table.name, None) or self._batches(
-            table, self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state), notes
+            table, self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state), notes, left
         )
         reached: datetime | None = None
         try:
@@ -209,11 +221,11 @@ class Reader:
                 show_wait(name, new)
                 self._waits_shown[name] += new
 
-    def _batches(self, table: Table, span: Span, notes: TableNotes) -> Generator[Batch | None, None, None]:
+    def _batches(self, table: Table, span: Span, notes: TableNotes, left: Left) -> Generator[Batch | None, None, None]:
         def fetch(params: Params) -> Page:
             with self._counting:
                 notes.requests += 1
-            return [to_record(table, row) for row in self._client.get(table.path, params)]
+            return [to_record(table, left(row)) for row in self._client.get(table.path, params)]
 
         started = self._client.now()
 
