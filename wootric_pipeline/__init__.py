@@ -10,6 +10,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.sources import DltResource
 
 from . import settings
+from .api.address import address_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
 from .errors import WootricError
@@ -34,7 +35,8 @@ def wootric_source(
     username: Optional[TSecretStrValue] = None,
     password: Optional[TSecretStrValue] = None,
     account_token: Optional[TSecretStrValue] = None,
-    base_url: str = "https://api.wootric.com",
+    base_url: Optional[str] = None,
+    region: Optional[str] = None,
     start_date: Optional[str] = None,
     end_date: Optional[str] = None,
     lookback_seconds: int = 300,
@@ -59,7 +61,8 @@ def wootric_source(
         username: E-mail address of a person with access to the account, instead of a client; with `password`.
         password: See `username`.
         account_token: Which account (`NPS-...`), for a person who has several.
-        base_url: Where the API is. Accounts in Europe and Australia have hosts of their own.
+        base_url: Where the API is, if not at `https://api.wootric.com` or that of the region; it may have a path.
+        region: Of the account: `us` (default), `eu` or `au`, whose APIs have hosts of their own.
         start_date: First day to load, ISO date or time; default all history. A table with a cursor goes on from it.
         end_date: With `start_date`: load just the rows updated in this closed-open range, and leave the cursor alone.
         lookback_seconds: How far before the cursor a run begins, so that rows that became visible late are caught.
@@ -84,10 +87,15 @@ def wootric_source(
     settings.at_least("lookback_seconds", lookback_seconds, 0)
     settings.at_least("rescan_days", rescan_days, 1)
     settings.at_least("connections", connections, 1)
-    secrets = (client_id, client_secret, username, password, account_token)
-    credentials = Credentials(*map(settings.given, secrets))
+    credentials = Credentials(
+        client_id=settings.given(client_id),
+        client_secret=settings.given(client_secret),
+        username=settings.given(username),
+        password=settings.given_password(password),
+        account_token=settings.given(account_token),
+    )
     watched = supervision()
-    client = watched.notes.client = Client(base_url, credentials, connections=connections)
+    client = watched.notes.client = Client(address_of(base_url, region), credentials, connections=connections)
     reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
     shape = Shape(properties, Exclusion(settings.patterns(exclude_columns) or ()))
 

@@ -3,6 +3,7 @@
     WootricError              anything that stops a table from being read completely
     ├── ConfigurationError    a setting, an argument or the account's address is wrong     exit code 2
     ├── AuthenticationFailed  Wootric refuses the credentials                              exit code 2
+    │   └── ListRefused       they may not read one list                                   exit code 2
     ├── ApiUnavailable        no usable answer within the time given to retries            exit code 1
     │   └── RateLimitExceeded only 429 answers within that time                            exit code 1
     ├── UnexpectedAnswer      an answer that is not what the API documents                 exit code 1
@@ -24,6 +25,10 @@ class ConfigurationError(WootricError):
 
 class AuthenticationFailed(WootricError):
     """The credentials, or a fresh token made with them, are refused."""
+
+
+class ListRefused(AuthenticationFailed):
+    """The credentials may not read one list; others they may."""
 
 
 class ApiUnavailable(WootricError):

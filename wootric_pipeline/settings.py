@@ -12,8 +12,16 @@ SHOWN_MAX = 100
 
 
 def given(secret: str | None) -> str | None:
-    """A secret, unless it is still what `dlt init` writes into secrets.toml for one to be filled in."""
-    return None if secret is None or secret.strip() in ("", "<configure me>") else secret
+    """A secret, unless it is still what `dlt init` writes into secrets.toml for one to be filled in.
+
+    Blanks and line breaks around it come from files and from copying; no id, secret, token or address has them.
+    """
+    return given_password(None if secret is None else secret.strip())
+
+
+def given_password(password: str | None) -> str | None:
+    """As `given`, but only line breaks are taken off its ends: blanks may belong to a password."""
+    return None if password is None or password.strip() in ("", "<configure me>") else password.strip("\r\n")
 
 
 def shown(text: str) -> str:

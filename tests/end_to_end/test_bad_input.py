@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import NOON, Serve, row
 from tests.script import DUCKDB_FILE, TABLE_NAMES, WITHOUT_BACKOFF, Outcome, Project, expected, project_for
-from wootric_pipeline.sandbox import Account, Sandbox
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -129,6 +129,13 @@ def test_an_unknown_kind_of_progress_is_told(project: Project) -> None:
             {"base_url": "https://me:pass@example.com"},
             "base_url must be an address only, without credentials or a query.",
         ),
+        ({"base_url": "http://127.0.0.1/#api"}, "base_url must be an address only, without credentials or a query."),
+        ({"region": "mars"}, "region must be one of us, eu, au."),
+        (
+            {"base_url": "https://app.wootric.com/api", "region": "EU"},
+            "base_url and region must not contradict each other: the region eu is at https://api.wootric.eu; leave one "
+            "of them out.",
+        ),
         ({"start_date": "yesterday"}, NO_DATE),
         ({"lookback_seconds": "soon"}, "The setting lookback_seconds must be of the type int."),
         ({"connections": "0"}, "connections must be 1 or more."),
@@ -139,6 +146,72 @@ def test_an_unknown_kind_of_progress_is_told(project: Project) -> None:
 def test_a_wrong_setting_is_told(project: Project, settings: dict[str, str], sentence: str) -> None:
     project.set(**settings)
     assert_is_told(project, USER_MISTAKE, sentence.replace("FOLDER", str(project.folder)), project.run)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("missing.pem", "names a file that does not exist"),
+        ("empty.pem", "names a file without certificates that can be read"),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["--check"]])
+def test_certificates_that_do_not_exist_are_told(
+    project: Project, variable: str, path: str, fault: str, words: list[str]
+) -> None:
+    project.set(base_url="https://127.0.0.1:1")
+    project.write("empty.pem", "")
+    sentence = f"{variable} {fault}; correct it, or take it away."
+    assert_is_told(project, USER_MISTAKE, sentence, lambda: project.run(*words, **{variable: path}))
+
+
+@pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}\r\n"])
+def test_what_is_around_credentials_does_not_matter(project: Project, around: str) -> None:
+    project.set(client_id=around.format(CLIENT_ID), client_secret=around.format(CLIENT_SECRET))
+    outcome = project.run("--check")
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
+def test_a_line_break_behind_a_password_does_not_matter(project: Project) -> None:
+    project.set(client_id="", client_secret="", username=f" {USERNAME}\n", password=f"{PASSWORD}\r\n")
+    outcome = project.run("--check")
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
+def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_path: Path) -> None:
+    project = loaded_once.copy(tmp_path / "project")
+    sentence = "Wootric does not let these credentials read /v1/declines."
+    answers = {"/oauth/token": TOKEN, "/v1/end_users": b"[]", "/v1/responses": b"[]"}
+    with scripted(answers, b'{"error": "forbidden"}', status=403) as address:
+        project.set(base_url=address)
+        before = project.loaded()
+        outcome = project.run("--json")
+        in_words = project.run()
+        checked = project.run("--check")
+        checked_json = project.run("--check", "--json")
+    assert (outcome.code, outcome.sentence) == (USER_MISTAKE, sentence)
+    tables = outcome.report["tables"]
+    assert {name: table["complete"] for name, table in tables.items()} == {
+        "end_users": True,
+        "responses": True,
+        "declines": False,
+    }
+    assert (outcome.report["ok"], tables["declines"]["error"]) == (False, sentence)
+    assert (in_words.code, in_words.sentence) == (USER_MISTAKE, sentence)
+    assert "declines" in in_words.stdout
+    assert project.loaded() == before
+    assert (checked.code, checked.sentence) == (USER_MISTAKE, sentence)
+    assert [line.split()[:2] for line in checked.stdout.splitlines()[2:5]] == [
+        ["end_users", "yes"],
+        ["responses", "yes"],
+        ["declines", "NO"],
+    ]
+    assert {name: each["readable"] for name, each in checked_json.report["tables"].items()} == {
+        "end_users": True,
+        "responses": True,
+        "declines": False,
+    }
 
 
 def test_a_host_that_does_not_answer_is_told(project: Project) -> None:

@@ -180,6 +180,18 @@ def test_no_sign_in_there_means_a_wrong_address() -> None:
         talk.client.sign_in()
 
 
+def test_an_account_token_that_finds_no_account_is_told() -> None:
+    person = Credentials(username="ada@example.com", password="the-password", account_token="NPS-1")
+    with talking(credentials=person, sign_in=(answer({"error": "Not found", "status": 404}, 404),)) as talk:
+        with pytest.raises(AuthenticationFailed) as raised:
+            talk.client.sign_in()
+        assert len(talk.server.received) == 1
+    assert str(raised.value) == (
+        "Wootric finds no account for the account_token; check account_token, and region or base_url, under "
+        "[sources.wootric]."
+    )
+
+
 def test_an_unreachable_host_is_told_within_seconds() -> None:
     clock = FakeClock()
     with Scripted(PAGE) as stopped:
@@ -254,6 +266,19 @@ def test_an_unsafe_address_is_refused(base_url: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence) as refused:
         Client(base_url, APPLICATION)
     assert "the-" not in str(refused.value)
+
+
+def test_an_address_may_have_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Scripted(PAGE, PAGE) as server:
+        with connected(f"{server.url}/gateway/") as client:
+            client.get("/v1/responses", {})
+        # As for Wootric's own host of the kind, which no test can reach.
+        monkeypatch.setattr("wootric_pipeline.api.transport.sign_in_base", lambda url: url.removesuffix("/api"))
+        with connected(f"{server.url}/api") as client:
+            client.get("/v1/responses", {})
+    assert [request.target for request in server.received] == [
+        *("/gateway/oauth/token", "/gateway/v1/responses", "/oauth/token", "/api/v1/responses"),
+    ]
 
 
 def test_a_slash_after_the_address_does_not_matter() -> None:

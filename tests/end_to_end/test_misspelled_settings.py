@@ -101,7 +101,7 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
         "client_id, client_secret, connections, end_date, exclude_columns, files, lookback_seconds, password, "
-        "properties, rescan_days, start_date, username.",
+        "properties, region, rescan_days, start_date, username.",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import AuthenticationFailed, ConfigurationError, RequestRefused, UnexpectedAnswer
+from ..errors import ConfigurationError, ListRefused, RequestRefused, UnexpectedAnswer
 from .tolerant_json import parsed
 
 REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
@@ -63,7 +63,7 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
 
     Raises:
         ConfigurationError: It sends the client elsewhere.
-        AuthenticationFailed: The credentials may not read it.
+        ListRefused: The credentials may not read it.
         RequestRefused: It does not take a parameter.
         UnexpectedAnswer: It is any other error, or no JSON.
     """
@@ -77,7 +77,7 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
             f"{'a web page' if answer.is_web_page else 'no JSON'}, as Wootric never does."
         )
     if answer.status == 403:
-        raise AuthenticationFailed(f"Wootric does not let these credentials read {path}.")
+        raise ListRefused(f"Wootric does not let these credentials read {path}.")
     if answer.status in (400, 422):
         raise RequestRefused(f"Wootric answered {path} with status {answer.status}.")
     if answer.status >= 400:

@@ -1,7 +1,7 @@
 """What a client signs in with, and the token it gets for that.
 
 Facts (vendor's documentation): OAuth 2 by `POST /oauth/token`, credentials in the form and never in the address but for
-the account's token; a bearer token lasts two hours.
+the account's token; a bearer token lasts two hours. A wrong account's token gets status 404 (seen by others).
 """
 
 import logging
@@ -133,6 +133,11 @@ class Tokens:
             raise AuthenticationFailed(
                 "Wootric refuses the credentials: check client_id and client_secret, or username and password, "
                 "under [sources.wootric]."
+            )
+        if self._params and answer.status == 404 and isinstance(answer.content, dict):
+            raise AuthenticationFailed(
+                "Wootric finds no account for the account_token; check account_token, and region or base_url, under "
+                "[sources.wootric]."
             )
         if not answer.is_by_another and (answer.status == 404 or not answer.is_json):
             raise ConfigurationError(

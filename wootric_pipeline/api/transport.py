@@ -23,8 +23,9 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ..errors import ApiUnavailable, ConfigurationError, RateLimitExceeded, UnexpectedAnswer
 from ..version import VERSION
-from .address import checked
+from .address import checked, sign_in_base
 from .answers import Answer, what
+from .certificates import check_certificates
 from .clock import Clock
 from .headers import retry_after_seconds, unix_seconds
 from .rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
@@ -80,7 +81,7 @@ class Transport:
         )
         # The API has no use for cookies, and a server could fill the memory with them.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.mount(self._base_url, BoundedAdapter(pool_connections=1, pool_maxsize=connections))
+        self._session.mount(sign_in_base(self._base_url), BoundedAdapter(pool_connections=1, pool_maxsize=connections))
         self._turns = Turns(connections)
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
@@ -108,7 +109,7 @@ class Transport:
             params: The query.
             started: Since when the caller waits, by the monotonic clock.
             auth: Signs the request.
-            form: What is posted.
+            form: What is posted to sign in.
 
         Raises:
             ConfigurationError: The host was never reached.
@@ -149,7 +150,8 @@ class Transport:
         with self._count_lock:
             self.requests += 1
         sent = self.clock.monotonic()
-        request = requests.Request(method, self._base_url + path, params=params, data=form, auth=auth)
+        base_url = self._base_url if form is None else sign_in_base(self._base_url)
+        request = requests.Request(method, base_url + path, params=params, data=form, auth=auth)
         try:
             outcome = self._answer(request)
         except AnswerTooLarge:
@@ -202,8 +204,15 @@ class Transport:
 
     @cached_property
     def _environment(self) -> Any:
-        """Proxies and certificates of the environment, which requests would look up for each request; and streaming."""
-        return self._session.merge_environment_settings(self._base_url, {}, True, None, None)
+        """Proxies and certificates of the environment, which requests would look up for each request; and streaming.
+
+        Raises:
+            ConfigurationError: There are no such certificates.
+        """
+        environment = self._session.merge_environment_settings(self._base_url, {}, True, None, None)
+        if isinstance(environment["verify"], str) and urlsplit(self._base_url).scheme == "https":
+            check_certificates(environment["verify"])
+        return environment
 
     def _note_server_time(self, headers: Mapping[str, str]) -> None:
         if (server_now := unix_seconds(headers.get("Date"))) is not None:

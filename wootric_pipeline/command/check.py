@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dlt import Pipeline
 
 from ..dlt_internals import connect
-from ..errors import ApiUnavailable, UnexpectedAnswer
+from ..errors import ApiUnavailable, ListRefused, UnexpectedAnswer
 from ..reading.reader import mode_of
 from ..tables import TABLES
 from .run import Run
@@ -31,8 +31,9 @@ def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
     for name in tables:
         try:
             run.checked[name] = mode_of(client, TABLES[name])
-        except (ApiUnavailable, UnexpectedAnswer) as trouble:
+        except (ApiUnavailable, UnexpectedAnswer, ListRefused) as trouble:
             run.checked[name] = None
+            run.needs_change |= isinstance(trouble, ListRefused)
             troubles.append(str(trouble))
     connect(pipeline)
     return " ".join(troubles)

@@ -23,7 +23,7 @@ from . import report
 from .arguments import arguments
 from .check import check
 from .demo import demo_account, demo_answers
-from .failures import FAILURE, explain
+from .failures import FAILURE, USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
@@ -77,7 +77,8 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
     log.info("Ended with %s rows and %s requests, after %.1f s.", run.rows, requests, run.seconds)
     if sentence:
         log.error(sentence)
-    return text, sentence, FAILURE if sentence else 0
+    failed = USER_MISTAKE if run.needs_change else FAILURE
+    return text, sentence, failed if sentence else 0
 
 
 def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:

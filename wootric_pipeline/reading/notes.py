@@ -83,6 +83,7 @@ class Notes:
         isolates_tables: Whether a table that cannot be read is noted and the others go on; else it raises.
         client: The source's, once there is one; it counts requests.
         tables: By name.
+        needs_change: Whether a table cannot be read until the user changes something.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
         warnings: What is not as it should be and stops nothing, a sentence each.
     """
@@ -90,6 +91,7 @@ class Notes:
     isolates_tables: bool = False
     client: Client | None = None
     tables: dict[str, TableNotes] = field(default_factory=dict)
+    needs_change: bool = False
     appends: bool = False
     warnings: list[str] = field(default_factory=list)
     _is_warned_of_clocks: bool = False

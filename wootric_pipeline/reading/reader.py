@@ -26,7 +26,7 @@ from ..dlt_internals import (
     raise_if_signalled,
     show_wait,
 )
-from ..errors import AuthenticationFailed, ConfigurationError, WootricError
+from ..errors import AuthenticationFailed, ConfigurationError, ListRefused, WootricError
 from ..records import to_record
 from ..tables import CURSOR, PRIMARY_KEY, Table
 from .listing import UPDATED, Listing, Page, Params
@@ -157,9 +157,11 @@ class Reader:
             notes.complete = True
             log.info("%s: read completely; %s rows with %s requests.", table.name, notes.rows, notes.requests)
             return
-        if not self.notes.isolates_tables or isinstance(error, (AuthenticationFailed, ConfigurationError)):
+        is_of_all = isinstance(error, (AuthenticationFailed, ConfigurationError)) and not isinstance(error, ListRefused)
+        if is_of_all or not self.notes.isolates_tables:
             raise error
         notes.error = str(error)
+        self.notes.needs_change |= isinstance(error, ListRefused)
         log.warning("%s: cannot be read completely. %s", table.name, error)
 
     def _not_in(self, loaded: dict[int, datetime], table: Table, rows: Page) -> Page:
