@@ -4,13 +4,13 @@
 import sys
 
 try:
-    import dlt  # noqa: F401
-except ModuleNotFoundError:
+    # The package of the same name goes before this file wherever Python looks for it.
+    from wootric_pipeline.command import main
+except ModuleNotFoundError as error:
+    if error.name != "dlt":
+        raise
     print("dlt is not installed for this Python; `make demo` installs it for .venv/bin/python.", file=sys.stderr)
     sys.exit(2)
-
-# The package of the same name goes before this file wherever Python looks for it.
-from wootric_pipeline.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,5 +1,8 @@
 """Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
 
+from . import starting  # noqa: F401  # before dlt, whose import takes a second
+
+# isort: split
 import logging
 from functools import partial
 from inspect import signature

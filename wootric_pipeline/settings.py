@@ -8,8 +8,6 @@ from datetime import datetime, timezone
 from .errors import ConfigurationError
 from .tables import TABLES, Table
 
-SHOWN_MAX = 100
-
 
 def given(secret: str | None) -> str | None:
     """A secret, unless it is still what `dlt init` writes into secrets.toml for one to be filled in.
@@ -25,8 +23,8 @@ def given_password(password: str | None) -> str | None:
 
 
 def shown(text: str) -> str:
-    """A text of the user's in the words of a message: short, and nothing in it controls a terminal."""
-    return "".join(each if each.isprintable() else "?" for each in text[:SHOWN_MAX])
+    """A text of the user's in the words of a message: nothing in it controls a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def moment(name: str, value: str | None) -> datetime | None:

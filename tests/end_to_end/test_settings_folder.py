@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Serve
-from tests.script import SCRIPT, Project
+from tests.script import SCRIPT, Project, project_for
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Account
 
 USER_MISTAKE = 2
@@ -53,3 +53,30 @@ def test_a_folder_without_credentials_is_named(tmp_path: Path) -> None:
 def test_the_source_by_itself_names_the_folder(tmp_path: Path) -> None:
     outcome = Project(tmp_path).python("-c", SOURCE)
     assert outcome.stderr.splitlines()[-1].endswith(f"ConfigurationError: {sentence(tmp_path / '.dlt')}")
+
+
+@pytest.mark.parametrize("name", ["o'neil", "env=prod", "50% off"])
+@pytest.mark.parametrize("words", [[], ["--check"], ["--demo"]])
+def test_a_folder_that_dlt_cannot_work_in_is_told_and_another_can_be_set(
+    name: str, words: list[str], serve: Serve, tmp_path: Path
+) -> None:
+    project = project_for(serve(Account()), tmp_path / name)
+    outcome = project.run(*words)
+    working_folder = tmp_path / name / "dlt/pipelines" / ("wootric_demo" if words == ["--demo"] else "wootric_pipeline")
+    assert (outcome.code, outcome.stdout, outcome.sentence) == (
+        USER_MISTAKE,
+        "",
+        f"dlt cannot work in {working_folder}, because of a character in its name; set another folder in DLT_DATA_DIR.",
+    )
+    if words != ["--demo"]:
+        outcome = project.run(*words, DLT_DATA_DIR=str(tmp_path / "dlt"))
+        assert (outcome.code, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["o'neil", "env=prod"])
+def test_a_folder_that_only_duckdb_cannot_read_from_serves_other_destinations(
+    name: str, serve: Serve, tmp_path: Path
+) -> None:
+    project = project_for(serve(Account()), tmp_path / name, files="jsonl")
+    outcome = project.run("--destination", "filesystem", DESTINATION__FILESYSTEM__BUCKET_URL=str(tmp_path / "bucket"))
+    assert (outcome.code, outcome.stderr) == (0, "")

@@ -18,19 +18,20 @@ from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
 from ..errors import ConfigurationError
 from ..misspelling import refuse_misspelled
+from ..starting import FAILURE, started
 from ..version import VERSION
 from . import report
 from .arguments import arguments
 from .check import check
 from .demo import demo_account, demo_answers
-from .failures import FAILURE, USER_MISTAKE, explain
+from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
 from .pipeline import DEFAULT_DESTINATION, PIPELINE_NAME, no_trace_of_failures, pipeline_name, pipeline_of
 from .progress import shown
 from .run import Run, source_for
-from .runtime import set_up_dlt, setting
+from .runtime import check_working_folder, set_up_dlt, setting
 
 CHECKPOINT_MINUTES = 5.0
 
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     text = ""
     try:
+        started()
         options = arguments(_program()).parse_args(words)
         with logging_to(options.log_file, debug=options.debug):
             text, sentence, code = _told(options, run, about)
@@ -91,6 +93,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = pipeline_of(options)
+    check_working_folder(pipeline.working_dir, kind_of(pipeline))
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
     log.info(
         "wootric_pipeline %s %s %s; destination %s, dataset %s.",

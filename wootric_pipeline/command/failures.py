@@ -25,9 +25,9 @@ from ..dlt_internals import (
     unread_settings_file,
 )
 from ..errors import AuthenticationFailed, ConfigurationError, WootricError
+from ..starting import FAILURE, STOPPED
 
 USER_MISTAKE = 2
-FAILURE = 1
 
 Told = tuple[str, int]
 """A sentence for the user, and the exit code."""
@@ -130,7 +130,7 @@ def explain(error: BaseException) -> Told:
                 cause, (ConfigurationError, AuthenticationFailed)
             ) else FAILURE
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
-        return "Stopped; what was loaded before stays valid, and running again continues.", FAILURE
+        return STOPPED, FAILURE
     for cause in causes:
         if (known := _of_settings(cause) or _of_files(cause) or _of_destination(cause)) is not None:
             return known

@@ -11,6 +11,7 @@ import dlt
 
 from ..dlt_internals import start_runtime
 from ..errors import ConfigurationError
+from ..settings import shown
 
 GC_THRESHOLD = 50_000
 DLT_SETTINGS = {
@@ -23,6 +24,7 @@ DLT_SETTINGS = {
     # Rows would lie in the working folder for ever, and fill the disk.
     "load.delete_completed_jobs": "true",
 }
+READ_BY_DUCKDB = ("duckdb", "motherduck", "ducklake")
 Value = TypeVar("Value", str, float)
 
 
@@ -45,6 +47,21 @@ def set_up_dlt() -> None:
         raise ConfigurationError("log_level or log_format under [runtime] cannot be used.") from None
     os.environ.update({name.replace(".", "__").upper(): value for name, value in unset.items()})
     start_runtime()
+
+
+def check_working_folder(folder: str, destination: str) -> None:
+    """Raises ConfigurationError if files in the folder in which dlt works could not be loaded from there (dlt 1.31).
+
+    Args:
+        folder: Its whole path.
+        destination: The kind of destination that they are loaded into.
+    """
+    # dlt makes a template of the path; DuckDB gets it in a query, and takes `env=prod` for a column.
+    if "%" in folder or (destination in READ_BY_DUCKDB and re.search("['=]", folder)):
+        raise ConfigurationError(
+            f"dlt cannot work in {shown(folder)}, because of a character in its name; set another folder in "
+            "DLT_DATA_DIR."
+        )
 
 
 def withhold_content(record: logging.LogRecord) -> bool:
