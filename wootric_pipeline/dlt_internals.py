@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
-from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.client import WithStagingDataset, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.json import DECODERS, PUA_START
@@ -35,8 +35,11 @@ from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
 from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.common.schema.typing import TColumnSchema
+from dlt.common.schema.utils import get_nested_tables, has_table_seen_data, is_complete_column
+from dlt.common.storages.load_package import load_package_state
 from dlt.common.utils import custom_environ
-from dlt.destinations.exceptions import DestinationConnectionError
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract.hints import TResourceNestedHints
 from dlt.pipeline.configuration import PipelineConfiguration
@@ -44,6 +47,7 @@ from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from dlt.pipeline.trace import TRACE_FILE_NAME
 
 Cursor = dlt.sources.incremental[datetime]
+SqlClient = SqlJobClientBase
 
 
 # --- While dlt extracts.
@@ -88,6 +92,11 @@ def show_wait(name: str, seconds: int) -> None:
     """Adds seconds to a counter of the progress display of the pipeline that runs, if it has one."""
     if (collector := getattr(dlt.current.pipeline(), "collector", None)) is not None:
         collector.update(name, inc=seconds)
+
+
+def current_load_id() -> str:
+    """The id of the load that is being extracted, which its rows will have in `_dlt_load_id`."""
+    return load_package_state()["load_id"]
 
 
 def raise_if_signalled() -> None:
@@ -165,18 +174,14 @@ def drop_old_packages(pipeline: Pipeline, kept: int) -> None:
         shutil.rmtree(Path(pipeline.working_dir, "load", "loaded", load_id), ignore_errors=True)
 
 
-def forget_cursors(pipeline: Pipeline, source: str, tables: Sequence[str]) -> bool:
-    """Extracts a state without the cursors of tables, to be loaded by itself; whether there were any.
+@contextmanager
+def source_state(pipeline: Pipeline, source: str) -> Iterator[dict[str, Any]]:
+    """The state of a source, to be changed; a change is extracted, to be loaded by itself.
 
-    `refresh`, which is documented, drops tables first: killed then, it would leave cursors without rows.
+    `refresh`, which is documented, drops tables first: killed then, it would leave nothing.
     """
-    resources = pipeline.state.get("sources", {}).get(source, {}).get("resources", {})
-    if not set(resources) & set(tables):
-        return False
     with pipeline.managed_state(extract_state=True) as state:
-        for name in tables:
-            state["sources"][source]["resources"].pop(name, None)
-    return True
+        yield state.setdefault("sources", {}).setdefault(source, {})
 
 
 def location(pipeline: Pipeline) -> str:
@@ -201,6 +206,74 @@ def connect(pipeline: Pipeline) -> None:
 def staging_dataset(client: SqlClientBase[Any]) -> str:
     """The dataset from which rows are merged; its layout is a documented setting, its name is not."""
     return client.staging_dataset_name
+
+
+def sql_client(client: object) -> SqlClient | None:
+    """The client of a destination that takes SQL, which tells what tables and columns there are; None of others."""
+    return client if isinstance(client, SqlJobClientBase) else None
+
+
+@contextmanager
+def staging(client: SqlClient) -> Iterator[None]:
+    """Has a client turn to the dataset from which rows are merged, if there is one."""
+    with client.with_staging_dataset() if isinstance(client, WithStagingDataset) else nullcontext():
+        yield
+
+
+def destination_has_schema(client: SqlClient) -> bool:
+    """Whether the destination knows the schema: then dlt does not look whether all its tables and columns are there."""
+    return client.get_stored_schema_by_hash(client.schema.stored_version_hash) is not None
+
+
+def add_missing_columns(client: SqlClient, tables: Sequence[str]) -> None:
+    """Adds columns and tables of the schema that are not there any more."""
+    client.update_stored_schema(only_tables=tables, force=True)
+
+
+def table_chain(schema: Schema, table: str) -> dict[str, list[str]]:
+    """A table and the child tables it has got by now, parents first, with the columns that dlt has made of each."""
+    if table not in schema.tables:
+        return {}
+    return {
+        each["name"]: [name for name, column in each["columns"].items() if is_complete_column(column)]
+        for each in get_nested_tables(schema.tables, table)
+        if has_table_seen_data(each)
+    }
+
+
+def open_table(client: Any, schema: Schema, table: str) -> Any:
+    """A Delta or Iceberg table; dlt documents a function that looks for all of them.
+
+    Raises:
+        DestinationUndefinedEntity: There is none.
+    """
+    return client.load_open_table(schema.tables[table]["table_format"], table)
+
+
+def plain_files(client: Any, table: str) -> tuple[Any, list[str]]:
+    """The store of a destination that keeps files, and the paths of a table's."""
+    try:
+        return client.fs_client, client.list_table_files(table)
+    except DestinationUndefinedEntity:
+        return client.fs_client, []
+
+
+def forget_in_schema(pipeline: Pipeline, tables: Sequence[str], columns: Sequence[tuple[str, str]]) -> None:
+    """Has dlt know tables and columns no more, here and at the destination, where they stay.
+
+    Args:
+        pipeline: Whose schema.
+        tables: By name.
+        columns: Tables and columns, these in upper or lower case.
+    """
+    known = pipeline.default_schema.tables
+    for table in tables:
+        known.pop(table, None)
+    for table, column in columns:
+        for name in [each for each in known[table]["columns"] if each.lower() == column.lower()]:
+            del known[table]["columns"][name]
+    if tables or columns:
+        pipeline.sync_schema()
 
 
 def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:
@@ -344,3 +417,8 @@ def is_unusable_setting(error: BaseException) -> bool:
 def is_failed_connection(error: BaseException) -> bool:
     """Whether a destination could not be connected to, for whatever reason."""
     return isinstance(error, DestinationConnectionError)
+
+
+def is_refused_statement(error: BaseException) -> bool:
+    """Whether a destination does not take a statement of SQL."""
+    return isinstance(error, DatabaseException)

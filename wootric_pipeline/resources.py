@@ -13,6 +13,7 @@ from .destinations.layout import kind_of, layout, require_packages
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
+from .state import note_load
 from .tables import PRIMARY_KEY, Table
 
 
@@ -32,6 +33,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         require_packages(destination, files)
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
+        note_load(table.name)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)
         exclusion = shape.exclusion.of(table, dlt.current.source_schema())

@@ -3,8 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from dlt import Pipeline
 from dlt.common.pipeline import LoadInfo
@@ -19,7 +18,6 @@ from ..dlt_internals import (
     drop_locally,
     drop_old_packages,
     follows,
-    forget_cursors,
     local_value,
     location,
     mark_as_seen,
@@ -27,6 +25,7 @@ from ..dlt_internals import (
     stored_state,
 )
 from ..tables import TABLES
+from .refresh import begin_refresh, complete_refresh
 from .run import Run, SchemaChange
 
 SOURCE = "wootric"
@@ -50,6 +49,7 @@ def load(
     *,
     checkpoint_minutes: float = 5,
     full_refresh: bool = False,
+    empties: bool = False,
 ) -> None:
     """Loads tables until each is complete or has failed for a reason noted in `run`.
 
@@ -61,7 +61,9 @@ def load(
         run: Takes the notes.
         tables: Their names.
         checkpoint_minutes: How long to read before what was read is committed.
-        full_refresh: Drop the tables and their cursors first.
+        full_refresh: Read the tables from their start again, and remove what does not come again once they are
+            complete.
+        empties: Whether a full refresh may leave a table without rows that had some.
 
     Raises:
         WootricError: Nothing can be read at all.
@@ -70,15 +72,11 @@ def load(
     _begin(pipeline, run, tables if full_refresh else ())
     waiting, in_pieces = list(tables), False
     run.checkpoint.end()
-    begin = partial(run.checkpoint.begin, checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
     try:
         while waiting:
             with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
-                if full_refresh and not in_pieces:
-                    _extract_anew(pipeline, source, run, waiting, begin)
-                else:
-                    begin()
-                    pipeline.extract(source.with_resources(*waiting))
+                run.checkpoint.begin(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
+                pipeline.extract(source.with_resources(*waiting))
                 _note(run, _load_extracted(pipeline))
                 log.info("Committed so far: %s.", ", ".join(f"{each} {run.table(each).rows:,} rows" for each in tables))
                 # dlt forgets one that comes while the last job of a load is under way.
@@ -91,6 +89,7 @@ def load(
         raise
     finally:
         run.checkpoint.end()
+    complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
     _create_child_tables(pipeline, tables)
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
@@ -104,32 +103,8 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
         log.info("Loads what an earlier run has read.")
         # Of a destination that keeps no state: nothing tells that it could be read again.
         _note(run, _load_extracted(pipeline))
-    # Were the tables dropped first, and the run killed then, the old cursors would still be in the destination.
-    if forget_cursors(pipeline, SOURCE, refreshed):
-        _load_extracted(pipeline)
-
-
-def _extract_anew(
-    pipeline: Pipeline, source: DltSource, run: Run, tables: Sequence[str], begin: Callable[[], None]
-) -> None:
-    """Extracts the beginning of tables that are to be dropped before it is loaded; one that cannot be read is kept.
-
-    Had dlt extracted nothing of a table, it would drop it all the same, so the others are extracted again without it.
-    """
-    readable = list(tables)
-    while readable:
-        begin()
-        pipeline.extract(source.with_resources(*readable), refresh="drop_resources")
-        failed = [name for name in readable if run.table(name).error and not run.table(name).rows]
-        if not failed:
-            return
-        log.warning("%s cannot be read: the rows of before stay.", ", ".join(failed))
-        run.checkpoint.end()
-        drop_locally(pipeline)
-        pipeline.sync_destination()
-        readable = [name for name in readable if name not in failed]
-        for name in readable:
-            run.forget(name)
+    if refreshed:
+        begin_refresh(pipeline, SOURCE, refreshed, _load_extracted)
 
 
 def _load_extracted(pipeline: Pipeline) -> LoadInfo:

@@ -21,6 +21,13 @@ class SchemaChange(NamedTuple):
     data_type: str | None
 
 
+class Refreshed(NamedTuple):
+    """How many rows a table had before a full refresh, and has now; None where that cannot be told."""
+
+    rows_before: int | None
+    rows_after: int | None
+
+
 @dataclass
 class Run(Notes):
     """Notes of one run, and the checkpoint its readings pause at.
@@ -28,12 +35,14 @@ class Run(Notes):
     Attributes:
         checkpoint: Begun by whoever loads.
         schema_changes: In the order in which they came about.
+        refreshed: The tables whose full refresh this run has completed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         started_at: UTC.
     """
 
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     schema_changes: list[SchemaChange] = field(default_factory=list)
+    refreshed: dict[str, Refreshed] = field(default_factory=dict)
     checked: dict[str, Mode | None] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)

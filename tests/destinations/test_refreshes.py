@@ -1,0 +1,152 @@
+"""A full refresh that dies at any moment: each row is there all the time, as it was or as it is by now."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NOON, Serve, Servers
+from tests.destinations.test_crashes import with_postgres
+from tests.destinations.test_destination_failures import Loading, postgres
+from tests.destinations.test_destinations import configuration, pipeline_to
+from tests.script import project_for
+from tests.tables import Rows, expected, loaded
+from wootric_pipeline.command.refresh import refreshes
+from wootric_pipeline.sandbox import SECOND, DemoAccount
+from wootric_pipeline.tables import TABLES
+
+CLIENTS = {
+    "duckdb": "dlt.destinations.impl.duckdb.sql_client:DuckDbSqlClient",
+    "postgres": "dlt.destinations.impl.postgres.sql_client:Psycopg2SqlClient",
+    "sqlite": "dlt.destinations.impl.sqlalchemy.db_api_client:SqlalchemyClient",
+    "file-delta": "dlt.destinations.sql_client:SqlClientBase",
+}
+DIES_ANYWHERE = """
+import importlib, itertools, os, re, signal, sys
+steps, changes = itertools.count(1), ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
+def step(text):
+    if re.search({pattern!r}, text) and next(steps) == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+def watch(event, about):
+    writes = event == "open" and set("wax+") & set(str(about[1]))
+    if (event in changes or writes) and "__pycache__" not in str(about[0]):
+        step(" ".join((event, *map(str, about[:2]))))
+sys.addaudithook(watch)
+module, _, name = {client!r}.partition(":")
+client = getattr(importlib.import_module(module), name)
+for kind in ("execute_query", "commit_transaction"):
+    def stepping(self, *words, _done=getattr(client, kind), _kind=kind, **named):
+        step(" ".join((_kind, *map(str, words))))
+        done = _done(self, *words, **named)
+        step(_kind + " done")
+        return done
+    setattr(client, kind, stepping)
+if {delta}:
+    import deltalake
+    for kind in ("delete",):
+        def deleting(self, *words, _done=getattr(deltalake.DeltaTable, kind), **named):
+            step("delta")
+            done = _done(self, *words, **named)
+            step("delta done")
+            return done
+        setattr(deltalake.DeltaTable, kind, deleting)
+"""
+"""A prelude: before the n-th of the steps that match a pattern, the run dies."""
+
+MOMENTS = [
+    # The cursors are forgotten; the first rows are read, and merged; the last ones are; what has not come again goes.
+    *(("_dlt_pipeline_state", number) for number in (1, 3)),
+    ("open .*new_jobs/", 2),
+    ("os.rename .*normalize/extracted", 2),
+    *(("os.rename .*completed_jobs", number) for number in (1, 2, 4, 6)),
+    *(("execute_query (DELETE|INSERT|CREATE)", number) for number in (1, 4, 9)),
+    *(("commit_transaction", number) for number in (2, 5)),
+    *(("DELETE FROM .*NOT", number) for number in (1, 2)),
+    ("delta", 1),
+    ("delta done", 1),
+    ("os.rename .*load/normalized.*load/loaded", 2),
+]
+SQL_ONLY, FILES_ONLY = ("execute_query", "commit", "DELETE"), ("delta",)
+
+
+class Refreshing(Loading):
+    """A user's project whose tables are looked at whenever a run has died."""
+
+    def held(self) -> tuple[dict[str, Rows], bool]:
+        """Whole tables, and whether all are known to be in the midst of a refresh."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.settings.items():
+                patch.setenv(name, value)
+            pipeline = pipeline_to(self.settings["DESTINATION_TYPE"], self.settings["DATASET_NAME"])
+            pipeline.sync_destination()
+            return {table: loaded(pipeline, table) for table in TABLES}, set(refreshes(pipeline, "wootric")) == set(TABLES)
+
+
+@pytest.fixture
+def refreshing(request: pytest.FixtureRequest, serve: Serve, servers: Servers, tmp_path: Path) -> Refreshing:
+    kind: str = request.param
+    account = DemoAccount(NOON, end_users=40, responses=210, declines=30)
+    project = project_for(serve(account), tmp_path / "project", lookback_seconds=0, checkpoint_minutes=0)
+    name = {"sqlite": "sqlalchemy", "file-delta": "filesystem"}.get(kind, kind)
+    place = {**configuration(kind, servers, tmp_path), "DESTINATION_TYPE": name, "DATASET_NAME": tmp_path.name}
+    if kind == "duckdb":
+        place["DESTINATION__DUCKDB__CREDENTIALS"] = str(tmp_path / "surveys.duckdb")
+    return Refreshing(account, project, place)
+
+
+def now(account: DemoAccount) -> dict[str, Rows]:
+    return {table: expected(account, table) for table in TABLES}
+
+
+def assert_none_is_missing(before: dict[str, Rows], after: dict[str, Rows], held: dict[str, Rows]) -> None:
+    """Whether each row is as it was, or as it is; one that is gone may be there still."""
+    for table in TABLES:
+        for row_id, row in after[table].items():
+            assert held[table].get(row_id) in (row, before[table].get(row_id)), (table, row_id)
+        assert set(held[table]) <= set(before[table]) | set(after[table])
+
+
+@pytest.mark.parametrize(
+    "refreshing",
+    ["duckdb", "sqlite", "file-delta", pytest.param("postgres", marks=[postgres, with_postgres])],
+    indirect=True,
+)
+def test_a_full_refresh_that_dies_leaves_each_row(request: pytest.FixtureRequest, refreshing: Refreshing) -> None:
+    kind = request.node.callspec.params["refreshing"]
+    account, turn, died, went_on = refreshing.account, 0, 0, 0
+    refreshing.completes()
+    for pattern, number in MOMENTS:
+        if pattern.startswith(SQL_ONLY if kind == "file-delta" else FILES_ONLY):
+            continue
+        before, turn = now(account), turn + 1
+        # Only a refresh rids the tables of it.
+        for table in TABLES:
+            account.delete(table, min(account.rows[table]))
+        account.change("responses", min(account.rows["responses"]), (NOON + turn) * SECOND, tags=[f"turn {turn}"])
+        prelude = DIES_ANYWHERE.format(pattern=pattern, number=number, client=CLIENTS[kind], delta=kind == "file-delta")
+        code = refreshing.run("--full-refresh", prelude=prelude).code
+        assert code in (0, -signal.SIGKILL)
+        died += code != 0
+        held, under_way = refreshing.held()
+        assert_none_is_missing(before, now(account), held)
+        went_on += under_way
+        # Any run completes one that was begun.
+        refreshing.completes(*(() if under_way else ("--full-refresh",)))
+    assert (died, went_on) >= (8, 5)
+
+
+@pytest.mark.parametrize("refreshing", ["duckdb"], indirect=True)
+@pytest.mark.parametrize("share", range(4))
+def test_a_full_refresh_may_die_at_each_step(refreshing: Refreshing, share: int) -> None:
+    account = refreshing.account
+    refreshing.completes()
+    for number in range(3 + 17 * share, 3 + 17 * (share + 1), 4):
+        before = now(account)
+        account.delete("declines", min(account.rows["declines"]))
+        account.change("responses", max(account.rows["responses"]), (NOON + number) * SECOND, score=number % 10)
+        prelude = DIES_ANYWHERE.format(
+            pattern="execute_query|commit", number=number * 5, client=CLIENTS["duckdb"], delta=False
+        )
+        assert refreshing.run("--full-refresh", prelude=prelude).code in (0, -signal.SIGKILL)
+        assert_none_is_missing(before, now(account), refreshing.held()[0])
+    refreshing.completes("--full-refresh")

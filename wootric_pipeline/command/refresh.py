@@ -1,0 +1,116 @@
+"""A full refresh: everything is read again and merged into what is there, and what has not come again goes in the end.
+
+So each row is there at any moment, as it was or as it is by now, whenever a run is killed, fails or is stopped. dlt's
+state keeps that a refresh is under way, and any later run of the command completes it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dlt import Pipeline
+from dlt.sources import DltSource
+
+from ..destinations.stored import Stored, Unused, stored
+from ..dlt_internals import forget_in_schema, source_state, table_chain
+from ..state import LOADS, REFRESH, ROWS_BEFORE
+from .run import Refreshed, Run
+
+log = logging.getLogger("wootric_pipeline.command")
+
+Commit = Callable[[Pipeline], object]
+"""Loads what was extracted."""
+
+
+def begin_refresh(pipeline: Pipeline, source: str, tables: Sequence[str], commit: Commit) -> None:
+    """Forgets the cursors of tables, and notes in the state that they are to be refreshed."""
+    if not pipeline.default_schema_name:
+        # Nothing was ever loaded.
+        return
+    before: dict[str, int | None] = {}
+    with stored(pipeline) as destination:
+        for name in _known(pipeline, tables) if destination else ():
+            assert destination
+            destination.restore(name)
+            before[name] = destination.rows(name)
+    with source_state(pipeline, source) as state:
+        resources = state.setdefault("resources", {})
+        for name in tables:
+            resources.pop(name, None)
+            if name in before:
+                resources[name] = {REFRESH: {LOADS: [], ROWS_BEFORE: before[name]}}
+    if pipeline.has_pending_data:
+        commit(pipeline)
+
+
+def complete_refresh(pipeline: Pipeline, source: DltSource, run: Run, commit: Commit, *, empties: bool) -> None:
+    """Removes what has not come again from tables that are complete, and notes that they are refreshed.
+
+    Args:
+        pipeline: Where to.
+        source: Whose columns are declared.
+        run: Takes the notes.
+        commit: Loads the state.
+        empties: Whether all rows of a table may go because Wootric shows none.
+    """
+    under_way = {
+        name: marker
+        for name, marker in refreshes(pipeline, source.name).items()
+        if name in run.tables and run.table(name).complete
+    }
+    done = [name for name, marker in under_way.items() if _complete(pipeline, source, run, name, marker, empties)]
+    if not done:
+        return
+    with source_state(pipeline, source.name) as state:
+        for name in done:
+            del state["resources"][name][REFRESH]
+    commit(pipeline)
+
+
+def refreshes(pipeline: Pipeline, source: str) -> dict[str, dict[str, Any]]:
+    """What the state notes of refreshes that are under way, by table."""
+    resources = pipeline.state.get("sources", {}).get(source, {}).get("resources", {})
+    return {name: state[REFRESH] for name, state in resources.items() if REFRESH in state}
+
+
+def _known(pipeline: Pipeline, tables: Sequence[str]) -> list[str]:
+    return [name for name in tables if table_chain(pipeline.default_schema, name)]
+
+
+def _complete(
+    pipeline: Pipeline, source: DltSource, run: Run, name: str, marker: dict[str, Any], empties: bool
+) -> bool:
+    notes, before, loads = run.table(name), marker[ROWS_BEFORE], marker[LOADS]
+    # Were the removal to fail, the table would not be refreshed.
+    notes.complete = False
+    declared = list(source.resources[name].columns)
+    with stored(pipeline) as destination:
+        if destination is None:
+            return False
+        after = destination.rows(name, loads)
+        if before != 0 and not empties and not (notes.rows if after is None else after):
+            notes.error = _no_rows(name, before)
+            return False
+        destination.keep(name, loads)
+        unused = destination.unused(name, declared)
+    _drop(pipeline, run, unused)
+    notes.complete = True
+    run.refreshed[name] = Refreshed(before, after)
+    log.info("%s: refreshed; %s rows before, %s after.", name, before, after)
+    return True
+
+
+def _drop(pipeline: Pipeline, run: Run, unused: Unused) -> None:
+    # dlt must not look for columns that are gone; that some are there which it does not know does no harm.
+    forget_in_schema(pipeline, unused.tables, unused.columns)
+    with stored(pipeline) as destination:
+        for name in destination.drop(unused) if destination else ():
+            run.warnings.append(f"{name} holds nothing any more, but the destination does not drop it.")
+
+
+def _no_rows(table: str, before: int | None) -> str:
+    held = "what was loaded before stays" if before is None else f"the {before:,} loaded before stay"
+    return (
+        f"Wootric shows no {table}, so {held} and the table is not refreshed; if the account really has none, run with "
+        f"--full-refresh --tables {table} --yes."
+    )

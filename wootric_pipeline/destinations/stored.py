@@ -1,0 +1,228 @@
+"""Tables where they are stored: how many rows they hold, and how a full refresh rids them of what it has not brought.
+
+dlt removes rows by dropping or emptying whole tables before it loads. That leaves nothing if the load then fails, so a
+full refresh merges all rows into the old ones, and in the end removes those that are of no load of its own.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from dlt import Pipeline, Schema
+
+from ..dlt_internals import (
+    SqlClient,
+    add_missing_columns,
+    destination_has_schema,
+    is_refused_statement,
+    sql_client,
+    staging,
+    table_chain,
+)
+from ..tables import CURSOR, TABLES
+from .layout import FILES, kind_of
+
+LOAD_ID, ROW_ID, ROOT_ID, DLT_PREFIX = "_dlt_load_id", "_dlt_id", "_dlt_root_id", "_dlt_"
+BIRTH = "created_at"
+COLUMNS_A_QUERY = 500
+"""PostgreSQL takes at most 1,664."""
+
+
+@dataclass(frozen=True)
+class Unused:
+    """What holds no values any more.
+
+    Attributes:
+        tables: Child tables without rows.
+        columns: Of other tables, as the destination spells them.
+    """
+
+    tables: Sequence[str]
+    columns: Sequence[tuple[str, str]]
+
+
+class Stored(Protocol):
+    """The tables of a dataset."""
+
+    def gone(self, table: str) -> str | None:
+        """What of a table somebody else has dropped: the table, a child table, or a column, by name."""
+
+    def restore(self, table: str) -> None:
+        """Makes anew what is gone, without values."""
+
+    def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
+        """How many rows there are, or how many that are of some loads; None where that cannot be told."""
+
+    def oldest(self, table: str) -> datetime | None:
+        """When the oldest row was created, UTC; None if there is none, or that cannot be told."""
+
+    def keep(self, table: str, loads: Sequence[str]) -> None:
+        """Removes all rows but those of some loads."""
+
+    def unused(self, table: str, declared: Sequence[str]) -> Unused:
+        """Columns and child tables that hold nothing and are not declared."""
+
+    def drop(self, unused: Unused) -> list[str]:
+        """Drops what is unused; the names of columns that the destination does not drop."""
+
+
+@contextmanager
+def stored(pipeline: Pipeline) -> Iterator[Stored | None]:
+    """The tables of a pipeline's dataset; None where nothing was loaded yet, or rows cannot be removed.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    if not pipeline.default_schema_name:
+        yield None
+        return
+    with pipeline.destination_client() as client:
+        if (sql := sql_client(client)) is not None:
+            yield SqlTables(sql, pipeline.default_schema)
+        elif kind_of(pipeline) == FILES:
+            from .stored_files import FileTables
+
+            yield FileTables(client, pipeline.default_schema)
+        else:
+            yield None
+
+
+def is_declared(schema: Schema, table: str, column: str, declared: Sequence[str]) -> bool:
+    """Whether a column stays although it holds nothing: dlt's own, those of the source, and the text of a list."""
+    name = column.lower()
+    if name.startswith(DLT_PREFIX):
+        return True
+    if table in TABLES:
+        return name in declared or name in TABLES[table].lists
+    return name == "value" and table in _lists_of_texts(schema)
+
+
+def _lists_of_texts(schema: Schema) -> set[str]:
+    return {f"{table.name}__{name}" for table in TABLES.values() for name in table.text_lists} & set(schema.tables)
+
+
+class SqlTables:
+    """Tables of a destination that takes SQL; see `Stored`."""
+
+    def __init__(self, client: SqlClient, schema: Schema) -> None:
+        self._client = client
+        self._sql = client.sql_client
+        self._schema = schema
+
+    def gone(self, table: str) -> str | None:
+        """See `Stored`."""
+        if not destination_has_schema(self._client):
+            # dlt adds what is missing by itself.
+            return None
+        chain = table_chain(self._schema, table)
+        there = self._columns(list(chain))
+        for name, columns in chain.items():
+            if not there[name]:
+                return name
+            found = {column.lower() for column in there[name]}
+            if missing := [column for column in columns if column.lower() not in found]:
+                return f"{name}.{missing[0]}"
+        return None
+
+    def restore(self, table: str) -> None:
+        """See `Stored`."""
+        if self.gone(table):
+            add_missing_columns(self._client, list(table_chain(self._schema, table)))
+
+    def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
+        """See `Stored`."""
+        where = "" if loads is None else f" WHERE {self._of(loads)}"
+        return int(self._first_row(f"SELECT count(*) FROM {self._table(table)}{where}")[0])
+
+    def oldest(self, table: str) -> datetime | None:
+        """See `Stored`."""
+        column = BIRTH if BIRTH in self._schema.tables[table]["columns"] else CURSOR
+        return utc(self._first_row(f"SELECT min({self._column(column)}) FROM {self._table(table)}")[0])
+
+    def keep(self, table: str, loads: Sequence[str]) -> None:
+        """See `Stored`; at once, where there are transactions."""
+        root, *children = table_chain(self._schema, table)
+        others = f"NOT ({self._of(loads)})"
+        ids = f"SELECT {self._column(ROW_ID)} FROM {self._table(root)} WHERE {others}"
+        with self._transaction():
+            for child in reversed(children):
+                self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE {self._column(ROOT_ID)} IN ({ids})")
+            self._sql.execute_sql(f"DELETE FROM {self._table(root)} WHERE {others}")
+
+    def unused(self, table: str, declared: Sequence[str]) -> Unused:
+        """See `Stored`."""
+        there = self._columns(list(table_chain(self._schema, table)))
+        empty = [name for name in there if name != table and not self.rows(name)]
+        columns = [
+            (name, column)
+            for name, found in there.items()
+            if name not in empty
+            for column in self._empty(
+                name, [each for each in found if not is_declared(self._schema, name, each, declared)]
+            )
+        ]
+        return Unused([name for name in empty if name not in _lists_of_texts(self._schema)], columns)
+
+    def drop(self, unused: Unused) -> list[str]:
+        """See `Stored`; from where rows are merged as well, since dlt compares the columns of both with its own."""
+        refused = self._drop(unused)
+        with staging(self._client):
+            self._drop(unused)
+        return refused
+
+    def _drop(self, unused: Unused) -> list[str]:
+        if unused.tables:
+            self._sql.drop_tables(*unused.tables)
+        there, refused = self._columns(sorted({table for table, _ in unused.columns})), []
+        for table, column in unused.columns:
+            if column not in there[table]:
+                continue
+            name = self._sql.escape_column_name(column, casefold=False)
+            try:
+                self._sql.execute_sql(f"ALTER TABLE {self._table(table)} DROP COLUMN {name}")
+            except Exception as error:
+                if not is_refused_statement(error):
+                    raise
+                refused.append(f"{table}.{column}")
+        return refused
+
+    def _empty(self, table: str, columns: Sequence[str]) -> list[str]:
+        """Columns without a value; none of a table without rows."""
+        empty = []
+        for start in range(0, len(columns), COLUMNS_A_QUERY):
+            some = columns[start : start + COLUMNS_A_QUERY]
+            counts = ", ".join(f"count({self._sql.escape_column_name(name, casefold=False)})" for name in some)
+            found = self._first_row(f"SELECT {counts} FROM {self._table(table)}")
+            empty += [name for name, count in zip(some, found, strict=True) if not count]
+        return empty
+
+    def _columns(self, tables: Sequence[str]) -> dict[str, list[str]]:
+        return {name: list(columns) for name, columns in self._client.get_storage_tables(tables)}
+
+    def _of(self, loads: Sequence[str]) -> str:
+        # Ids of loads are digits and a point.
+        return f"{self._column(LOAD_ID)} IN ({', '.join(repr(load) for load in loads or [''])})"
+
+    def _first_row(self, query: str) -> Sequence[Any]:
+        rows = self._sql.execute_sql(query)
+        return tuple(rows[0]) if rows else (0,)
+
+    def _table(self, name: str) -> str:
+        return self._sql.make_qualified_table_name(name)
+
+    def _column(self, name: str) -> str:
+        return self._sql.escape_column_name(self._schema.naming.normalize_identifier(name))
+
+    def _transaction(self) -> AbstractContextManager[Any]:
+        return self._sql.begin_transaction() if self._sql.capabilities.supports_transactions else nullcontext()
+
+
+def utc(moment: Any) -> datetime | None:
+    """A time of a destination, which may be a text, and be without its zone, UTC."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    if not isinstance(moment, datetime):
+        return None
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)

@@ -1,0 +1,164 @@
+"""Tables made of files, where they are stored: Delta, Iceberg, and plain files that are only ever appended to."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from dlt import Schema
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+
+from ..dlt_internals import open_table, plain_files
+from ..tables import CURSOR
+from .stored import BIRTH, LOAD_ID, Unused, is_declared, utc
+
+
+class OpenTable(Protocol):
+    """A table in a format of its own."""
+
+    @property
+    def columns(self) -> list[str]:
+        """By name."""
+
+    def rows(self, loads: Sequence[str] | None) -> int:
+        """See `Stored`."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """The values of columns, in record batches of pyarrow's."""
+
+    def keep(self, loads: Sequence[str]) -> None:
+        """See `Stored`; in one commit."""
+
+    def drop(self, columns: Sequence[str]) -> None:
+        """Drops columns in one commit."""
+
+
+class FileTables:
+    """Tables of the destination `filesystem`; see `Stored`."""
+
+    def __init__(self, client: Any, schema: Schema) -> None:
+        self._client = client
+        self._schema = schema
+
+    def gone(self, table: str) -> str | None:
+        """See `Stored`: dlt makes anew what is missing."""
+        return None
+
+    def restore(self, table: str) -> None:
+        """See `Stored`."""
+
+    def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
+        """See `Stored`."""
+        if (kept := self._format(table)) is None:
+            return None
+        opened = self._open(table, kept)
+        return opened.rows(loads) if opened else 0
+
+    def oldest(self, table: str) -> datetime | None:
+        """See `Stored`."""
+        kept = self._format(table)
+        opened = self._open(table, kept) if kept else None
+        if opened is None:
+            return None
+        column = BIRTH if BIRTH in opened.columns else CURSOR
+        found = [value for batch in opened.batches([column]) for value in batch.column(0).to_pylist() if value]
+        return utc(min(found)) if found else None
+
+    def keep(self, table: str, loads: Sequence[str]) -> None:
+        """See `Stored`."""
+        if kept := self._format(table):
+            if opened := self._open(table, kept):
+                opened.keep(loads)
+            return
+        store, paths = plain_files(self._client, table)
+        for path in paths:
+            if not any(load in path for load in loads):
+                store.rm(path)
+
+    def unused(self, table: str, declared: Sequence[str]) -> Unused:
+        """See `Stored`."""
+        kept = self._format(table)
+        opened = self._open(table, kept) if kept else None
+        if opened is None:
+            return Unused([], [])
+        empty = {name for name in opened.columns if not is_declared(self._schema, table, name, declared)}
+        for batch in opened.batches(sorted(empty)) if empty else ():
+            empty -= {name for name in empty if batch.column(name).null_count < batch.num_rows}
+        return Unused([], [(table, name) for name in sorted(empty)])
+
+    def drop(self, unused: Unused) -> list[str]:
+        """See `Stored`."""
+        for table in sorted({table for table, _ in unused.columns}):
+            kept = self._format(table)
+            opened = self._open(table, kept) if kept else None
+            columns = [column for name, column in unused.columns if name == table]
+            there = opened.columns if opened else []
+            if opened and (left := [column for column in columns if column in there]):
+                opened.drop(left)
+        return []
+
+    def _format(self, table: str) -> Callable[[Any], OpenTable] | None:
+        formats: dict[str | None, Callable[[Any], OpenTable]] = {"delta": _Delta, "iceberg": _Iceberg}
+        return formats.get(self._schema.tables[table].get("table_format"))
+
+    def _open(self, table: str, made: Callable[[Any], OpenTable]) -> OpenTable | None:
+        try:
+            return made(open_table(self._client, self._schema, table))
+        except DestinationUndefinedEntity:
+            return None
+
+
+class _Delta:
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    @property
+    def columns(self) -> list[str]:
+        return [field.name for field in self._table.schema().fields]
+
+    def rows(self, loads: Sequence[str] | None) -> int:
+        import pyarrow.compute
+
+        chosen = None if loads is None else pyarrow.compute.field(LOAD_ID).isin(list(loads))
+        return int(self._table.to_pyarrow_dataset().count_rows(filter=chosen))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        return iter(self._table.to_pyarrow_dataset().to_batches(columns=list(columns)))
+
+    def keep(self, loads: Sequence[str]) -> None:
+        chosen = ", ".join(repr(load) for load in loads or [""])
+        self._table.delete(f"{LOAD_ID} NOT IN ({chosen})")
+
+    def drop(self, columns: Sequence[str]) -> None:
+        from deltalake import write_deltalake
+
+        left = [name for name in self.columns if name not in columns]
+        reader = self._table.to_pyarrow_dataset().scanner(columns=left).to_reader()
+        write_deltalake(self._table, reader, mode="overwrite", schema_mode="overwrite")
+
+
+class _Iceberg:
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    @property
+    def columns(self) -> list[str]:
+        return [field.name for field in self._table.schema().fields]
+
+    def rows(self, loads: Sequence[str] | None) -> int:
+        from pyiceberg.expressions import AlwaysTrue, In
+
+        chosen = AlwaysTrue() if loads is None else In(LOAD_ID, set(loads))
+        return int(self._table.scan(row_filter=chosen).count())
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        return iter(self._table.scan(selected_fields=tuple(columns)).to_arrow_batch_reader())
+
+    def keep(self, loads: Sequence[str]) -> None:
+        from pyiceberg.expressions import AlwaysTrue, NotIn
+
+        self._table.delete(NotIn(LOAD_ID, set(loads)) if loads else AlwaysTrue())
+
+    def drop(self, columns: Sequence[str]) -> None:
+        with self._table.update_schema() as update:
+            for column in columns:
+                update.delete_column(column)
