@@ -13,7 +13,7 @@ from .destinations.layout import kind_of, layout, require_packages
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
-from .state import note_load
+from .state import RefreshUnderWay
 from .tables import PRIMARY_KEY, Table
 
 
@@ -33,7 +33,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         require_packages(destination, files)
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
-        note_load(table.name)
+        refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)
         exclusion = shape.exclusion.of(table, dlt.current.source_schema())
@@ -50,6 +50,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
             hints = hints if page is None else None
             exclusion.note(state)
         notes = reader.notes.table(table.name)
+        refresh.note(is_read=notes.complete)
         if notes.complete and updated_at.end_value is None:
             for warning in exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)):
                 reader.notes.warn(warning)

@@ -1,4 +1,4 @@
-"""What dlt's state keeps beside the cursors, committed with the rows: a full refresh that is under way."""
+"""What dlt's state keeps beside the cursors, committed with the rows: full refreshes that are under way."""
 
 from typing import Any
 
@@ -6,14 +6,30 @@ import dlt
 
 from .dlt_internals import current_load_id
 
-REFRESH, LOADS, ROWS_BEFORE = "refresh", "loads", "rows_before"
-"""In the state of a table whose full refresh is not complete: the loads that belong to it, and how many rows there were
-before. What none of these loads has brought is gone when it is complete."""
+REFRESH, LOADS, ROWS_BEFORE, READ = "refresh", "loads", "rows_before", "read"
+"""In the state of a table whose full refresh is not complete: the loads that belong to it, how many rows there were
+before, and whether all has been read. Then what none of these loads has brought is gone."""
 
 
-def note_load(table: str) -> None:
-    """Counts the load that is being extracted, also that of a backfill, to a full refresh that is under way."""
-    resources: dict[str, Any] = dlt.current.source_state().get("resources", {})
-    refresh = resources.get(table, {}).get(REFRESH)
-    if refresh is not None and (load_id := current_load_id()) not in refresh[LOADS]:
-        refresh[LOADS].append(load_id)
+class RefreshUnderWay:
+    """The full refresh of a table, if one is under way, while some of the table is extracted.
+
+    Args:
+        table: Its name.
+        is_backfill: Whether just a range is extracted: its rows belong to the refresh, but are never all there are.
+    """
+
+    def __init__(self, table: str, *, is_backfill: bool) -> None:
+        resources: dict[str, Any] = dlt.current.source_state().get("resources", {})
+        self._state = resources.get(table, {}).get(REFRESH)
+        self._is_backfill = is_backfill
+        if self._state is None:
+            return
+        if (load_id := current_load_id()) not in self._state[LOADS]:
+            self._state[LOADS].append(load_id)
+        self.note(is_read=False)
+
+    def note(self, *, is_read: bool) -> None:
+        """Notes whether the table has been read to its end."""
+        if self._state is not None and not self._is_backfill:
+            self._state[READ] = is_read

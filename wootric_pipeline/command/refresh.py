@@ -13,7 +13,7 @@ from dlt.sources import DltSource
 
 from ..destinations.stored import Stored, Unused, stored
 from ..dlt_internals import forget_in_schema, source_state, table_chain
-from ..state import LOADS, REFRESH, ROWS_BEFORE
+from ..state import LOADS, READ, REFRESH, ROWS_BEFORE
 from .run import Refreshed, Run
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -38,7 +38,7 @@ def begin_refresh(pipeline: Pipeline, source: str, tables: Sequence[str], commit
         for name in tables:
             resources.pop(name, None)
             if name in before:
-                resources[name] = {REFRESH: {LOADS: [], ROWS_BEFORE: before[name]}}
+                resources[name] = {REFRESH: {LOADS: [], ROWS_BEFORE: before[name], READ: False}}
     if pipeline.has_pending_data:
         commit(pipeline)
 
@@ -53,12 +53,12 @@ def complete_refresh(pipeline: Pipeline, source: DltSource, run: Run, commit: Co
         commit: Loads the state.
         empties: Whether all rows of a table may go because Wootric shows none.
     """
-    under_way = {
+    read = {
         name: marker
         for name, marker in refreshes(pipeline, source.name).items()
-        if name in run.tables and run.table(name).complete
+        if marker[READ] and name in run.tables and run.table(name).complete
     }
-    done = [name for name, marker in under_way.items() if _complete(pipeline, source, run, name, marker, empties)]
+    done = [name for name, marker in read.items() if _complete(pipeline, source, run, name, marker, empties)]
     if not done:
         return
     with source_state(pipeline, source.name) as state:

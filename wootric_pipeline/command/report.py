@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..reading.notes import Mode, TableNotes
-from .run import Run
+from .run import Refreshed, Run
 
 COLUMNS_NAMED = 12
 MODE_COLUMNS: Mapping[Mode, str] = {"updated": "updated_at", "created": "created_at"}
@@ -23,7 +23,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         "requests": run.client.requests if run.client else 0,
         "rate_limit_wait_seconds": round(run.client.rate_limit.waited_seconds, 3) if run.client else 0.0,
         "tables": {name: {"readable": mode is not None, "mode": mode} for name, mode in run.checked.items()}
-        or {name: _table_as_json(notes) for name, notes in run.tables.items()},
+        or {name: _table_as_json(notes, run.refreshed.get(name)) for name, notes in run.tables.items()},
         "schema_changes": [change._asdict() for change in run.schema_changes],
         "warnings": run.warnings,
         **({"appends": True} if run.appends else {}),
@@ -31,7 +31,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
     }
 
 
-def _table_as_json(notes: TableNotes) -> dict[str, Any]:
+def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, Any]:
     return {
         "rows": notes.rows,
         "requests": notes.requests,
@@ -40,6 +40,7 @@ def _table_as_json(notes: TableNotes) -> dict[str, Any]:
         "cursor_after": _iso(notes.cursor_after),
         "complete": notes.complete,
         "odd_values": notes.odd_values,
+        **(refreshed._asdict() if refreshed else {}),
         **({"error": notes.error} if notes.error else {}),
     }
 
@@ -95,6 +96,9 @@ def _remarks(run: Run) -> list[str]:
     """What is to be said of some tables."""
     lines = []
     for name, notes in run.tables.items():
+        if (refreshed := run.refreshed.get(name)) and refreshed.rows_before is not None:
+            before, after = refreshed
+            lines.append(f"{name}: refreshed; {before:,} rows before, {after:,} now.")
         if notes.odd_values:
             lines.append(_replaced(name, notes.odd_values))
         if notes.mode == "created":

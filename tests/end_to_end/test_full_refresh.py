@@ -1,0 +1,196 @@
+"""Full refreshes: what is gone goes, what cannot be read stays, and nothing shrinks without a word."""
+
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.pipeline.pipeline import Pipeline
+
+from tests.conftest import NOON, Serve, access, row
+from tests.script import TABLE_NAMES, expected, project_for
+from tests.tables import expected as whole
+from tests.tables import loaded
+from wootric_pipeline.command.loading import load
+from wootric_pipeline.command.refresh import refreshes
+from wootric_pipeline.command.run import Run, source_for
+from wootric_pipeline.sandbox import Account, Behaviour, Refused, Sandbox
+from wootric_pipeline.tables import TABLES
+
+DAY = 86_400
+
+
+@pytest.fixture
+def account() -> Account:
+    account = Account()
+    for index, table in enumerate(TABLES):
+        account.fill(table, [row(1_000 * index + day, NOON + day * DAY) for day in range(60)])
+    for day in (3, 4):
+        account.put("responses", row(1_000 + day, NOON + day * DAY, tags=["a", "b"]))
+    return account
+
+
+def run(pipeline: Pipeline, sandbox: Sandbox, *tables: str, refresh: bool = False, **arguments: Any) -> Run:
+    notes = Run(isolates_tables=True)
+    minutes = arguments.pop("minutes", 5)
+    empties = arguments.pop("empties", False)
+    source = source_for(notes, **access(sandbox), **arguments)
+    names = tables or list(TABLES)
+    load(pipeline, source, notes, names, checkpoint_minutes=minutes, full_refresh=refresh, empties=empties)
+    return notes
+
+
+def columns(pipeline: Pipeline, table: str) -> set[str]:
+    with pipeline.sql_client() as client:
+        return {found[0] for found in client.execute_sql(f"DESCRIBE {table}") or []}
+
+
+def test_what_does_not_come_again_goes_with_its_tags(pipeline: Pipeline, account: Account, serve: Serve) -> None:
+    sandbox = serve(account)
+    run(pipeline, sandbox)
+    account.delete("responses", 1_003)
+    account.delete("declines", 2_000)
+    notes = run(pipeline, sandbox, refresh=True, minutes=0)
+    assert notes.ok
+    assert notes.refreshed == {"end_users": (60, 60), "responses": (60, 59), "declines": (60, 59)}
+    for table in TABLES:
+        assert loaded(pipeline, table) == whole(account, table)
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT value FROM responses__tags ORDER BY ALL") == [("a",), ("b",)]
+    assert refreshes(pipeline, "wootric") == {}
+    # Nothing is a refresh that was not asked for.
+    account.delete("responses", 1_004)
+    assert run(pipeline, sandbox).refreshed == {}
+    assert len(loaded(pipeline, "responses")) == 59
+
+
+def test_one_that_breaks_off_is_completed_by_the_next_run(pipeline: Pipeline, account: Account, serve: Serve) -> None:
+    sandbox = serve(account)
+    run(pipeline, sandbox)
+    before = {table: whole(account, table) for table in TABLES}
+    account.delete("responses", 1_059)
+    asked: list[str] = []
+
+    def refuse(table: str) -> None:
+        asked.append(table)
+        if table == "responses" and asked.count(table) > 2:
+            raise Refused(404, "gone")
+
+    sandbox.behaviour.before_answer = refuse
+    notes = run(pipeline, sandbox, refresh=True, minutes=0)
+    assert notes.table("responses").error
+    assert set(notes.refreshed) == {"end_users", "declines"}
+    assert loaded(pipeline, "responses") == before["responses"]
+    sandbox.behaviour = Behaviour()
+    # What a backfill loads meanwhile is no more gone than what the refresh itself has read.
+    backfill = run(pipeline, sandbox, "responses", start_date="2023-11-01", end_date="2024-01-01")
+    assert backfill.refreshed == {}
+    assert set(run(pipeline, sandbox).refreshed) == {"responses"}
+    assert loaded(pipeline, "responses") == whole(account, "responses")
+
+
+def test_what_dlt_itself_loads_meanwhile_is_kept(pipeline: Pipeline, account: Account, serve: Serve) -> None:
+    sandbox = serve(account)
+    run(pipeline, sandbox)
+    sandbox.behaviour.before_answer = lambda _table: (_ for _ in ()).throw(Refused(404, "gone"))
+    assert run(pipeline, sandbox, refresh=True).refreshed == {}
+    sandbox.behaviour = Behaviour()
+    source = source_for(Run(), **access(sandbox))
+    pipeline.run(source.with_resources("responses"))
+    assert set(run(pipeline, sandbox, "responses").refreshed) == {"responses"}
+    assert loaded(pipeline, "responses") == whole(account, "responses")
+
+
+@pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset(TABLES)}], ids=["updated", "created"])
+def test_a_list_that_is_suddenly_empty_empties_nothing(
+    pipeline: Pipeline, account: Account, serve: Serve, behaviour: dict[str, Any]
+) -> None:
+    sandbox = serve(account, **behaviour)
+    run(pipeline, sandbox)
+    before, rows = loaded(pipeline, "declines"), dict(account.rows["declines"])
+    account.rows["declines"].clear()
+    for words in ({"refresh": True}, {}):
+        notes = run(pipeline, sandbox, **words)
+        assert not notes.ok
+        assert notes.table("declines").error == (
+            "Wootric shows no declines, so the 60 loaded before stay and the table is not refreshed; if the account "
+            "really has none, run with --full-refresh --tables declines --yes."
+        )
+        assert loaded(pipeline, "declines") == before
+    account.rows["declines"].update(rows)
+    assert run(pipeline, sandbox).refreshed == {"declines": (60, 60)}
+    account.rows["declines"].clear()
+    assert run(pipeline, sandbox, "declines", refresh=True, empties=True).refreshed == {"declines": (60, 0)}
+    assert loaded(pipeline, "declines") == {}
+
+
+def test_a_table_that_never_had_rows_is_refreshed(pipeline: Pipeline, serve: Serve) -> None:
+    sandbox = serve(Account())
+    for refresh in (True, False, True):
+        assert run(pipeline, sandbox, refresh=refresh).ok
+
+
+def test_columns_and_lists_that_hold_nothing_any_more_are_dropped(pipeline: Pipeline, serve: Serve) -> None:
+    account = Account()
+    sandbox = serve(account)
+    told = {"email": "a@example.com", "properties": {"plan": "gold", "seats": 7, "teams": [1, 2]}}
+    account.put("end_users", row(1, **told))
+    account.put("responses", row(1, tags=["a"], text="t", notes=[{"by": "x"}]))
+    run(pipeline, sandbox)
+    account.put("end_users", row(1, **{**told, "properties": {"plan": "gold"}}))
+    account.put("responses", row(1, text="t"))
+    excluded = ["end_users.email", "responses.text"]
+    assert run(pipeline, sandbox, refresh=True, exclude_columns=excluded).ok
+    assert {"properties__plan", "phone_number"} <= columns(pipeline, "end_users")
+    assert {"email", "properties__seats"} & columns(pipeline, "end_users") == set()
+    assert "text" not in columns(pipeline, "responses")
+    with pipeline.sql_client() as client:
+        found = client.execute_sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'wootric'")
+    assert {name for (name,) in found or [] if not name.startswith("_dlt")} == {*TABLES, "responses__tags"}
+    # They come again, with whatever type they have then.
+    account.put("end_users", row(1, NOON + 9, email="b@example.com", properties={"seats": "many", "teams": ["x"]}))
+    account.put("responses", row(1, NOON + 9, tags=["c"], text="u"))
+    pipeline.drop()
+    assert run(pipeline, sandbox).ok
+    assert loaded(pipeline, "responses") == whole(account, "responses")
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT email, properties__seats FROM end_users") == [("b@example.com", "many")]
+        assert client.execute_sql("SELECT value FROM end_users__properties__teams") == [("x",)]
+
+
+def test_plain_files_of_before_go_when_all_is_there(serve: Serve, account: Account, tmp_path: Path) -> None:
+    sandbox = serve(account)
+    bucket = tmp_path / "bucket"
+    pipeline = dlt.pipeline(
+        "wootric_pipeline", destination=dlt.destinations.filesystem(str(bucket)), dataset_name="wootric"
+    )
+
+    def files() -> dict[str, set[str]]:
+        return {name: {file.name for file in (bucket / "wootric" / name).glob("*.jsonl*")} for name in TABLE_NAMES}
+
+    run(pipeline, sandbox, files="jsonl")
+    before = files()
+
+    def refuse(table: str) -> None:
+        if table == "declines":
+            raise Refused(404, "gone")
+
+    sandbox.behaviour.before_answer = refuse
+    run(pipeline, sandbox, files="jsonl", refresh=True)
+    after = files()
+    assert after["declines"] == before["declines"]
+    assert not after["responses"] & before["responses"]
+    assert len(after["responses"]) == 1
+
+
+def test_the_report_says_how_many_rows_there_were(serve: Serve, account: Account, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path)
+    project.run()
+    account.delete("responses", 1_003)
+    report = project.run("--json", "--full-refresh", "--tables", "responses").report
+    assert (report["tables"]["responses"]["rows_before"], report["tables"]["responses"]["rows_after"]) == (60, 59)
+    account.delete("responses", 1_004)
+    lines = project.run("--full-refresh").stdout.splitlines()
+    assert "responses: refreshed; 59 rows before, 58 now." in lines
+    assert "declines: refreshed; 60 rows before, 60 now." in lines
+    assert project.held("responses") == expected(account, "responses")
