@@ -108,4 +108,4 @@ def wootric_source(
     cursor = partial(
         dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
     )
-    return [resource(table, reader, cursor(), shape, checked_files(files)) for table in TABLES.values()]
+    return [resource(table, reader, cursor(), shape, checked_files(files), client.account) for table in TABLES.values()]

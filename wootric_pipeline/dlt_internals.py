@@ -208,6 +208,40 @@ def staging_dataset(client: SqlClientBase[Any]) -> str:
     return client.staging_dataset_name
 
 
+def pipelines_in(pipeline: Pipeline) -> set[str]:
+    """The names of all pipelines that have kept their state in the dataset; none where that cannot be told.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    with pipeline.destination_client() as client:
+        table = client.schema.state_table_name
+        if (sql := sql_client(client)) is None:
+            names = (path.replace("\\", "/").rpartition("/")[2] for path in plain_files(client, table)[1])
+            return {name.rsplit("__", 2)[0] for name in names if name.count("__") > 1}
+        column = sql.sql_client.escape_column_name(client.schema.naming.normalize_identifier("pipeline_name"))
+        query = f"SELECT DISTINCT {column} FROM {sql.sql_client.make_qualified_table_name(table)}"
+        try:
+            return {name for (name,) in sql.sql_client.execute_sql(query) or []}
+        except DestinationUndefinedEntity:
+            return set()
+
+
+def tables_in(pipeline: Pipeline, tables: Sequence[str]) -> list[str]:
+    """Which of some tables are in the dataset, whoever has made them; none where that cannot be told.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    with pipeline.destination_client() as client:
+        if (sql := sql_client(client)) is None:
+            return [name for name in tables if plain_files(client, name)[1]]
+        try:
+            return [name for name, columns in sql.get_storage_tables(tables) if columns]
+        except DestinationUndefinedEntity:
+            return []
+
+
 def sql_client(client: object) -> SqlClient | None:
     """The client of a destination that takes SQL, which tells what tables and columns there are; None of others."""
     return client if isinstance(client, SqlJobClientBase) else None
@@ -251,7 +285,9 @@ def open_table(client: Any, schema: Schema, table: str) -> Any:
 
 
 def plain_files(client: Any, table: str) -> tuple[Any, list[str]]:
-    """The store of a destination that keeps files, and the paths of a table's."""
+    """The store of a destination that keeps files, and the paths of a table's; of another there are none."""
+    if not hasattr(client, "list_table_files"):
+        return None, []
     try:
         return client.fs_client, client.list_table_files(table)
     except DestinationUndefinedEntity:

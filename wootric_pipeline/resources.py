@@ -13,11 +13,11 @@ from .destinations.layout import kind_of, layout, require_packages
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
-from .state import RefreshUnderWay
+from .state import RefreshUnderWay, keep_account
 from .tables import PRIMARY_KEY, Table
 
 
-def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, files: str) -> DltResource:
+def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, files: str, account: str) -> DltResource:
     """A table, to be merged on `id`.
 
     Args:
@@ -26,6 +26,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         incremental: Its cursor.
         shape: What of a row is loaded.
         files: How destinations that keep files lay tables out.
+        account: Tells the account from others.
     """
 
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
@@ -33,6 +34,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         require_packages(destination, files)
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
+        keep_account(account)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)

@@ -1,14 +1,40 @@
-"""What dlt's state keeps beside the cursors, committed with the rows: full refreshes that are under way."""
+"""What dlt's state keeps beside the cursors, committed with the rows: the account, and full refreshes under way."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dlt
 
 from .dlt_internals import current_load_id
+from .errors import ConfigurationError
+
+ACCOUNT = "account"
+"""In the state of the source: tells the account whose rows were loaded from others."""
 
 REFRESH, LOADS, ROWS_BEFORE, READ = "refresh", "loads", "rows_before", "read"
 """In the state of a table whose full refresh is not complete: the loads that belong to it, how many rows there were
 before, and whether all has been read. Then what none of these loads has brought is gone."""
+
+
+def keep_account(account: str) -> None:
+    """Notes whose rows are loaded, unless that is known.
+
+    Raises:
+        ConfigurationError: Those of another account were loaded before.
+    """
+    state = dlt.current.source_state()
+    check_account(state, account)
+    state[ACCOUNT] = account
+
+
+def check_account(state: Mapping[str, Any], account: str) -> None:
+    """Raises ConfigurationError if the state of a source is of another account; one of former versions may be of any."""
+    if state.get(ACCOUNT, account) != account:
+        raise ConfigurationError(
+            "What was loaded before came with other credentials: if they are another account's, choose another "
+            "--dataset for this one; if the same account has got new ones, or this one shall take the other's place, "
+            "load all tables again with --full-refresh."
+        )
 
 
 class RefreshUnderWay:

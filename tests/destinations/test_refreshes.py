@@ -19,7 +19,7 @@ CLIENTS = {
     "duckdb": "dlt.destinations.impl.duckdb.sql_client:DuckDbSqlClient",
     "postgres": "dlt.destinations.impl.postgres.sql_client:Psycopg2SqlClient",
     "sqlite": "dlt.destinations.impl.sqlalchemy.db_api_client:SqlalchemyClient",
-    "file-delta": "dlt.destinations.sql_client:SqlClientBase",
+    "file-delta": "dlt.destinations.impl.duckdb.sql_client:DuckDbSqlClient",
 }
 DIES_ANYWHERE = """
 import importlib, itertools, os, re, signal, sys

@@ -38,6 +38,7 @@ class Client:
         self._transport = Transport(base_url, connections, clock)
         self._tokens = Tokens(credentials, self._transport)
         self.connections = connections
+        self.account = credentials.account(base_url)
 
     def get(self, path: str, params: Params) -> list[Any]:
         """One page of a list.

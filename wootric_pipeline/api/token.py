@@ -4,11 +4,13 @@ Facts (vendor's documentation): OAuth 2 by `POST /oauth/token`, credentials in t
 the account's token; a bearer token lasts two hours. A wrong account's token gets status 404 (seen by others).
 """
 
+import hashlib
 import logging
 import re
 import threading
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -36,6 +38,11 @@ class Credentials:
     username: str | None = None
     password: str | None = None
     account_token: str | None = None
+
+    def account(self, base_url: str) -> str:
+        """Tells accounts apart: a digest of the address and of who signs in, the same with a new secret or password."""
+        who = self.client_id if self.client_id and self.client_secret else f"{self.username} {self.account_token}"
+        return hashlib.sha256(f"{urlsplit(base_url).hostname} {who}".encode()).hexdigest()
 
     def grant(self) -> dict[str, str]:
         """The form fields of the token request.

@@ -28,7 +28,14 @@ from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
-from .pipeline import DEFAULT_DESTINATION, PIPELINE_NAME, no_trace_of_failures, pipeline_name, pipeline_of
+from .pipeline import (
+    DEFAULT_DESTINATION,
+    PIPELINE_NAME,
+    keep_demo_apart,
+    no_trace_of_failures,
+    pipeline_name,
+    pipeline_of,
+)
 from .progress import shown
 from .run import Run, source_for
 from .runtime import check_working_folder, set_up_dlt, setting
@@ -104,6 +111,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         about["dataset"],
     )
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
+    keep_demo_apart(pipeline)
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )

@@ -104,7 +104,7 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
         # Of a destination that keeps no state: nothing tells that it could be read again.
         _note(run, _load_extracted(pipeline))
     if refreshed:
-        begin_refresh(pipeline, SOURCE, refreshed, _load_extracted)
+        begin_refresh(pipeline, SOURCE, run, refreshed, _load_extracted)
 
 
 def _load_extracted(pipeline: Pipeline) -> LoadInfo:

@@ -10,8 +10,9 @@ import dlt
 from dlt import Pipeline
 
 from ..destinations.layout import kind_of
-from ..dlt_internals import trace_file
+from ..dlt_internals import pipelines_in, tables_in, trace_file
 from ..errors import ConfigurationError
+from ..tables import TABLES
 from .runtime import setting
 
 PIPELINE_NAME = "wootric_pipeline"
@@ -64,6 +65,26 @@ def _of_demo(options: argparse.Namespace) -> tuple[str, str]:
     return destination, options.dataset or (
         DEFAULT_DATASET if destination == DEFAULT_DESTINATION else DEMO_PIPELINE_NAME
     )
+
+
+def keep_demo_apart(pipeline: Pipeline) -> None:
+    """Makes sure that the demo's rows and real ones never come into one dataset.
+
+    Raises:
+        ConfigurationError: They would.
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    others = pipelines_in(pipeline)
+    if pipeline.pipeline_name != DEMO_PIPELINE_NAME:
+        if DEMO_PIPELINE_NAME in others:
+            raise ConfigurationError(
+                f"The dataset {pipeline.dataset_name} holds the demo's invented rows; choose another with --dataset, "
+                "or drop it."
+            )
+    elif others - {DEMO_PIPELINE_NAME} or (not others and tables_in(pipeline, list(TABLES))):
+        raise ConfigurationError(
+            f"The dataset {pipeline.dataset_name} holds tables that are not the demo's; choose another with --dataset."
+        )
 
 
 @contextmanager

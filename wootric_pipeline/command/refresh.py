@@ -13,7 +13,7 @@ from dlt.sources import DltSource
 
 from ..destinations.stored import Stored, Unused, stored
 from ..dlt_internals import forget_in_schema, source_state, table_chain
-from ..state import LOADS, READ, REFRESH, ROWS_BEFORE
+from ..state import ACCOUNT, LOADS, READ, REFRESH, ROWS_BEFORE, check_account
 from .run import Refreshed, Run
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -22,11 +22,21 @@ Commit = Callable[[Pipeline], object]
 """Loads what was extracted."""
 
 
-def begin_refresh(pipeline: Pipeline, source: str, tables: Sequence[str], commit: Commit) -> None:
-    """Forgets the cursors of tables, and notes in the state that they are to be refreshed."""
+def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[str], commit: Commit) -> None:
+    """Forgets the cursors of tables, and notes in the state that they are to be refreshed.
+
+    If they are all there are, they may become those of another account.
+
+    Raises:
+        ConfigurationError: Others are of another account.
+    """
     if not pipeline.default_schema_name:
         # Nothing was ever loaded.
         return
+    known = pipeline.state.get("sources", {}).get(source, {})
+    takes_over = set(known.get("resources", {})) <= set(tables)
+    if not takes_over:
+        check_account(known, run.connected().account)
     before: dict[str, int | None] = {}
     with stored(pipeline) as destination:
         for name in _known(pipeline, tables) if destination else ():
@@ -34,6 +44,8 @@ def begin_refresh(pipeline: Pipeline, source: str, tables: Sequence[str], commit
             destination.restore(name)
             before[name] = destination.rows(name)
     with source_state(pipeline, source) as state:
+        if takes_over:
+            state.pop(ACCOUNT, None)
         resources = state.setdefault("resources", {})
         for name in tables:
             resources.pop(name, None)
