@@ -1,5 +1,7 @@
 """Full refreshes: what is gone goes, what cannot be read stays, and nothing shrinks without a word."""
 
+from contextlib import nullcontext
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from tests.conftest import NOON, Serve, access, row
 from tests.script import TABLE_NAMES, expected, project_for
 from tests.tables import expected as whole
 from tests.tables import loaded
+from wootric_pipeline.command.consent import confirm
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.refresh import refreshes
 from wootric_pipeline.command.run import Run, source_for
+from wootric_pipeline.errors import ConfigurationError
 from wootric_pipeline.sandbox import Account, Behaviour, Refused, Sandbox
 from wootric_pipeline.tables import TABLES
 
@@ -194,3 +198,82 @@ def test_the_report_says_how_many_rows_there_were(serve: Serve, account: Account
     assert "responses: refreshed; 59 rows before, 58 now." in lines
     assert "declines: refreshed; 60 rows before, 60 now." in lines
     assert project.held("responses") == expected(account, "responses")
+
+
+SHRINKS = (
+    "--full-refresh from 2023-12-01 on would remove what is older: responses holds 60 rows from 2023-11-14 on. Add "
+    "--yes to remove it, or choose an earlier --start-date."
+)
+
+
+@pytest.mark.parametrize("place", ["command line", "settings", "file"])
+def test_history_is_not_shortened_unless_that_is_said(
+    serve: Serve, account: Account, tmp_path: Path, place: str
+) -> None:
+    sandbox = serve(account)
+    project = project_for(sandbox, tmp_path)
+    assert project.run().code == 0
+    before = project.loaded()
+    words = ["--full-refresh", "--tables", "responses"]
+    if place == "command line":
+        words += ["--start-date", "2023-12-01"]
+    elif place == "settings":
+        project.set(start_date="2023-12-01")
+    else:
+        project.write(".dlt/config.toml", "[sources.wootric]\nstart_date = 2023-12-01\n")
+    sandbox.requests.clear()
+    outcome = project.run(*words)
+    assert (outcome.code, outcome.sentence, sandbox.requests) == (2, SHRINKS, [])
+    assert project.loaded() == before
+    report = project.run(*words, "--yes", "--json").report["tables"]["responses"]
+    assert (report["rows"], report["rows_before"], report["rows_after"]) == (43, 60, 43)
+    assert len(project.held("responses")) == 43
+    # Nothing more would go.
+    assert project.run(*words).code == 0
+
+
+def test_a_first_load_asks_nothing(serve: Serve, account: Account, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path)
+    assert project.run("--full-refresh", "--start-date", "2023-12-01").code == 0
+    assert project.run("--full-refresh", "--start-date", "2023-12-01").code == 0
+
+
+@pytest.mark.parametrize("answer", ["y", "n", ""])
+def test_on_a_terminal_it_asks(
+    serve: Serve, account: Account, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    run(pipeline, serve(account))
+    asked: list[str] = []
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self) -> str:
+            return f"{answer}\n"
+
+        def write(self, text: str) -> None:
+            asked.append(text)
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stderr", Terminal())
+    start = datetime(2023, 12, 1, tzinfo=timezone.utc)
+    if answer == "y":
+        confirm(pipeline, ["responses"], start, yes=False)
+    else:
+        with pytest.raises(ConfigurationError, match="Nothing was removed, and nothing was loaded."):
+            confirm(pipeline, ["responses"], start, yes=False)
+    assert "".join(asked) == f"{SHRINKS.partition(' Add')[0]} Remove it? [y/N] "
+
+
+def test_plain_files_are_not_shortened_unless_that_is_said(serve: Serve, account: Account, tmp_path: Path) -> None:
+    destination = dlt.destinations.filesystem(str(tmp_path / "bucket"))
+    pipeline = dlt.pipeline("wootric_pipeline", destination=destination, dataset_name="wootric")
+    run(pipeline, serve(account), "responses", files="jsonl", start_date="2023-11-20")
+    for day, is_shorter in ((20, False), (21, True), (19, False)):
+        start = datetime(2023, 11, day, tzinfo=timezone.utc)
+        with pytest.raises(ConfigurationError, match="loaded from 2023-11-20") if is_shorter else nullcontext():
+            confirm(pipeline, ["responses"], start, yes=False)

@@ -16,7 +16,7 @@ from wootric_pipeline.version import VERSION
 
 DAY = 86_400
 OPTIONS = {
-    "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh",
+    "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh", "--yes",
     "--destination", "--dataset", "--check", "--wait", "--json", "--progress", "--debug", "--log-file",
 }  # fmt: skip
 REPORT_KEYS = [

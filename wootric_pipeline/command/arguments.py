@@ -46,8 +46,9 @@ def _add_what(parser: Arguments) -> None:
         "--end-date", metavar="D", help="with --start-date: load this closed-open range, leave the cursor alone"
     )
     parser.add_argument(
-        "--full-refresh", action="store_true", help="drop the selected tables and their cursors, load again"
+        "--full-refresh", action="store_true", help="load the selected tables again, remove what is gone"
     )
+    parser.add_argument("--yes", action="store_true", help="let --full-refresh remove what it would ask about")
 
 
 def _add_where(parser: Arguments) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ..version import VERSION
 from . import report
 from .arguments import arguments
 from .check import check
+from .consent import confirm
 from .demo import demo_account, demo_answers
 from .failures import USER_MISTAKE, explain
 from .loading import load
@@ -121,10 +123,19 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
             failed = check(pipeline, run, names)
         else:
             anew = options.full_refresh or is_new
+            if anew:
+                confirm(pipeline, names, _start(options), yes=options.yes)
             with shown(pipeline, options):
-                load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew)
+                load(
+                    pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes
+                )
             failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     return _report(options, run, about, pipeline), failed
+
+
+def _start(options: argparse.Namespace) -> datetime | None:
+    """The first day to load."""
+    return settings.moment("start_date", options.start_date or setting("sources.wootric.start_date", str, "") or None)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -5,7 +5,8 @@ state keeps that a refresh is under way, and any later run of the command comple
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from dlt import Pipeline
@@ -14,6 +15,7 @@ from dlt.sources import DltSource
 from ..destinations.stored import Stored, Unused, stored
 from ..dlt_internals import forget_in_schema, source_state, table_chain
 from ..state import ACCOUNT, LOADS, READ, REFRESH, ROWS_BEFORE, check_account
+from ..tables import CURSOR
 from .run import Refreshed, Run
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -77,6 +79,28 @@ def complete_refresh(pipeline: Pipeline, source: DltSource, run: Run, commit: Co
         for name in done:
             del state["resources"][name][REFRESH]
     commit(pipeline)
+
+
+def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: datetime) -> list[str]:
+    """What a full refresh from a start date on would remove although it may exist, by table."""
+    found = []
+    resources = pipeline.state.get("sources", {}).get(source, {}).get("resources", {})
+    with stored(pipeline) as destination:
+        for name in _known(pipeline, tables) if destination else ():
+            assert destination
+            rows, oldest = destination.rows(name), destination.oldest(name)
+            if rows is None and (first := _first_start(resources.get(name, {}))) != start:
+                found += [f"{name} was loaded from {first:%Y-%m-%d} on"] if first and first < start else []
+                found += [f"{name} was loaded from the beginning"] if first is None else []
+            if oldest is not None and oldest < start:
+                found.append(f"{name} holds {rows:,} rows from {oldest:%Y-%m-%d} on")
+    return found
+
+
+def _first_start(state: Mapping[str, Any]) -> datetime | None:
+    """The date at which the first run of a table began, in the state that dlt keeps of its cursor."""
+    start: datetime | None = state.get("incremental", {}).get(CURSOR, {}).get("initial_value")
+    return start
 
 
 def refreshes(pipeline: Pipeline, source: str) -> dict[str, dict[str, Any]]:
