@@ -45,6 +45,7 @@ from dlt.extract.hints import TResourceNestedHints
 from dlt.pipeline.configuration import PipelineConfiguration
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from dlt.pipeline.trace import TRACE_FILE_NAME
+from dlt.sources import DltResource
 
 Cursor = dlt.sources.incremental[datetime]
 SqlClient = SqlJobClientBase
@@ -254,9 +255,23 @@ def staging(client: SqlClient) -> Iterator[None]:
         yield
 
 
+def has_schema(pipeline: Pipeline) -> bool:
+    """Whether anything is known of what the pipeline has loaded; dlt calls the name a text, which it need not be."""
+    return bool(pipeline.default_schema_name)
+
+
+def declared_columns(resource: DltResource) -> list[str]:
+    """The names of the columns a resource is declared with; dlt also takes functions that tell them."""
+    columns = resource.columns
+    return list(columns) if isinstance(columns, Mapping) else []
+
+
 def destination_has_schema(client: SqlClient) -> bool:
     """Whether the destination knows the schema: then dlt does not look whether all its tables and columns are there."""
-    return client.get_stored_schema_by_hash(client.schema.stored_version_hash) is not None
+    try:
+        return client.get_stored_schema_by_hash(client.schema.stored_version_hash) is not None
+    except DestinationUndefinedEntity:
+        return False
 
 
 def add_missing_columns(client: SqlClient, tables: Sequence[str]) -> None:
@@ -269,19 +284,18 @@ def table_chain(schema: Schema, table: str) -> dict[str, list[str]]:
     if table not in schema.tables:
         return {}
     return {
-        each["name"]: [name for name, column in each["columns"].items() if is_complete_column(column)]
+        str(each["name"]): [name for name, column in each["columns"].items() if is_complete_column(column)]
         for each in get_nested_tables(schema.tables, table)
         if has_table_seen_data(each)
     }
 
 
 def open_table(client: Any, schema: Schema, table: str) -> Any:
-    """A Delta or Iceberg table; dlt documents a function that looks for all of them.
-
-    Raises:
-        DestinationUndefinedEntity: There is none.
-    """
-    return client.load_open_table(schema.tables[table]["table_format"], table)
+    """A Delta or Iceberg table, if there is one; what dlt documents looks for all of them."""
+    try:
+        return client.load_open_table(schema.tables[table]["table_format"], table)
+    except DestinationUndefinedEntity:
+        return None
 
 
 def plain_files(client: Any, table: str) -> tuple[Any, list[str]]:

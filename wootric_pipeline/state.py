@@ -28,7 +28,7 @@ def keep_account(account: str) -> None:
 
 
 def check_account(state: Mapping[str, Any], account: str) -> None:
-    """Raises ConfigurationError if the state of a source is of another account; one of former versions may be of any."""
+    """Raises ConfigurationError if the state of a source is another account's; former versions did not note whose."""
     if state.get(ACCOUNT, account) != account:
         raise ConfigurationError(
             "What was loaded before came with other credentials: if they are another account's, choose another "

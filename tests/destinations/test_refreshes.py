@@ -83,7 +83,8 @@ class Refreshing(Loading):
                 patch.setenv(name, value)
             pipeline = pipeline_to(self.settings["DESTINATION_TYPE"], self.settings["DATASET_NAME"])
             pipeline.sync_destination()
-            return {table: loaded(pipeline, table) for table in TABLES}, set(refreshes(pipeline, "wootric")) == set(TABLES)
+            held = {table: loaded(pipeline, table) for table in TABLES}
+            return held, set(refreshes(pipeline, "wootric")) == set(TABLES)
 
 
 @pytest.fixture

@@ -79,11 +79,9 @@ def test_a_demo_whose_working_folder_was_lost_loads_anew(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "lines", ["dev_mode = true", '[pipelines.wootric_demo]\ndev_mode = true', 'pipelines_dir = "elsewhere"']
+    "lines", ["dev_mode = true", "[pipelines.wootric_demo]\ndev_mode = true", 'pipelines_dir = "elsewhere"']
 )
-def test_settings_of_pipelines_do_not_lead_the_demo_astray(
-    real: Project, tmp_path: Path, lines: str
-) -> None:
+def test_settings_of_pipelines_do_not_lead_the_demo_astray(real: Project, tmp_path: Path, lines: str) -> None:
     file = tmp_path / "real.duckdb"
     assert real.run(DESTINATION__DUCKDB__CREDENTIALS=str(file)).code == 0
     before = real.loaded(file.name)

@@ -1,4 +1,4 @@
-"""Tables, columns and bookkeeping that somebody has dropped: a sentence says what to do, and other tables are loaded."""
+"""Tables and columns that somebody has dropped: a sentence says what to do, and other tables are loaded."""
 
 from pathlib import Path
 

@@ -137,7 +137,7 @@ def test_a_table_that_never_had_rows_is_refreshed(pipeline: Pipeline, serve: Ser
 def test_columns_and_lists_that_hold_nothing_any_more_are_dropped(pipeline: Pipeline, serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)
-    told = {"email": "a@example.com", "properties": {"plan": "gold", "seats": 7, "teams": [1, 2]}}
+    told: dict[str, Any] = {"email": "a@example.com", "properties": {"plan": "gold", "seats": 7, "teams": [1, 2]}}
     account.put("end_users", row(1, **told))
     account.put("responses", row(1, tags=["a"], text="t", notes=[{"by": "x"}]))
     run(pipeline, sandbox)
@@ -264,7 +264,7 @@ def test_on_a_terminal_it_asks(
     if answer == "y":
         confirm(pipeline, ["responses"], start, yes=False)
     else:
-        with pytest.raises(ConfigurationError, match="Nothing was removed, and nothing was loaded."):
+        with pytest.raises(ConfigurationError, match="Nothing was removed, and nothing was loaded"):
             confirm(pipeline, ["responses"], start, yes=False)
     assert "".join(asked) == f"{SHRINKS.partition(' Add')[0]} Remove it? [y/N] "
 

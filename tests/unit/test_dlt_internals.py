@@ -3,6 +3,7 @@
 import ast
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -264,17 +265,127 @@ def test_old_packages_are_dropped(pipeline: Pipeline) -> None:
     assert len(packages) == 3
 
 
-def test_cursors_are_forgotten_and_that_is_loaded(pipeline: Pipeline) -> None:
+def test_a_changed_state_is_loaded_by_itself(pipeline: Pipeline) -> None:
     pipeline.run(source_of([row(1, DAY_1)]))
-    assert not dlt_internals.forget_cursors(pipeline, "internal", ["others"])
-    assert not dlt_internals.forget_cursors(pipeline, "other", ["surveys"])
-    assert not pipeline.has_pending_data
-    assert dlt_internals.forget_cursors(pipeline, "internal", ["surveys"])
+    with dlt_internals.source_state(pipeline, "internal") as state:
+        assert list(state["resources"]) == ["surveys"]
+    pending = [pipeline.has_pending_data]
+    with dlt_internals.source_state(pipeline, "internal") as state:
+        del state["resources"]["surveys"]
+    assert [*pending, pipeline.has_pending_data] == [False, True]
     pipeline.normalize()
     pipeline.load()
     stored = dlt_internals.stored_state(pipeline) or {}
     assert stored["sources"] == pipeline.state["sources"] == {"internal": {"resources": {}}}
     assert ids(pipeline) == [1]
+
+
+def test_rows_have_the_id_of_the_load_that_extracts_them(pipeline: Pipeline) -> None:
+    noted: list[str] = []
+    pipeline.run(source_of([row(1, DAY_1)], lambda _cursor: noted.append(dlt_internals.current_load_id())))
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT _dlt_load_id FROM surveys") == [(noted[0],)]
+
+
+def sql(pipeline: Pipeline, statement: str) -> Any:
+    with pipeline.sql_client() as client:
+        return client.execute_sql(statement)
+
+
+def test_what_is_not_there_any_more_is_added(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1) | {"tags": ["a"]}]))
+    chain = dlt_internals.table_chain(pipeline.default_schema, "surveys")
+    assert list(chain) == ["surveys", "surveys__tags"]
+    assert {"id", "updated_at", "_dlt_load_id"} <= set(chain["surveys"])
+    sql(pipeline, "ALTER TABLE surveys DROP COLUMN updated_at")
+    sql(pipeline, "DROP TABLE surveys__tags")
+    with pipeline.destination_client() as client:
+        found = dlt_internals.sql_client(client)
+        assert found is not None
+        # Here dlt does nothing by itself.
+        assert dlt_internals.destination_has_schema(found)
+        found.update_stored_schema()
+        assert tables(pipeline) == ["surveys"]
+        dlt_internals.add_missing_columns(found, list(chain))
+    assert sql(pipeline, "SELECT id, updated_at FROM surveys") == [(1, None)]
+    assert sql(pipeline, "SELECT * FROM surveys__tags") == []
+    dlt_internals.forget_in_schema(pipeline, ["surveys__tags"], [("surveys", "UPDATED_AT")])
+    pipeline.drop()
+    pipeline.sync_destination()
+    assert list(dlt_internals.table_chain(pipeline.default_schema, "surveys")) == ["surveys"]
+    assert "updated_at" not in pipeline.default_schema.tables["surveys"]["columns"]
+
+
+def test_a_pipeline_that_has_loaded_something_has_a_schema(pipeline: Pipeline) -> None:
+    found = [dlt_internals.has_schema(pipeline)]
+    pipeline.run(source_of([row(1, DAY_1)]))
+    found.append(dlt_internals.has_schema(pipeline))
+    assert found == [False, True]
+
+
+def test_columns_that_are_declared_are_told() -> None:
+    declared = dlt.resource([], name="surveys", columns={"id": {"data_type": "bigint"}})
+    assert dlt_internals.declared_columns(declared) == ["id"]
+
+
+def test_where_rows_are_merged_from_is_reached_by_the_same_client(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    with pipeline.destination_client() as client:
+        found = dlt_internals.sql_client(client)
+        assert found is not None
+        names = [found.sql_client.dataset_name]
+        with dlt_internals.staging(found):
+            names.append(found.sql_client.dataset_name)
+    assert names == ["data", "data_staging"]
+
+
+def test_statements_that_are_refused_are_told_from_other_failures(pipeline: Pipeline) -> None:
+    with pytest.raises(Exception, match="nowhere") as failure:
+        sql(pipeline, "SELECT * FROM nowhere")
+    assert dlt_internals.is_refused_statement(failure.value)
+    assert not dlt_internals.is_refused_statement(ValueError())
+
+
+def test_files_of_a_table_are_found(pipeline: Pipeline, tmp_path: Path) -> None:
+    destination = dlt.destinations.filesystem(str(tmp_path / "bucket"))
+    files = dlt.pipeline("files", destination=destination, dataset_name="data")
+    with files.destination_client() as client:
+        assert dlt_internals.plain_files(client, "surveys")[1] == []
+    files.run(source_of([row(1, DAY_1)]))
+    with files.destination_client() as client:
+        store, (path,) = dlt_internals.plain_files(client, "surveys")
+    assert [Path(found) for found in store.ls(str(Path(path).parent), detail=False)] == [Path(path)]
+    with pipeline.destination_client() as client:
+        assert dlt_internals.plain_files(client, "surveys") == (None, [])
+
+
+def test_a_table_that_is_not_there_cannot_be_opened(tmp_path: Path) -> None:
+    pytest.importorskip("deltalake")
+    destination = dlt.destinations.filesystem(str(tmp_path / "bucket"))
+    files = dlt.pipeline("files", destination=destination, dataset_name="data")
+    source = source_of([row(1, DAY_1)])
+    source.surveys.apply_hints(table_format="delta")
+    files.run(source)
+    with files.destination_client() as client:
+        assert dlt_internals.open_table(client, files.default_schema, "surveys").to_pyarrow_table().num_rows == 1
+        shutil.rmtree(tmp_path / "bucket/data/surveys")
+        assert dlt_internals.open_table(client, files.default_schema, "surveys") is None
+
+
+@pytest.mark.parametrize("kind", ["sql", "files"])
+def test_a_dataset_tells_whose_it_is(tmp_path: Path, kind: str) -> None:
+    def at(name: str) -> Pipeline:
+        if kind == "sql":
+            return pipeline_of(name)
+        destination = dlt.destinations.filesystem(str(tmp_path / "bucket"))
+        return dlt.pipeline(name, destination=destination, dataset_name="data")
+
+    assert dlt_internals.pipelines_in(at("third")) == set()
+    assert dlt_internals.tables_in(at("third"), ["surveys"]) == []
+    for name in ("one", "an__other"):
+        at(name).run(source_of([row(1, DAY_1)]))
+    assert dlt_internals.pipelines_in(at("third")) == {"one", "an__other"}
+    assert dlt_internals.tables_in(at("third"), ["surveys", "others"]) == ["surveys"]
 
 
 def test_places_are_told_apart(tmp_path: Path) -> None:

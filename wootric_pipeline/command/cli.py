@@ -126,9 +126,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
             if anew:
                 confirm(pipeline, names, _start(options), yes=options.yes)
             with shown(pipeline, options):
-                load(
-                    pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes
-                )
+                load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
             failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     return _report(options, run, about, pipeline), failed
 

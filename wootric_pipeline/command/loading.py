@@ -14,6 +14,7 @@ from dlt.sources import DltSource
 from ..destinations.files import show_new_columns
 from ..destinations.locks import exclusive
 from ..destinations.memory import sparing_memory
+from ..destinations.stored import stored
 from ..dlt_internals import (
     drop_locally,
     drop_old_packages,
@@ -70,7 +71,7 @@ def load(
         PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
     """
     _begin(pipeline, run, tables if full_refresh else ())
-    waiting, in_pieces = list(tables), False
+    waiting, in_pieces = _there(pipeline, run, tables), False
     run.checkpoint.end()
     try:
         while waiting:
@@ -90,7 +91,7 @@ def load(
     finally:
         run.checkpoint.end()
     complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
-    _create_child_tables(pipeline, tables)
+    _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
 
@@ -105,6 +106,20 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
         _note(run, _load_extracted(pipeline))
     if refreshed:
         begin_refresh(pipeline, SOURCE, run, refreshed, _load_extracted)
+
+
+def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
+    """The tables that can be loaded: those that somebody has dropped, or parts of them, would stop all others."""
+    with stored(pipeline) as destination:
+        if destination is None:
+            return list(tables)
+        gone = {name: what for name in tables if (what := destination.gone(name))}
+    for name, what in gone.items():
+        run.table(name).error = (
+            f"The {'column' if '.' in what else 'table'} {what} is gone from the destination, so {name} was not "
+            f"loaded; load it again with --full-refresh --tables {name}."
+        )
+    return [name for name in tables if name not in gone]
 
 
 def _load_extracted(pipeline: Pipeline) -> LoadInfo:
@@ -131,11 +146,15 @@ def follow_destination(pipeline: Pipeline) -> None:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     here = hashlib.sha256(location(pipeline).encode()).hexdigest()
-    stored = stored_state(pipeline)
+    known = stored_state(pipeline)
+    if known == {}:
+        with stored(pipeline) as destination:
+            if destination:
+                destination.restore_bookkeeping()
     if local_value(pipeline, LOCATION) not in (here, None):
         log.info("The destination is another than last time: what was kept of that one is given up.")
         drop_locally(pipeline)
-    if stored is not None and (pipeline.has_pending_data or not follows(pipeline, stored)):
+    if known is not None and (pipeline.has_pending_data or not follows(pipeline, known)):
         log.info("What an earlier run has read and not loaded is given up, and read again.")
         drop_locally(pipeline)
     pipeline.sync_destination()

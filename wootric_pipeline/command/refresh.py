@@ -12,8 +12,8 @@ from typing import Any
 from dlt import Pipeline
 from dlt.sources import DltSource
 
-from ..destinations.stored import Stored, Unused, stored
-from ..dlt_internals import forget_in_schema, source_state, table_chain
+from ..destinations.stored import Unused, stored
+from ..dlt_internals import declared_columns, forget_in_schema, has_schema, source_state, table_chain
 from ..state import ACCOUNT, LOADS, READ, REFRESH, ROWS_BEFORE, check_account
 from ..tables import CURSOR
 from .run import Refreshed, Run
@@ -32,7 +32,7 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
     Raises:
         ConfigurationError: Others are of another account.
     """
-    if not pipeline.default_schema_name:
+    if not has_schema(pipeline):
         # Nothing was ever loaded.
         return
     known = pipeline.state.get("sources", {}).get(source, {})
@@ -41,10 +41,12 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
         check_account(known, run.connected().account)
     before: dict[str, int | None] = {}
     with stored(pipeline) as destination:
-        for name in _known(pipeline, tables) if destination else ():
-            assert destination
-            destination.restore(name)
-            before[name] = destination.rows(name)
+        if destination is None:
+            run.warnings.append("This destination removes no rows: what is gone in Wootric stays in its tables.")
+        for name in _known(pipeline, tables):
+            if destination is not None:
+                destination.restore(name)
+                before[name] = destination.rows(name)
     with source_state(pipeline, source) as state:
         if takes_over:
             state.pop(ACCOUNT, None)
@@ -86,8 +88,9 @@ def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: dateti
     found = []
     resources = pipeline.state.get("sources", {}).get(source, {}).get("resources", {})
     with stored(pipeline) as destination:
-        for name in _known(pipeline, tables) if destination else ():
-            assert destination
+        if destination is None:
+            return []
+        for name in _known(pipeline, tables):
             rows, oldest = destination.rows(name), destination.oldest(name)
             if rows is None and (first := _first_start(resources.get(name, {}))) != start:
                 found += [f"{name} was loaded from {first:%Y-%m-%d} on"] if first and first < start else []
@@ -119,7 +122,7 @@ def _complete(
     notes, before, loads = run.table(name), marker[ROWS_BEFORE], marker[LOADS]
     # Were the removal to fail, the table would not be refreshed.
     notes.complete = False
-    declared = list(source.resources[name].columns)
+    declared = declared_columns(source.resources[name])
     with stored(pipeline) as destination:
         if destination is None:
             return False

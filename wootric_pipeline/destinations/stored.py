@@ -16,6 +16,7 @@ from ..dlt_internals import (
     SqlClient,
     add_missing_columns,
     destination_has_schema,
+    has_schema,
     is_refused_statement,
     sql_client,
     staging,
@@ -52,6 +53,9 @@ class Stored(Protocol):
     def restore(self, table: str) -> None:
         """Makes anew what is gone, without values."""
 
+    def restore_bookkeeping(self) -> None:
+        """Makes anew those of dlt's own tables that are gone; whatever they held is found out again."""
+
     def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
         """How many rows there are, or how many that are of some loads; None where that cannot be told."""
 
@@ -75,7 +79,7 @@ def stored(pipeline: Pipeline) -> Iterator[Stored | None]:
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    if not pipeline.default_schema_name:
+    if not has_schema(pipeline):
         yield None
         return
     with pipeline.destination_client() as client:
@@ -128,8 +132,20 @@ class SqlTables:
 
     def restore(self, table: str) -> None:
         """See `Stored`."""
-        if self.gone(table):
-            add_missing_columns(self._client, list(table_chain(self._schema, table)))
+        if (gone := self.gone(table)) is None:
+            return
+        root, *children = table_chain(self._schema, table)
+        if gone == root:
+            # What is left of its rows belongs to none.
+            for child in [name for name, columns in self._columns(children).items() if columns]:
+                self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE 1 = 1")
+        add_missing_columns(self._client, [root, *children])
+
+    def restore_bookkeeping(self) -> None:
+        """See `Stored`."""
+        names = self._schema.dlt_table_names()
+        if destination_has_schema(self._client) and not all(self._columns(names).values()):
+            add_missing_columns(self._client, names)
 
     def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
         """See `Stored`."""

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from dlt import Schema
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
 
 from ..dlt_internals import open_table, plain_files
 from ..tables import CURSOR
@@ -39,11 +38,14 @@ class FileTables:
         self._client = client
         self._schema = schema
 
-    def gone(self, table: str) -> str | None:
+    def gone(self, table: str) -> str | None:  # noqa: ARG002
         """See `Stored`: dlt makes anew what is missing."""
         return None
 
     def restore(self, table: str) -> None:
+        """See `Stored`."""
+
+    def restore_bookkeeping(self) -> None:
         """See `Stored`."""
 
     def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
@@ -101,10 +103,8 @@ class FileTables:
         return formats.get(self._schema.tables[table].get("table_format"))
 
     def _open(self, table: str, made: Callable[[Any], OpenTable]) -> OpenTable | None:
-        try:
-            return made(open_table(self._client, self._schema, table))
-        except DestinationUndefinedEntity:
-            return None
+        found = open_table(self._client, self._schema, table)
+        return None if found is None else made(found)
 
 
 class _Delta:
