@@ -277,3 +277,26 @@ def test_plain_files_are_not_shortened_unless_that_is_said(serve: Serve, account
         start = datetime(2023, 11, day, tzinfo=timezone.utc)
         with pytest.raises(ConfigurationError, match="loaded from 2023-11-20") if is_shorter else nullcontext():
             confirm(pipeline, ["responses"], start, yes=False)
+
+
+def test_a_row_that_moved_on_meanwhile_is_not_taken_for_gone(
+    pipeline: Pipeline, account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = serve(account)
+    run(pipeline, sandbox)
+    # It is updated when the place where it will be has been read, before the place where it is.
+    account.delete("responses", 1_030)
+    committed = Pipeline.load
+
+    def load(*words: Any, **named: Any) -> Any:
+        if pipeline.list_normalized_load_packages() and len(sandbox.requests) > requests + 2:
+            account.put("responses", row(1_030, NOON + 70 * DAY))
+        return committed(*words, **named)
+
+    requests = len(sandbox.requests)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "load", load)
+        notes = run(pipeline, sandbox, "responses", refresh=True)
+    assert notes.refreshed == {"responses": (60, 60)}
+    assert notes.table("responses").rows == 59
+    assert loaded(pipeline, "responses") == whole(account, "responses")

@@ -26,7 +26,7 @@ from ..dlt_internals import (
     stored_state,
 )
 from ..tables import TABLES
-from .refresh import begin_refresh, complete_refresh
+from .refresh import begin_refresh, complete_refresh, to_catch_up
 from .run import Run, SchemaChange
 
 SOURCE = "wootric"
@@ -71,19 +71,14 @@ def load(
         PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
     """
     _begin(pipeline, run, tables if full_refresh else ())
-    waiting, in_pieces = _there(pipeline, run, tables), False
+    waiting = _there(pipeline, run, tables)
     run.checkpoint.end()
     try:
-        while waiting:
-            with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
-                run.checkpoint.begin(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
-                pipeline.extract(source.with_resources(*waiting))
-                _note(run, _load_extracted(pipeline))
-                log.info("Committed so far: %s.", ", ".join(f"{each} {run.table(each).rows:,} rows" for each in tables))
-                # dlt forgets one that comes while the last job of a load is under way.
-                raise_if_signalled()
-            in_pieces = True
-            waiting = [name for name in waiting if not run.table(name).ended]
+        _load_to_the_end(pipeline, source, run, waiting, checkpoint_minutes)
+        if moved := to_catch_up(pipeline, source.name, run):
+            waiting = moved
+            with run.uncounted(moved):
+                _load_to_the_end(pipeline, source, run, waiting, checkpoint_minutes)
     except BaseException:
         for name in waiting:
             run.table(name).not_loaded()
@@ -93,6 +88,24 @@ def load(
     complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
     _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
     drop_old_packages(pipeline, PACKAGES_KEPT)
+
+
+def _load_to_the_end(
+    pipeline: Pipeline, source: DltSource, run: Run, waiting: list[str], checkpoint_minutes: float
+) -> None:
+    """Loads tables in pieces, and takes them from the list when they have ended."""
+    in_pieces = False
+    while waiting:
+        with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
+            run.checkpoint.begin(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
+            pipeline.extract(source.with_resources(*waiting))
+            _note(run, _load_extracted(pipeline))
+            counts = (f"{name} {notes.rows:,} rows" for name, notes in run.tables.items())
+            log.info("Committed so far: %s.", ", ".join(counts))
+            # dlt forgets one that comes while the last job of a load is under way.
+            raise_if_signalled()
+        in_pieces = True
+        waiting[:] = [name for name in waiting if not run.table(name).ended]
 
 
 def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:

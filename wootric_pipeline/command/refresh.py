@@ -59,6 +59,22 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
         commit(pipeline)
 
 
+def to_catch_up(pipeline: Pipeline, source: str, run: Run) -> list[str]:
+    """Tables that are read, and hold rows that have not come again: they may have moved on while others were read.
+
+    Only where a table is read by what has changed do rows move, and is it read again in two requests.
+    """
+    read = {name: marker for name, marker in _read(pipeline, source, run).items() if run.table(name).mode == "updated"}
+    if not read:
+        return []
+    with stored(pipeline) as destination:
+        if destination is None:
+            return []
+        return [
+            name for name, marker in read.items() if destination.rows(name) != destination.rows(name, marker[LOADS])
+        ]
+
+
 def complete_refresh(pipeline: Pipeline, source: DltSource, run: Run, commit: Commit, *, empties: bool) -> None:
     """Removes what has not come again from tables that are complete, and notes that they are refreshed.
 
@@ -69,11 +85,7 @@ def complete_refresh(pipeline: Pipeline, source: DltSource, run: Run, commit: Co
         commit: Loads the state.
         empties: Whether all rows of a table may go because Wootric shows none.
     """
-    read = {
-        name: marker
-        for name, marker in refreshes(pipeline, source.name).items()
-        if marker[READ] and name in run.tables and run.table(name).complete
-    }
+    read = _read(pipeline, source.name, run)
     done = [name for name, marker in read.items() if _complete(pipeline, source, run, name, marker, empties)]
     if not done:
         return
@@ -81,6 +93,15 @@ def complete_refresh(pipeline: Pipeline, source: DltSource, run: Run, commit: Co
         for name in done:
             del state["resources"][name][REFRESH]
     commit(pipeline)
+
+
+def _read(pipeline: Pipeline, source: str, run: Run) -> dict[str, dict[str, Any]]:
+    """The refreshes of tables that this run, too, has found complete."""
+    return {
+        name: marker
+        for name, marker in refreshes(pipeline, source).items()
+        if marker[READ] and name in run.tables and run.table(name).complete
+    }
 
 
 def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: datetime) -> list[str]:

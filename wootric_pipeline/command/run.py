@@ -1,6 +1,8 @@
 """One run of the command: what it notes beside what the source does, and the source it reads from."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -60,6 +62,16 @@ class Run(Notes):
             and all(notes.complete for notes in self.tables.values())
             and all(self.checked.values())
         )
+
+    @contextmanager
+    def uncounted(self, tables: Sequence[str]) -> Iterator[None]:
+        """Leaves rows of tables out of the count that come again meanwhile."""
+        counted = {name: (self.table(name).rows, self.table(name).rows_again) for name in tables}
+        try:
+            yield
+        finally:
+            for name, (rows, rows_again) in counted.items():
+                self.table(name).rows, self.table(name).rows_again = rows, rows_again
 
     @property
     def rows(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from dlt import Schema
 
-from ..dlt_internals import open_table, plain_files
+from ..dlt_internals import open_table, plain_files, table_chain
 from ..tables import CURSOR
 from .stored import BIRTH, LOAD_ID, Unused, is_declared, utc
 
@@ -71,10 +71,15 @@ class FileTables:
             if opened := self._open(table, kept):
                 opened.keep(loads)
             return
-        store, paths = plain_files(self._client, table)
-        for path in paths:
-            if not any(load in path for load in loads):
-                store.rm(path)
+        store: Any = None
+        paths: list[str] = []
+        for name in table_chain(self._schema, table):
+            store, found = plain_files(self._client, name)
+            paths += found
+        own = {path for path in paths if any(load in path for load in loads)}
+        # In a layout without the id of the load nothing tells old files from new ones.
+        for path in (each for each in paths if own and each not in own):
+            store.rm(path)
 
     def unused(self, table: str, declared: Sequence[str]) -> Unused:
         """See `Stored`."""
