@@ -1,5 +1,6 @@
 """Tables and columns that somebody has dropped: a sentence says what to do, and other tables are loaded."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,30 @@ def test_a_run_of_what_was_dropped_alone_reads_nothing(serve: Serve, account: Ac
     assert project.run("--tables", "declines").code == 1
     assert sandbox.requests == []
     assert project.run("--tables", "responses").code == 0
+
+
+DIES = """
+import os, signal
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+execute, made = DuckDbSqlClient.execute_query, []
+def executed(self, query, *words, **more):
+    if made or "CREATE TABLE" in str(query) and "responses" in str(query):
+        made.append(query)
+        if "CREATE" not in str(query):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, query, *words, **more)
+DuckDbSqlClient.execute_query = executed
+"""
+"""A prelude: the run dies when it has made the table anew."""
+
+
+def test_a_table_made_anew_gets_all_its_rows_whoever_fills_it(serve: Serve, account: Account, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path, lookback_seconds=0)
+    assert project.run().code == 0
+    project.alter("DROP TABLE wootric.responses")
+    assert project.run("--full-refresh", prelude=DIES).code == -signal.SIGKILL
+    assert project.run().code == 0
+    assert project.held("responses") == expected(account, "responses")
 
 
 @pytest.mark.parametrize("name", ["_dlt_loads", "_dlt_pipeline_state", "_dlt_version"])

@@ -45,8 +45,7 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
             run.warnings.append("This destination removes no rows: what is gone in Wootric stays in its tables.")
         for name in _known(pipeline, tables):
             if destination is not None:
-                destination.restore(name)
-                before[name] = destination.rows(name)
+                before[name] = 0 if destination.gone(name) == name else destination.rows(name)
     with source_state(pipeline, source) as state:
         if takes_over:
             state.pop(ACCOUNT, None)
@@ -57,6 +56,11 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
                 resources[name] = {REFRESH: {LOADS: [], ROWS_BEFORE: before[name], READ: False}}
     if pipeline.has_pending_data:
         commit(pipeline)
+    # Had its cursor not been forgotten before, a table made anew would get none but the newest rows.
+    with stored(pipeline) as destination:
+        for name in before:
+            if destination is not None:
+                destination.restore(name)
 
 
 def to_catch_up(pipeline: Pipeline, source: str, run: Run) -> list[str]:
