@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from dlt import Pipeline
+from dlt import Pipeline, Schema
 
 from ..dlt_internals import connect
 from ..errors import ApiUnavailable, ListRefused, UnexpectedAnswer
 from ..reading.reader import mode_of
 from ..tables import TABLES
+from .loading import SOURCE
 from .run import Run
 
 
@@ -30,7 +31,8 @@ def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
     troubles = []
     for name in tables:
         try:
-            run.checked[name] = mode_of(client, TABLES[name])
+            table = TABLES[name]
+            run.checked[name] = mode_of(client, table, run.exclusion.of(table, Schema(SOURCE)).left)
         except (ApiUnavailable, UnexpectedAnswer, ListRefused) as trouble:
             run.checked[name] = None
             run.needs_change |= isinstance(trouble, ListRefused)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from ..api.client import Client
+from ..exclusion import Exclusion
 from ..records import odd_values
 from ..tables import CURSOR
 from .listing import Page
@@ -82,6 +83,7 @@ class Notes:
     Attributes:
         isolates_tables: Whether a table that cannot be read is noted and the others go on; else it raises.
         client: The source's, once there is one; it counts requests.
+        exclusion: The source's, once there is one.
         tables: By name.
         needs_change: Whether a table cannot be read until the user changes something.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
@@ -90,6 +92,7 @@ class Notes:
 
     isolates_tables: bool = False
     client: Client | None = None
+    exclusion: Exclusion = field(default_factory=Exclusion)
     tables: dict[str, TableNotes] = field(default_factory=dict)
     needs_change: bool = False
     appends: bool = False

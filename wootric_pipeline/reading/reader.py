@@ -9,7 +9,6 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,13 +53,17 @@ def whole(row: Any) -> Any:
     return row
 
 
-def mode_of(client: Client, table: Table) -> Mode:
-    """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises."""
-    # Whatever else there is may be left out, and shall stop nothing.
-    times = replace(table, columns={name: table.columns[name] for name in (PRIMARY_KEY, "created_at", CURSOR)})
+def mode_of(client: Client, table: Table, left: Left = whole) -> Mode:
+    """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises.
+
+    Args:
+        client: Asks.
+        table: Which.
+        left: As for `Reader.pages`.
+    """
 
     def fetch(params: Params) -> Page:
-        return [to_record(times, row) for row in client.get(table.path, params)]
+        return [to_record(table, left(row)) for row in client.get(table.path, params)]
 
     fetch({"per_page": 1})
     return "updated" if Listing(table, fetch, rows_max=1).honours(UPDATED) else "created"
