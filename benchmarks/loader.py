@@ -24,7 +24,7 @@ BY_ADBC = ("parquet",) if find_spec("adbc_driver_postgresql") else ()
 FORMATS = {
     "duckdb": ("parquet", "jsonl", "insert_values"),
     "ducklake": ("parquet", "jsonl", "insert_values"),
-    "postgres": ("csv", *BY_ADBC, "insert_values"),
+    "postgres": ("insert_values", "csv", *BY_ADBC),
     "sqlite": ("typed-jsonl", "parquet"),
     "s3-delta": ("parquet",),
     "s3-iceberg": ("parquet",),

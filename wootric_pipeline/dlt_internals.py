@@ -30,7 +30,7 @@ from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
 from dlt.common.destination.client import WithStagingDataset, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
-from dlt.common.json import DECODERS, PUA_START
+from dlt.common.json import DECODERS, PUA_CHARACTER_MAX, PUA_START
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
 from dlt.common.runtime.telemetry import stop_telemetry
@@ -127,12 +127,35 @@ def column_name(schema: Schema, path: str) -> str:
     return schema.naming.shorten_fragments(path)
 
 
+TEXT_MARK = chr(PUA_START + PUA_CHARACTER_MAX) + "\ufdd0"
+"""The private character behind those of dlt's types, and one that Unicode keeps for such uses."""
+
+
+def _text_again(text: str) -> str:
+    """A text behind the first character of its mark; dlt leaves what raises ValueError as it is."""
+    if not text.startswith(TEXT_MARK[1]):
+        raise ValueError("not a marked text")
+    return text[1:]
+
+
+if len(DECODERS) == PUA_CHARACTER_MAX:
+    # dlt looks one further than it has types, so there is room for texts. To move the marks of all its types, which is
+    # documented, would make what it has stored unreadable.
+    DECODERS.append(_text_again)
+
+
 def typed_text_starts() -> tuple[str, str]:
     """The first and the last of the private characters that tell dlt of what type a text is, in its own files.
 
     A text of somebody else's that begins with one is taken for a time or a number, or stops the load.
     """
-    return chr(PUA_START), chr(PUA_START + len(DECODERS) - 1)
+    return chr(PUA_START), TEXT_MARK[0]
+
+
+def as_typed(text: str) -> str:
+    """A text in a form of which dlt makes it again, whatever it begins with."""
+    first, last = typed_text_starts()
+    return TEXT_MARK + text if first <= text[:1] <= last else text
 
 
 def list_of_texts() -> TResourceNestedHints:

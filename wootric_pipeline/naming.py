@@ -14,7 +14,7 @@ _NAMEABLE = re.compile("[A-Za-z0-9]")
 
 def named(key: str, schema: Schema) -> str:
     """The name of the column of a key, or of the part that it is of one; a key that dlt makes no name of is tagged."""
-    return schema.naming.normalize_identifier(key if is_nameable(key) else tagged(key))
+    return schema.naming.normalize_path(key if is_nameable(key) else tagged(key))
 
 
 @cache

@@ -1,48 +1,76 @@
 """A row as the API shows it becomes a row as it is loaded: times in UTC, documented fields of their type.
 
-Nothing else is changed and no field is dropped, but for numbers that no destination can hold, which become texts, and
-are counted.
+No field is dropped, and no odd value stops a row. What can be converted without loss is. Any other value of a
+documented field goes into dlt's own variant column beside it (`score__v_text`), and a number that no column holds
+becomes a text: these are counted. Only a row that cannot be placed, because its keys cannot be read, is refused.
 """
 
+import json
+import math
 import re
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
+from zlib import crc32
 
-from .dlt_internals import coerced
+from dlt.common.data_types import TDataType
+
+from .dlt_internals import coerced, variant
 from .errors import UnexpectedAnswer
 from .tables import BIGINT, BOOL, CURSOR, PRIMARY_KEY, TEXT, TIMESTAMP, DataType, Table
 
 Row = dict[str, Any]
 
-_PYTHON_TYPES: dict[DataType, type] = {BIGINT: int, BOOL: bool, TEXT: str}
+_PYTHON_TYPES: Mapping[DataType, type] = {BIGINT: int, BOOL: bool, TEXT: str, TIMESTAMP: datetime}
 
 TIME_LENGTH_MAX = 64
 NESTING_MAX = 20
-"""Objects and lists within one another: of each list dlt makes a table, whose name must fit into that of a file."""
+"""Objects and lists within one another: what is deeper becomes a text of JSON there."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECONDS_MIN, _SECONDS_MAX = 10**8, 10**11
+"""Numbers that are taken for UNIX seconds: 1973 to 5138. Milliseconds are more, and `20240131` is less."""
 
 _BIGINT_LIMIT = 2**63
-_MAY_HOLD_NUMBERS = (int, float, dict, list)
+_KINDS: Mapping[type, TDataType] = {bool: "bool", int: "bigint", float: "double", dict: "json", list: "json"}
 
 # What follows the 19 characters of `2018-01-02 23:03:41`: a fraction, and a zone in one of the documented forms.
 _AFTER_SECONDS = re.compile(r"(?P<fraction>\.\d+)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SECONDS = re.compile(r"[0-9]{9,11}(\.[0-9]{1,6})?")
+_WHOLE = re.compile(r"\s*(?P<digits>[+-]?[0-9]{1,19})(\.0*)?\s*")
+
+
+class Digits(str):
+    """A number as it is written, of which no number column holds all digits."""
+
+    __slots__ = ()
+
+
+_MAY_HOLD_NUMBERS = (int, float, dict, list, Digits)
 
 
 class OddRow(Row):
-    """A row some of whose values no database can hold.
+    """A row some of whose values are not loaded as they came.
 
     Attributes:
-        odd_values: How many; they were replaced.
+        odd_values: How many were replaced, or do not fit their column.
+        odd_fields: The fields of the row that hold them, as the API names them.
+        has_marks: Whether a text in it begins as those do by which dlt marks types.
     """
 
-    def __init__(self, row: Row, odd_values: int) -> None:
+    def __init__(
+        self, row: Row, odd_values: int = 0, odd_fields: Sequence[str] = (), *, has_marks: bool = False
+    ) -> None:
         super().__init__(row)
         self.odd_values = odd_values
+        self.odd_fields = tuple(odd_fields)
+        self.has_marks = has_marks
 
 
 def odd_values(rows: Iterable[Row]) -> int:
-    """How many values of rows were replaced."""
+    """How many values of rows were replaced, or do not fit their columns."""
     return sum(row.odd_values for row in rows if isinstance(row, OddRow))
 
 
@@ -74,45 +102,62 @@ def _correction(after_seconds: str) -> timedelta:
     return correction - offset if zone[0] == "+" else correction + offset
 
 
+def usable(table: Table, elements: Iterable[Any]) -> tuple[list[Row], dict[int, str]]:
+    """The elements of a list answer as rows to load, and a sentence about each that cannot be placed, by its digest."""
+    rows, unusable = [], {}
+    for element in elements:
+        try:
+            rows.append(to_record(table, element))
+        except UnexpectedAnswer as error:
+            unusable[crc32(repr(element).encode(errors="replace"))] = str(error)
+    return rows, unusable
+
+
 def to_record(table: Table, row: Any) -> Row:
     """One element of a list answer as the row to load; the object is changed in place.
 
     Returns:
-        The row; an `OddRow` where values were replaced.
+        The row; an `OddRow` where values were replaced or do not fit their columns.
 
     Raises:
-        UnexpectedAnswer: It is no object, lacks its `id`, `created_at` or `updated_at`, or a documented field
-            has a value of a type that cannot be loaded into its column without loss.
+        UnexpectedAnswer: It is no object, or its `id`, `created_at` or `updated_at` is missing or cannot be read.
     """
-    _check_identity(table, row)
-    data_types = table.columns
-    replaced: list[Any] = []
-    for name, value in row.items():
-        if value is None:
-            continue
-        data_type = data_types.get(name)
-        if data_type is None:
-            if type(value) in _MAY_HOLD_NUMBERS:
-                row[name] = _kept(table, row, value, replaced)
-        elif data_type == TIMESTAMP:
-            row[name] = _time(table, row, name, value)
-        elif type(value) is not _PYTHON_TYPES[data_type] or (data_type == BIGINT and _is_too_big(value)):
-            row[name] = _coerced(table, row, name, data_type, value)
+    _place(table, row)
+    odd: list[str] = []
+    _fit(table, row, "", odd)
     for name in table.objects:
-        # As a column of its own a null would have no type; the columns made of the object are null without it.
-        if row.get(name, row) is None:
+        # As a column of its own a null would have no type; the columns made of the object are null without it. Servers
+        # that do not tell an empty object from an empty list send the latter.
+        if row.get(name, row) in (None, []):
             del row[name]
-    return OddRow(row, len(replaced) + odd_values([row])) if replaced else cast(Row, row)
+    for name in table.lists:
+        if row.get(name) is not None and type(row[name]) is not list:
+            row[name] = [row[name]]
+            odd.append(name)
+    if not odd:
+        return row  # type: ignore[no-any-return]
+    before = row if isinstance(row, OddRow) else OddRow({})
+    fields = (*before.odd_fields, *odd)
+    return OddRow(row, before.odd_values + len(odd), list(dict.fromkeys(fields)), has_marks=before.has_marks)
 
 
-def _check_identity(table: Table, row: Any) -> None:
+def _place(table: Table, row: Any) -> None:
+    """Reads what says which row it is and where it stands; see `to_record` for what it raises."""
     if not isinstance(row, dict):
         raise UnexpectedAnswer(f"A row of {table.name} is not an object; the API's format has changed.")
-    if type(row.get(PRIMARY_KEY)) is not int:
+    row_id = _whole(row.get(PRIMARY_KEY))
+    if row_id is None:
         raise UnexpectedAnswer(f"A row{_dated(row)} of {table.name} has no whole number as its id.")
+    row[PRIMARY_KEY] = row_id
     for required in ("created_at", CURSOR):
         if row.get(required) is None:
-            raise UnexpectedAnswer(f"{_name(table, row)} has no {required}.")
+            raise UnexpectedAnswer(f"The row with id {row_id} of {table.name} has no {required}.")
+        try:
+            row[required] = parse_time(row[required])
+        except (ValueError, TypeError, OverflowError):
+            raise UnexpectedAnswer(
+                f"The row with id {row_id} of {table.name} has a value that is not a time as its {required}."
+            ) from None
 
 
 def _dated(row: Row) -> str:
@@ -123,63 +168,118 @@ def _dated(row: Row) -> str:
         return ""
 
 
-def _kept(table: Table, row: Row, value: Any, replaced: list[Any]) -> Any:
-    """An undocumented value that may hold numbers."""
+def _fit(table: Table, fields: Row, prefix: str, odd: list[str]) -> None:
+    """Makes the values of fields fit their columns; `odd` gets the field of each that is not loaded as it came.
+
+    Args:
+        table: Of the fields.
+        fields: Of a row, or of a documented object inside it; changed in place.
+        prefix: Of the names of their columns.
+        odd: Names of columns that are documented, and of fields that hold what is not.
+    """
+    for name, value in fields.items():
+        path, kind = prefix + name, type(value)
+        data_type = table.documented.get(path)
+        if data_type is None:
+            if kind is dict and path in table.documented_objects:
+                _fit(table, value, f"{path}__", odd)
+            elif kind in _MAY_HOLD_NUMBERS:
+                replaced: list[Any] = []
+                fields[name] = _storable(value, replaced, NESTING_MAX)
+                odd += [path] * len(replaced)
+        elif value is not None and (kind is not _PYTHON_TYPES[data_type] or kind is int):
+            fitting = _fitting(data_type, value)
+            if fitting is None:
+                fitting = aside(_storable(value, [], NESTING_MAX))
+                odd.append(path)
+            fields[name] = fitting
+
+
+def _fitting(data_type: DataType, value: Any) -> Any:
+    """A value of another type, as that of a column without loss; None where it cannot be."""
+    if isinstance(value, (dict, list)):
+        return None
+    if data_type == BIGINT:
+        return _whole(value)
     try:
-        return _storable(value, replaced, NESTING_MAX)
+        if data_type == TIMESTAMP:
+            return _time(value)
+        if kind_of(value) == "double" and not math.isfinite(value):
+            return None
+        fitting = coerced(data_type, str(value) if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(value, str) or (data_type == TEXT and kind_of(value) != BOOL):
+        return fitting
+    return fitting if data_type == BOOL and fitting == value else None
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of 64 bits, also as a text or a fraction of nothing; None of anything else."""
+    if isinstance(value, str):
+        match = _WHOLE.fullmatch(value)
+        value = int(match["digits"]) if match else None
+    elif type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and not _is_too_big(value) else None
+
+
+def _time(value: Any) -> datetime:
+    """A time as documented, or a day, or UNIX seconds as a number or a text."""
+    if isinstance(value, str):
+        if _DAY.fullmatch(value):
+            return parse_time(f"{value} 00:00:00")
+        if not _SECONDS.fullmatch(value):
+            return parse_time(value)
+        value = float(value)
+    if type(value) not in (int, float) or not _SECONDS_MIN <= value < _SECONDS_MAX:
+        raise ValueError("not a time")
+    return _EPOCH + timedelta(seconds=value)
+
+
+def kind_of(value: Any) -> TDataType:
+    """The type of column a value would get by itself; that of objects and lists is `json`."""
+    return _KINDS.get(type(value), "text")
+
+
+def aside(value: Any) -> Row | None:
+    """A value that its column cannot hold, so that it goes into the one beside it that dlt makes for its type."""
+    if value is None:
+        return None
+    kind = kind_of(value)
+    if kind == "json":
+        return {variant(kind): json_text(value)}
+    return {variant(kind): str(value) if kind == "text" else value}
+
+
+def json_text(value: Any) -> str | None:
+    """An object or a list as a text of JSON; None where even that is nested too deep."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
     except RecursionError:
-        raise UnexpectedAnswer(f"{_name(table, row)} has values nested more than {NESTING_MAX} deep.") from None
+        return None
 
 
 def _storable(value: Any, replaced: list[Any], nesting_max: int) -> Any:
-    """The value, with whole numbers beyond 64 bits as texts: one that no column can hold would stop every load.
+    """The value, with what no column can hold replaced by a text, or by null; `replaced` gets what was.
 
-    `replaced` gets these numbers; RecursionError, where it is nested deeper than `nesting_max`.
+    Whole numbers beyond 64 bits would stop every load, and so would what is nested deeper than dlt goes.
     """
-    if type(value) in (int, float):
-        if not _is_too_big(value):
-            return value
+    kind = type(value)
+    if kind not in _MAY_HOLD_NUMBERS or (kind in (int, float) and not _is_too_big(value)):
+        return value
+    if kind not in (dict, list):
         replaced.append(value)
-        return str(value)
+        return Digits(value) if kind is Digits or math.isfinite(value) else None
     if not nesting_max:
-        raise RecursionError
-    if type(value) is dict:
-        for key, inner in value.items():
-            if type(inner) in _MAY_HOLD_NUMBERS:
-                value[key] = _storable(inner, replaced, nesting_max - 1)
-    else:
-        value[:] = [
-            _storable(inner, replaced, nesting_max - 1) if type(inner) in _MAY_HOLD_NUMBERS else inner
-            for inner in value
-        ]
+        replaced.append(value)
+        return json_text(value)
+    for key, inner in value.items() if kind is dict else enumerate(value):
+        if type(inner) in _MAY_HOLD_NUMBERS:
+            value[key] = _storable(inner, replaced, nesting_max - 1)
     return value
 
 
 def _is_too_big(number: Any) -> bool:
     # dlt makes whole numbers of floats where a column has them, so these count as well.
     return not -_BIGINT_LIMIT <= number < _BIGINT_LIMIT
-
-
-def _time(table: Table, row: Row, column: str, value: Any) -> datetime:
-    try:
-        return parse_time(value)
-    except (ValueError, TypeError, OverflowError):
-        raise UnexpectedAnswer(f"{_name(table, row)} has a value that is not a time as its {column}.") from None
-
-
-def _coerced(table: Table, row: Row, column: str, data_type: DataType, value: Any) -> Any:
-    try:
-        if type(value) in (str, int, float):
-            fitting = coerced(data_type, value)
-            is_same = type(value) is str or data_type == TEXT or fitting == value
-            if is_same and not (data_type == BIGINT and _is_too_big(fitting)):
-                return fitting
-    except (ValueError, OverflowError):
-        pass
-    raise UnexpectedAnswer(
-        f"{_name(table, row)} has a {column} of type {type(value).__name__} where {data_type} belongs."
-    )
-
-
-def _name(table: Table, row: Row) -> str:
-    return f"The row with id {row[PRIMARY_KEY]} of {table.name}"

@@ -3,33 +3,29 @@
 Applied after a row has been read, since reading needs columns that may be excluded.
 """
 
-import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from dlt import Schema
-from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
-from .dlt_internals import column_name, variant
+from .dlt_internals import as_typed, column_name
 from .errors import ConfigurationError
 from .exclusion import Exclusion
 from .naming import SEPARATOR, is_nameable, named, tagged
+from .records import Digits, OddRow, aside, json_text, kind_of
 from .tables import CURSOR, DataType, Table
 
 Row = dict[str, Any]
 Properties = Literal["columns", "json"]
 
-LIKENESSES_MAX = 10_000
+DOUBLE_WHOLE_MAX = 2**53
+"""Beyond it, not every whole number is one of double precision."""
 
-_KINDS: dict[type, TDataType] = {bool: "bool", int: "bigint", float: "double", str: "text"}
-_LOSES: dict[str, tuple[TDataType, ...]] = {
-    "bool": ("bigint", "double", "text"),
-    "bigint": ("text",),
-    "double": ("text",),
-}
-"""By the type of a column, of which values dlt makes that type although it does not say the same: `007`, for one."""
+_VARIANT = re.compile(r"(\A|__)v_[a-z]+\Z")
+"""How the names of columns end that dlt makes for values of another type."""
 
 
 @dataclass(frozen=True)
@@ -86,98 +82,124 @@ class Shape:
 
 
 class Shaping:
-    """Gives the rows of one table their shape, in the order in which they are loaded; see `Shape.shaping`."""
+    """Gives the rows of one table their shape, in the order in which they are loaded; see `Shape.shaping`.
+
+    What is not documented has a column for each key and type: numbers of properties one for all numbers, since most
+    keys hold both whole ones and fractions in the end. Lists become texts of JSON.
+    """
 
     def __init__(self, shape: Shape, table: Table, schema: Schema, lists_in_rows: bool) -> None:
         self._shape = shape
         self._table = table
         self._lists_in_rows = lists_in_rows
         self._dropped = shape.exclusion.dropped_last(table)
-        self._free = () if shape.properties == "json" else tuple(path + SEPARATOR for path in table.properties)
-        self._within = tuple((prefix, prefix.split(SEPARATOR)[:-1]) for prefix in self._free)
+        self._json = table.properties if shape.properties == "json" else ()
+        self._free = tuple(path + SEPARATOR for path in table.properties)
         self._schema = schema
-        self._columns = schema.tables.get(table.name, {}).get("columns", {})
         self._names: dict[str, str] = {}
-        self._kinds: dict[str, str] = {}
-        self._plain: set[tuple[Any, ...]] = set()
+        self._kinds: dict[str, str | None] = {}
 
     def shaped(self, row: Row) -> Row:
-        """A row with what was chosen; the same object where there is nothing to do."""
-        if self._dropped:
-            row = {name: value for name, value in row.items() if name not in self._dropped}
-        plain = not self._lists_in_rows
-        if plain and all(self._is_plain(_inside(row, names), prefix) for prefix, names in self._within):
-            return row
-        return self._fields(row, "", as_json=False)
+        """A row with what was chosen, each value in a form that its column holds."""
+        left = {name: value for name, value in row.items() if name not in self._dropped} if self._dropped else row
+        shaped = self._fields(left, "", set(self._table.documented))
+        return _marked(shaped) if isinstance(row, OddRow) and row.has_marks else shaped
 
-    def _is_plain(self, value: Any, prefix: str) -> bool:
-        """Whether dlt makes a column of each key of objects in a value, and puts nothing into it that is lost there."""
-        if type(value) is list:
-            return all(self._is_plain(element, prefix) for element in value)
-        if type(value) is not dict:
-            return True
-        # Most objects have the keys and the types of others before.
-        likeness = (prefix, *value, *map(type, value.values()))
-        if likeness in self._plain:
-            return True
-        names = {self._name(key): inner for key, inner in value.items() if is_nameable(key)}
-        plain = len(names) == len(value) and not any(
-            self._is_lossy(inner, prefix + name) or not self._is_plain(inner, prefix + name + SEPARATOR)
-            for name, inner in names.items()
-        )
-        if (
-            plain
-            and len(self._plain) < LIKENESSES_MAX
-            and not any(type(inner) in (dict, list) for inner in value.values())
-        ):
-            self._plain.add(likeness)
-        return plain
+    def _fields(self, fields: Row, prefix: str, taken: set[str]) -> Row:
+        """The fields of an object; each under a key whose column no other in the row has."""
+        shaped: Row = {}
+        names: set[str] = set()
+        for key in self._in_order(fields):
+            value = fields[key]
+            if prefix + key in self._table.documented:
+                shaped[key] = value
+                continue
+            own = key
+            while (name := self._name(own)) in names or prefix + name in taken or _is_dlts(name, prefix):
+                own = tagged(f"x{own}" if name.startswith("_") else own)
+            names.add(name)
+            if not isinstance(value, dict):
+                taken.add(prefix + name)
+            own = own if is_nameable(own) else tagged(own)
+            shaped[own] = self._value(value, prefix + name, taken)
+        return shaped
 
-    def _is_lossy(self, value: Any, path: str) -> bool:
-        kind = _KINDS.get(type(value))
-        if kind is None:
-            return False
+    def _in_order(self, fields: Row) -> Iterable[str]:
+        """The keys of an object; first those that are the names of their columns, where several could have one name."""
+        names = {self._name(key) for key in fields}
+        if len(names) == len(fields) and not any(SEPARATOR in name for name in names):
+            return fields
+        return sorted(fields, key=lambda key: (key != self._name(key), SEPARATOR in key, key))
+
+    def _value(self, value: Any, path: str, taken: set[str]) -> Any:
+        """A value that is not documented."""
+        if value is None:
+            return None
+        if path in self._json:
+            return value
+        if isinstance(value, dict):
+            return self._fields(value, path + SEPARATOR, taken)
+        if path in self._table.lists:
+            return self._elements(value, path)
+        if isinstance(value, list):
+            value = json_text(value)
+        return self._fitting(value, path)
+
+    def _elements(self, elements: list[Any], path: str) -> list[Any]:
+        """A documented list, of which dlt makes a table, or which stays in the row as it is."""
+        if path in self._table.text_lists:
+            return [each if each is None or type(each) is str else json_text(each) for each in elements]
+        if self._lists_in_rows:
+            return elements
+        rows = (each if isinstance(each, dict) else {"value": each} for each in elements)
+        return [self._fields(row, path + SEPARATOR, set()) for row in rows]
+
+    def _fitting(self, value: Any, path: str) -> Any:
+        """A single value; one that the column of its path does not hold as it is goes into the one beside it."""
+        known, own = self._kind(path), kind_of(value)
+        if isinstance(value, Digits):
+            return str(value) if known == "text" else aside(value)
+        is_number = own in ("bigint", "double")
+        if known == "bigint" and is_number and value == int(value):
+            return int(value)
+        if own == "bigint" and known != "text" and (known is not None or path.startswith(self._free)):
+            if abs(value) > DOUBLE_WHOLE_MAX:
+                return aside(Digits(value))
+            own, value = "double", float(value)
+        if known is None:
+            self._kinds[path] = own
+        # A text says the same of a number as the number itself.
+        return value if known in (None, own, "text") else aside(value)
+
+    def _kind(self, path: str) -> str | None:
+        """The type of the column of a path: by what dlt knows, or by the first value; None before there is one."""
         if path not in self._kinds:
-            self._kinds[path] = self._columns.get(column_name(self._schema, path), {}).get("data_type") or kind
-        return kind in _LOSES.get(self._kinds[path], ())
+            table = self._table.name
+            for name in self._table.lists:
+                if path.startswith(name + SEPARATOR):
+                    table, path_there = f"{table}{SEPARATOR}{name}", path.removeprefix(name + SEPARATOR)
+                    break
+            else:
+                path_there = path
+            columns = self._schema.tables.get(table, {}).get("columns", {})
+            self._kinds[path] = columns.get(column_name(self._schema, path_there), {}).get("data_type")
+        return self._kinds[path]
 
     def _name(self, key: str) -> str:
         if key not in self._names:
             self._names[key] = named(key, self._schema)
         return self._names[key]
 
-    def _fields(self, fields: Row, prefix: str, *, as_json: bool) -> Row:
-        """The fields of an object that are left; each under a key whose column no other of its keys has."""
-        shaped: Row = {}
-        taken: set[str] = set()
-        in_columns = bool(prefix) and not as_json
-        # Of keys with one column name, the one that is the name keeps it.
-        for key in sorted(fields, key=lambda key: (key != self._name(key), key)) if in_columns else fields:
-            name = self._name(key)
-            path = prefix + name
-            is_json = as_json or (self._shape.properties == "json" and path in self._table.properties)
-            is_tagged = in_columns and (name in taken or not is_nameable(key))
-            own = tagged(key) if is_tagged else key
-            shaped[own] = self._value(fields[key], path, as_json=is_json)
-            if prefix.startswith(self._free) and self._is_lossy(shaped[own], prefix + self._name(own)):
-                # The name dlt itself gives the column of another type.
-                shaped[own] = {variant(_KINDS[type(shaped[own])]): shaped[own]}
-            taken.add(name)
-        return shaped
 
-    def _value(self, value: Any, path: str, *, as_json: bool) -> Any:
-        if isinstance(value, dict):
-            return self._fields(value, path + SEPARATOR, as_json=as_json)
-        if not isinstance(value, list):
-            return value
-        becomes_text = self._lists_in_rows and not as_json and path not in self._table.lists
-        elements = [self._value(element, path, as_json=as_json or becomes_text) for element in value]
-        return json.dumps(elements, ensure_ascii=False) if becomes_text else elements
+def _is_dlts(name: str, prefix: str) -> bool:
+    """Whether a column of that name is one of those that dlt makes itself."""
+    return _VARIANT.search(name) is not None if prefix else name.startswith("_dlt")
 
 
-def _inside(row: Row, names: Sequence[str]) -> Any:
-    """What is found in a row by the names of fields, one inside the other; None if there is nothing."""
-    value: Any = row
-    for name in names:
-        value = value.get(name) if type(value) is dict else None
-    return value
+def _marked(value: Any) -> Any:
+    """A value with the texts in it that dlt would take for other types marked as texts."""
+    if isinstance(value, dict):
+        return {key: _marked(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_marked(inner) for inner in value]
+    return as_typed(value) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ Every column is declared, so that it exists with its type even while all its val
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 DataType = Literal["bigint", "bool", "text", "timestamp"]
@@ -44,6 +45,17 @@ class Table:
     lists: tuple[str, ...] = ()
     text_lists: tuple[str, ...] = ()
     default_sort_key: str = "created_at"
+
+    @cached_property
+    def documented(self) -> Mapping[str, DataType]:
+        """All columns with a single value, by their final names."""
+        return {**self.columns, **self.flattened}
+
+    @cached_property
+    def documented_objects(self) -> frozenset[str]:
+        """What the names of columns that dlt makes of objects begin with."""
+        parts = [name.split("__")[:-1] for name in self.flattened]
+        return frozenset("__".join(each[: end + 1]) for each in parts for end in range(len(each)))
 
 
 END_USERS = Table(
@@ -97,6 +109,8 @@ RESPONSES = Table(
         "ip_address": TEXT,
         "origin_url": TEXT,
     },
+    # In recorded answers, and no part of the documentation.
+    flattened={"end_user__email": TEXT},
     objects=("end_user",),
     properties=("end_user__properties",),
     lists=("tags", "notes"),

@@ -411,19 +411,6 @@ def test_a_row_that_cannot_be_placed_is_told(project: Project, rows: str, senten
     assert project.loaded() == before
 
 
-def test_a_documented_field_of_another_type_is_told(loaded_once: Project, serve: Serve, tmp_path: Path) -> None:
-    project, account = loaded_once.copy(tmp_path / "project"), small_account()
-    account.put("responses", row(104, NOON + 60, score="Hi"))
-    project.set(base_url=serve(account).url)
-    before = project.loaded()
-    outcome = project.run("--tables", "responses")
-    assert (outcome.code, outcome.sentence) == (
-        FAILURE,
-        "The row with id 104 of responses has a score of type str where bigint belongs.",
-    )
-    assert project.loaded() == before
-
-
 def test_a_free_field_of_another_type_gets_a_column_that_is_named(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     account.put("end_users", row(1, NOON, properties={"seats": 4}))

@@ -35,7 +35,6 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 FORBIDDEN = Answer(403, b"<html>Request blocked. Your address is 192.0.2.1.</html>", HTML)
 TOO_LARGE = "Wootric answered /v1/responses with more than 100 MB, where 50 rows belong."
 NO_JSON = "Wootric answered /v1/responses with something that is not JSON."
-TOO_DEEP = "The row with id 1 of responses has values nested more than 20 deep."
 FIREWALL = "Something between here and Wootric, such as a firewall, answered"
 
 
@@ -385,7 +384,7 @@ def run(project: Project, server: Scripted, *words: str, prelude: str = WITHOUT_
 
 
 def odd_account() -> Account:
-    """Of one row with six values that no database can hold, and one with one."""
+    """Of one row with five values that no database can hold, and one with one."""
     properties = {"amount": math.inf, "big": 10**20, "raw": "a\x01\tb", "zero": -0.0, "icon": "\uf027 half"}
     account = Account()
     rows = [
@@ -400,25 +399,25 @@ def test_values_that_no_database_can_hold_are_replaced_counted_and_told(serve: S
     project = project_for(serve(odd_account()), tmp_path)
     report = project.run("--json", "--log-file", "wootric.log", "--debug").report
     counts = {name: (table["complete"], table["rows"], table["odd_values"]) for name, table in report["tables"].items()}
-    assert counts == {"end_users": (True, 0, 0), "responses": (True, 2, 6), "declines": (True, 0, 0)}
-    properties = ", ".join(f"end_user__properties__{name}" for name in ("amount", "big", "raw", "zero", "icon"))
+    assert counts == {"end_users": (True, 0, 0), "responses": (True, 2, 5), "declines": (True, 0, 0)}
+    names = ("amount", "big__v_text", "raw", "zero", "icon")
+    properties = ", ".join(f"end_user__properties__{name}" for name in names)
     assert project.ask(f"SELECT id, score, text, {properties} FROM wootric.responses ORDER BY id") == [
-        (1, None, "half \ufffd, \ufffd and \U0001f600", None, "100000000000000000000", "a\x01\tb", 0.0, "\ufffd half"),
+        (1, None, "half \ufffd, \ufffd and \U0001f600", None, "100000000000000000000", "a\x01\tb", 0.0, "\uf027 half"),
         (2, 9, "caf\ufffd", 5, None, None, None, None),
     ]
     for hidden in ("half", "caf", "1000000", "amount"):
         assert hidden not in (project.folder / "wootric.log").read_text()
     # The last row is read again.
-    assert "responses: 1 value that no database can hold was replaced." in project.run().stdout.splitlines()
+    assert "responses: 1 value is not loaded as it came." in project.run().stdout.splitlines()
     again = project.run("--full-refresh", "--tables", "responses")
-    assert "responses: 6 values that no database can hold were replaced." in again.stdout.splitlines()
+    assert "responses: 5 values are not loaded as they came." in again.stdout.splitlines()
 
 
 IN_A_HURRY = (
     f"{WITHOUT_BACKOFF}; c.RETRY_SECONDS_MAX = 1; import wootric_pipeline.api.wire as w; "
     "w.ANSWER_SECONDS_MAX = 0.2; w.ANSWER_BYTES_MAX = 2_000_000"
 )
-ROW = b'[{"id": 1, "created_at": "2024-01-01 00:00:00 +0000", "updated_at": "2024-01-01 00:00:00 +0000", "new": %b}]'
 
 
 @pytest.mark.parametrize(
@@ -432,13 +431,8 @@ ROW = b'[{"id": 1, "created_at": "2024-01-01 00:00:00 +0000", "updated_at": "202
         (Answer(204, b""), "Wootric answered /v1/responses with status 204."),
         (Answer(200, b"[]", {"Content-Encoding": "br"}), NO_JSON),
         (Answer(200, b"[" * 10**6), NO_JSON),
-        (Answer(200, ROW % (b"[" * 900 + b"]" * 900)), TOO_DEEP),
-        (
-            Answer(200, ROW.replace(b"new", b"score") % b"1e30"),
-            "The row with id 1 of responses has a score of type float where bigint belongs.",
-        ),
     ],
-    ids=["bomb", "web page", "words", "206", "304", "204", "brotli", "deep", "deep row", "number"],
+    ids=["bomb", "web page", "words", "206", "304", "204", "brotli", "deep"],
 )  # fmt: skip
 def test_what_can_never_be_read_is_told_in_one_sentence(project: Project, reply: Answer, sentence: str) -> None:
     with Scripted(reply) as server:

@@ -90,9 +90,12 @@ CHANGED_TYPES: list[tuple[Any, Any, dict[str, Any]]] = [
     (7, " 8 ", {"": 7, "__v_text": " 8 "}),
     (7, True, {"": 7, "__v_bool": True}),
     (1.5, "1e3", {"": 1.5, "__v_text": "1e3"}),
-    (True, 30, {"": True, "__v_bigint": 30}),
+    (True, 30, {"": True, "__v_double": 30}),
     (True, 0.5, {"": True, "__v_double": 0.5}),
     (True, "yes", {"": True, "__v_text": "yes"}),
+    (7, [8, "a"], {"": 7, "__v_text": '[8, "a"]'}),
+    (0.5, 2**53 + 1, {"": 0.5, "__v_text": str(2**53 + 1)}),
+    (0.5, 10**30 + 1, {"": 0.5, "__v_text": str(10**30 + 1)}),
     # What it says is kept by a text.
     ("7", 8, {"": "8"}),
 ]
@@ -114,3 +117,20 @@ def test_a_value_of_another_type_is_not_made_one_of_the_first(pipeline: Pipeline
         with pipeline.sql_client() as client:
             found = client.execute_sql(f"SELECT {names} FROM end_users") or []
         assert dict(zip(kept, found[0], strict=True)) == kept
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_numbers_of_one_property_are_one_column(pipeline: Pipeline, serve: Serve, at_once: bool) -> None:
+    account = Account()
+    sandbox = serve(account)
+    revenues = [100, 0.5, 2_000_000, 12.25, -3]
+    for index, revenue in enumerate(revenues):
+        account.put("end_users", row(index, NOON + index * 1_000, properties={"revenue": revenue}))
+        if not at_once or index == len(revenues) - 1:
+            run(pipeline, sandbox)
+    with pipeline.sql_client() as client:
+        found = client.execute_sql("SELECT avg(properties__revenue), count(properties__revenue) FROM end_users")
+        columns = client.execute_sql("DESCRIBE end_users") or []
+    assert found == [(sum(revenues) / 5, 5)]
+    named = [(name, data_type) for name, data_type, *_ in columns if name.startswith("properties__")]
+    assert named == [("properties__revenue", "DOUBLE")]

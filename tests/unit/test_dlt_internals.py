@@ -200,7 +200,25 @@ def test_texts_that_dlt_takes_for_other_values_begin_as_is_told() -> None:
         if any(json.typed_loads(json.typed_dumps(start + text)) != start + text for text in texts)
     ]
     first, last = dlt_internals.typed_text_starts()
-    assert taken == list(map(chr, range(ord(first), ord(last) + 1)))
+    # The last is that of texts, which are taken for others only behind it and one more.
+    assert [*taken, last] == list(map(chr, range(ord(first), ord(last) + 1)))
+    assert json.typed_loads(json.typed_dumps(dlt_internals.TEXT_MARK + "a")) == "a"
+    with pytest.raises(ValueError, match="not a marked text"):
+        dlt_internals._text_again("somebody else's")
+
+
+def test_a_text_that_is_marked_is_that_text_again(pipeline: Pipeline) -> None:
+    texts = [*map(chr, range(0xF025, 0xF030)), *dlt_internals.TEXT_MARK, dlt_internals.TEXT_MARK, ""]
+    texts = [start + text for start in texts for text in ("", "5", "abab", "2024-01-01", "QUJD", " pinned")]
+    marked = [{"id": index, "text": dlt_internals.as_typed(text)} for index, text in enumerate(texts)]
+    pipeline.run(
+        [{**row, "data": {"a": [row["text"]]}} for row in marked],
+        table_name="texts",
+        columns=[{"name": "data", "data_type": "json"}],
+    )
+    with pipeline.sql_client() as client:
+        found = client.execute_sql("SELECT text, data->'a'->>0 FROM texts ORDER BY id") or []
+    assert found == [(text, text) for text in texts]
 
 
 def test_a_list_of_texts_has_the_columns_that_dlt_makes(pipeline: Pipeline) -> None:

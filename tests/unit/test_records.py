@@ -1,5 +1,7 @@
 """Rows as the API shows them become rows to load: times in UTC, documented fields of their type, nothing else."""
 
+import json
+import math
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -8,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_pipeline.errors import UnexpectedAnswer
-from wootric_pipeline.records import NESTING_MAX, OddRow, odd_values, parse_time, to_record
+from wootric_pipeline.reading.notes import TableNotes
+from wootric_pipeline.records import NESTING_MAX, OddRow, odd_values, parse_time, to_record, usable
 from wootric_pipeline.tables import DECLINES, END_USERS, RESPONSES, TABLES, Table
 
 SHOWN = "2018-01-02 23:03:41 -0800"
@@ -64,35 +67,51 @@ def test_a_time_shown_in_any_zone_is_read_back(moment: datetime, offset_minutes:
     assert parse_time(text).utcoffset() == timedelta(0)
 
 
+NO_TIMES: list[tuple[Any, str]] = [
+    *((text, "v_text") for text in ("", "yesterday", "0000-00-00", "0000-00-00 00:00:00", "2018-01-02 23:03")),
+    *((text, "v_text") for text in ("2018-01-02 23:03-08", "20180102T2303-08:00", "2018-13-02 23:03:41", "20180102")),
+    *((text, "v_text") for text in ("2018-02-30 23:03:41", "2018-02-30", "2018-01-02 25:03:41", "1514962991000")),
+    *((text, "v_text") for text in ("2018-01-02 23:03:41 PST", "2018-01-02 23:03:41 -08", "2018-01-02 23:03:41.")),
+    *((text, "v_text") for text in ("2018-01-02 23:03:41 -0800 or so", "0001-01-01 00:00:00 +0800")),
+    (0, "v_bigint"),
+    (20_180_102, "v_bigint"),
+    (1_514_962_991_000, "v_bigint"),
+    (12.5, "v_double"),
+    (True, "v_bool"),
+]
+
+
+@pytest.mark.parametrize(("value", "beside"), NO_TIMES)
+def test_what_is_no_time_is_kept_beside_it(value: Any, beside: str) -> None:
+    record = to_record(END_USERS, shown(last_seen_at=value, last_surveyed=SHOWN))
+    times = {"created_at": utc(2018, 1, 3, 7, 3, 41), "updated_at": utc(2018, 1, 3, 7, 3, 41)}
+    assert record == {"id": 654, **times, "last_seen_at": {beside: value}, "last_surveyed": utc(2018, 1, 3, 7, 3, 41)}
+    assert (odd_values([record]), record.odd_fields) == (1, ("last_seen_at",))  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("value", "moment"),
     [
-        "",
-        "yesterday",
-        "2018-01-02",
-        "2018-01-02 23:03",
-        "2018-01-02 23:03-08",
-        "20180102T2303-08:00",
-        "2018-13-02 23:03:41",
-        "2018-02-30 23:03:41",
-        "2018-01-02 25:03:41",
-        "2018-01-02 23:03:41 PST",
-        "2018-01-02 23:03:41 -08",
-        "2018-01-02 23:03:41 -0800 or so",
-        "2018-01-02 23:03:41.",
-        "0001-01-01 00:00:00 +0800",
-        1_514_962_991,
-        12.5,
-        True,
-        {"time": SHOWN},
-        [SHOWN],
+        ("2018-01-02", utc(2018, 1, 2)),
+        (1_514_962_991, utc(2018, 1, 3, 7, 3, 11)),
+        ("1514962991", utc(2018, 1, 3, 7, 3, 11)),
+        (1_514_962_991.25, utc(2018, 1, 3, 7, 3, 11, 250_000)),
+        ("1514962991.25", utc(2018, 1, 3, 7, 3, 11, 250_000)),
     ],
 )
-def test_what_is_no_time_is_an_error(content: Any) -> None:
+def test_a_day_and_unix_seconds_are_times(value: Any, moment: datetime) -> None:
+    record = to_record(END_USERS, shown(last_seen_at=value))
+    assert record["last_seen_at"] == moment
+    assert odd_values([record]) == 0
+
+
+@pytest.mark.parametrize("missing", ["created_at", "updated_at"])
+@pytest.mark.parametrize("value", [value for value, _ in NO_TIMES] + ["2018-01-02", 1_514_962_991, {}, [SHOWN]])
+def test_the_times_of_a_row_stay_strict(missing: str, value: Any) -> None:
     with pytest.raises(
-        UnexpectedAnswer, match="The row with id 654 of end_users has a value that is not a time as its last_seen_at"
+        UnexpectedAnswer, match=f"The row with id 654 of end_users has a value that is not a time as its {missing}"
     ):
-        to_record(END_USERS, shown(last_seen_at=content))
+        to_record(END_USERS, shown(**{missing: value}))
 
 
 def test_every_time_of_a_row_is_in_utc() -> None:
@@ -111,7 +130,13 @@ def test_a_row_without_its_times_is_an_error(table: Table, missing: str) -> None
             to_record(table, row)
 
 
-@pytest.mark.parametrize("row_id", [None, "654", 654.0, True, {}])
+@pytest.mark.parametrize(("row_id", "read"), [("654", 654), (654.0, 654), ("654.0", 654), (" -1 ", -1)])
+def test_a_whole_number_in_another_form_is_an_id(row_id: Any, read: int) -> None:
+    record = to_record(RESPONSES, shown(id=row_id))
+    assert (record["id"], type(record["id"]), odd_values([record])) == (read, int, 0)
+
+
+@pytest.mark.parametrize("row_id", [None, "x654", "", "654.5", 654.5, 2**63, "9" * 20, 1e300, math.nan, True, {}, [1]])
 def test_a_row_without_a_whole_number_as_id_is_an_error(row_id: Any) -> None:
     with pytest.raises(
         UnexpectedAnswer,
@@ -132,6 +157,9 @@ def test_a_row_that_is_no_object_is_an_error(content: Any) -> None:
         (RESPONSES, "score", 9, 9),
         (RESPONSES, "score", "9", 9),
         (RESPONSES, "score", 9.0, 9),
+        (RESPONSES, "score", "9.0", 9),
+        (RESPONSES, "score", " -9. ", -9),
+        (RESPONSES, "score", 2**63 - 1, 2**63 - 1),
         (RESPONSES, "score", None, None),
         (RESPONSES, "completed", True, True),
         (RESPONSES, "completed", 1, True),
@@ -150,29 +178,71 @@ def test_a_value_of_another_type_is_converted_without_loss(table: Table, column:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "types"),
+    ("column", "value", "beside"),
     [
-        ("score", 9.5, "float where bigint"),
-        ("score", "9.5", "str where bigint"),
-        ("score", "private", "str where bigint"),
-        ("score", "", "str where bigint"),
-        ("score", True, "bool where bigint"),
-        ("score", [9], "list where bigint"),
-        ("completed", 2, "int where bool"),
-        ("completed", 0.5, "float where bool"),
-        ("completed", "private", "str where bool"),
-        ("text", {"text": "private"}, "dict where text"),
-        ("text", ["private"], "list where text"),
-        ("text", True, "bool where text"),
+        ("score", 9.5, {"v_double": 9.5}),
+        ("score", 1e30, {"v_text": "1e+30"}),
+        ("score", "9.5", {"v_text": "9.5"}),
+        ("score", "N/A", {"v_text": "N/A"}),
+        ("score", "", {"v_text": ""}),
+        ("score", "0x10", {"v_text": "0x10"}),
+        ("score", "1_0", {"v_text": "1_0"}),
+        ("score", "\u0663", {"v_text": "\u0663"}),
+        ("score", True, {"v_bool": True}),
+        ("score", [9], {"v_json": "[9]"}),
+        ("score", {"nps": [9, "\u00e9"]}, {"v_json": '{"nps": [9, "\u00e9"]}'}),
+        ("score", 2**63, {"v_text": "9223372036854775808"}),
+        ("score", -(2**63) - 1, {"v_text": "-9223372036854775809"}),
+        ("score", "9223372036854775808", {"v_text": "9223372036854775808"}),
+        ("completed", 2, {"v_bigint": 2}),
+        ("completed", 0.5, {"v_double": 0.5}),
+        ("completed", "maybe", {"v_text": "maybe"}),
+        ("completed", [True], {"v_json": "[true]"}),
+        ("text", {"text": "Fine."}, {"v_json": '{"text": "Fine."}'}),
+        ("text", ["Fine."], {"v_json": '["Fine."]'}),
+        ("text", True, {"v_bool": True}),
     ],
 )
-def test_a_value_that_would_be_lost_is_an_error(column: str, value: Any, types: str) -> None:
-    with pytest.raises(UnexpectedAnswer) as raised:
-        to_record(RESPONSES, shown(**{column: value}))
-    assert str(raised.value) == f"The row with id 654 of responses has a {column} of type {types} belongs."
+def test_a_value_that_does_not_fit_is_kept_beside_its_column(column: str, value: Any, beside: dict[str, Any]) -> None:
+    times = {"created_at": utc(2018, 1, 3, 7, 3, 41), "updated_at": utc(2018, 1, 3, 7, 3, 41)}
+    record = to_record(RESPONSES, shown(**{column: value}, survey_id=5))
+    assert record == {"id": 654, **times, column: beside, "survey_id": 5}
+    assert (odd_values([record]), record.odd_fields) == (1, (column,))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("broken", [{"created_at": "private"}, {"score": "private"}, {"id": "private"}])
+def test_values_inside_documented_objects_fit_as_well() -> None:
+    survey = {"channel": 5, "new": 1}
+    last: dict[str, Any] = {"id": "12", "score": "N/A", "text": None, "survey": survey, "big": 2**70}
+    record = to_record(END_USERS, shown(last_response=last, settings={"email_nps": "true", "web_nps": 2}))
+    assert record["last_response"] == {
+        "id": 12,
+        "score": {"v_text": "N/A"},
+        "text": None,
+        "survey": {"channel": "5", "new": 1},
+        "big": str(2**70),
+    }
+    assert record["settings"] == {"email_nps": True, "web_nps": {"v_bigint": 2}}
+    assert odd_values([record]) == 3
+    assert record.odd_fields == (  # type: ignore[attr-defined]
+        "last_response__score",
+        "last_response__big",
+        "settings__web_nps",
+    )
+
+
+@pytest.mark.parametrize("odd", [[], "none", 5, True, ["a", {"b": 1}]])
+def test_what_should_be_an_object_or_a_list_stops_no_row(odd: Any) -> None:
+    record = to_record(END_USERS, shown(last_response=odd, settings=odd, properties=odd))
+    assert {name: record.get(name, []) for name in ("last_response", "settings", "properties")} == {
+        "last_response": odd,
+        "settings": odd,
+        "properties": odd,
+    }
+    tags = to_record(RESPONSES, shown(tags=odd))["tags"]
+    assert tags == (odd if isinstance(odd, list) else [odd])
+
+
+@pytest.mark.parametrize("broken", [{"created_at": "private"}, {"updated_at": "private"}, {"id": "private"}])
 def test_errors_never_show_the_content(broken: dict[str, Any]) -> None:
     with pytest.raises(UnexpectedAnswer, match="responses") as raised:
         to_record(RESPONSES, shown(**{"text": "private", **broken}))
@@ -208,11 +278,13 @@ def test_unknown_fields_stay_as_they_are(unknown: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**40, 7.4e19])
-def test_a_number_beyond_64_bits_is_an_error_in_a_documented_field_and_a_text_elsewhere(number: float) -> None:
-    with pytest.raises(UnexpectedAnswer, match=r"id 654 of responses has a score of type .* where bigint belongs"):
-        to_record(RESPONSES, shown(score=number))
+def test_a_number_beyond_64_bits_is_a_text_in_an_undocumented_field(number: float) -> None:
     record = to_record(RESPONSES, shown(unknown=number, end_user={"properties": {"big": [number, 5]}}))
     assert (record["unknown"], record["end_user"]) == (str(number), {"properties": {"big": [str(number), 5]}})
+    assert (odd_values([record]), record.odd_fields) == (  # type: ignore[attr-defined]
+        2,
+        ("unknown", "end_user__properties"),
+    )
 
 
 def test_replaced_numbers_are_counted_beside_what_was_replaced_before() -> None:
@@ -233,20 +305,71 @@ def nested(depth: int, opens: Any) -> Any:
 OPENS = [lambda inner: [inner], lambda inner: {"a": inner}, lambda inner: {"a": [{"b": inner}]}]
 
 
-@pytest.mark.parametrize("opens", OPENS, ids=["lists", "objects", "both"])
-def test_a_value_that_is_nested_too_deep_is_an_error(opens: Any) -> None:
+@pytest.mark.parametrize(
+    ("opens", "depth"), list(zip(OPENS, (400, 400, 200), strict=True)), ids=["lists", "objects", "both"]
+)
+def test_what_is_nested_too_deep_is_a_text_of_json(opens: Any, depth: int) -> None:
     allowed = NESTING_MAX // 3
     assert to_record(RESPONSES, shown(unknown=nested(allowed, opens)))["unknown"] == nested(allowed, opens)
-    for depth in (NESTING_MAX + 1, 5_000):
-        with pytest.raises(UnexpectedAnswer) as raised:
-            to_record(RESPONSES, shown(unknown=nested(depth, opens)))
-        assert str(raised.value) == "The row with id 654 of responses has values nested more than 20 deep."
+    record = to_record(RESPONSES, shown(unknown=nested(depth, opens)))
+    assert json.loads(innermost(record["unknown"], NESTING_MAX)) == innermost(nested(depth, opens), NESTING_MAX)
+    assert (odd_values([record]), record.odd_fields) == (1, ("unknown",))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
-def test_a_number_that_is_none_is_an_error_in_a_documented_field(number: float) -> None:
-    with pytest.raises(UnexpectedAnswer, match="has a score of type float where bigint belongs"):
-        to_record(RESPONSES, shown(score=number))
+def innermost(value: Any, depth: int) -> Any:
+    """What is so deep in a value of which each object and list has one element."""
+    for _ in range(depth):
+        (value,) = value.values() if isinstance(value, dict) else value
+    return value
+
+
+@pytest.mark.parametrize("opens", OPENS, ids=["lists", "objects", "both"])
+def test_what_is_nested_deeper_than_json_can_be_written_is_null(opens: Any) -> None:
+    record = to_record(RESPONSES, shown(unknown=nested(50_000, opens)))
+    assert innermost(record["unknown"], NESTING_MAX) is None
+    assert odd_values([record]) == 1
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_none_is_null(number: float) -> None:
+    record = to_record(RESPONSES, shown(score=number, unknown=number))
+    assert (record["score"], record["unknown"], odd_values([record])) == (None, None, 2)
+
+
+def test_rows_that_cannot_be_placed_are_left_out_of_a_page() -> None:
+    page: list[Any] = [shown(id=row_id) for row_id in range(20)]
+    page[3]["updated_at"], page[7]["id"], page[9]["id"] = None, "private", "secret"
+    rows, unusable = usable(RESPONSES, [*page, "text"])
+    assert [row["id"] for row in rows] == [row_id for row_id in range(20) if row_id not in (3, 7, 9)]
+    without_id = "A row created at 2018-01-03 07:03:41 (UTC) of responses has no whole number as its id."
+    assert list(unusable.values()) == [
+        "The row with id 3 of responses has no updated_at.",
+        without_id,
+        without_id,
+        "A row of responses is not an object; the API's format has changed.",
+    ]
+
+
+def sentences(count: int, start: int = 0) -> dict[int, str]:
+    return {index: f"The row with id {index} of responses has no updated_at." for index in range(start, start + count)}
+
+
+def test_where_too_many_rows_cannot_be_placed_the_format_has_changed() -> None:
+    for rows, left_out in ((5, 5), (50, 5), (60, 6), (1_000, 100)):
+        TableNotes().note_page(rows, sentences(left_out))
+        with pytest.raises(UnexpectedAnswer, match=r"^The row with id 0 of responses has no updated_at\.$"):
+            TableNotes().note_page(rows, sentences(left_out + 1))
+    notes = TableNotes()
+    for page in range(20):
+        notes.note_page(50, sentences(5, 5 * page))
+        notes.note_page(10, sentences(5, 5 * page))
+        notes.note_page(50, {})
+    notes.rows = 1
+    assert notes.left_out_sentence("responses") == (
+        "100 rows are left out of responses, and all others are loaded. "
+        + " ".join(sentences(10).values())
+        + " So it is with 90 more."
+    )
 
 
 def test_a_time_as_long_as_a_book_is_none() -> None:

@@ -7,34 +7,43 @@ import codecs
 import json as tolerant
 import math
 import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from dlt.common import json
 
 from ..dlt_internals import typed_text_starts
-from ..records import OddRow
+from ..records import Digits, OddRow
 
 _FIRST, _LAST = typed_text_starts()
-_UNLOADABLE = re.compile(rf"[\0\ud800-\udfff]|\A[{_FIRST}-{_LAST}](?!\Z)")
-"""U+0000, which PostgreSQL and others refuse, halves of a character, which UTF-8 does not have, and dlt's own marks."""
+_UNLOADABLE = re.compile(r"[\0\ud800-\udfff]")
+"""U+0000, which PostgreSQL and others refuse, and halves of a character, which UTF-8 does not have."""
 _SUSPECT = (
     rb"\u0000",
     _FIRST.encode()[:2],
     *(rf"\u{ord(_FIRST):04{case}}"[:5].encode() for case in "xX"),
 )
-"""One of these is in any good JSON that holds such a character, as an escape or in UTF-8.
+"""One of these is in any good JSON that holds such a character, or one of dlt's marks, as an escape or in UTF-8.
 
 The first byte of each is rare, and found much faster than the whole.
 """
+_DIGITS = bytes(ord("0") if byte in b"0123456789." else ord(" ") for byte in range(256))
+_DIGITS_SURE = 15
+"""A number of so many digits is the same as one of double precision."""
+_LONG_NUMBER = b"0" * (_DIGITS_SURE + 1)
+_BIGINT_DIGITS = 18
+"""A whole number of so many digits has 64 bits."""
 
 
 def parsed(body: bytes) -> Any:
     """What JSON says, with U+FFFD for characters and null for numbers that cannot be loaded.
 
-    A byte order mark before it, control characters in texts and bytes that are not UTF-8 are taken, too.
+    A byte order mark before it, control characters in texts and bytes that are not UTF-8 are taken, too. A number that
+    neither 64 bits nor double precision hold with all its digits is `Digits`.
 
     Returns:
-        As usual; a row in a list of which values were replaced is an `OddRow`.
+        As usual; a row in a list of which values were replaced, or which holds dlt's marks, is an `OddRow`.
 
     Raises:
         ValueError: It is no JSON, or is nested too deep.
@@ -42,12 +51,14 @@ def parsed(body: bytes) -> Any:
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         content = json.loadb(body)
+        if _LONG_NUMBER in body.translate(_DIGITS):
+            content = _leniently(body)
         if not any(mark[:1] in body and mark in body for mark in _SUSPECT):
             return content
     except ValueError:
         content = _leniently(body)
     try:
-        return [_row(element) for element in content] if isinstance(content, list) else _loadable(content, [])
+        return [_row(element) for element in content] if isinstance(content, list) else _loadable(content, _Found())
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -56,36 +67,61 @@ def _leniently(body: bytes) -> Any:
     # Bytes that are not UTF-8 become halves of a character, so that they are told from a U+FFFD that was sent.
     text = body.decode("utf-8", "surrogateescape")
     try:
-        return tolerant.loads(text, strict=False, parse_int=_whole)
+        return tolerant.loads(text, strict=False, parse_int=_whole, parse_float=_fraction)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
 
-def _whole(digits: str) -> float:
+def _whole(digits: str) -> int | Digits:
+    if len(digits) > _BIGINT_DIGITS + 2:
+        return Digits(digits)
+    number = int(digits)
+    return number if -(2**63) <= number < 2**63 else Digits(digits)
+
+
+def _fraction(digits: str) -> float | Digits:
+    number = float(digits)
+    if math.isinf(number):
+        return Digits(digits)
+    if len(digits) <= _DIGITS_SURE:
+        return number
     try:
-        return int(digits)
-    except ValueError:
-        # Python makes no number of thousands of digits.
-        return math.inf
+        return number if Decimal(digits) == Decimal(repr(number)) else Digits(digits)
+    except InvalidOperation:
+        return Digits(digits)
+
+
+@dataclass
+class _Found:
+    """What was found in a row: how many values were replaced, and whether a text begins with one of dlt's marks."""
+
+    replaced: int = 0
+    has_marks: bool = False
 
 
 def _row(element: Any) -> Any:
-    replaced: list[Any] = []
-    row = _loadable(element, replaced)
-    return OddRow(row, len(replaced)) if replaced and isinstance(row, dict) else row
+    found = _Found()
+    row = _loadable(element, found)
+    is_odd = isinstance(row, dict) and (found.replaced or found.has_marks)
+    return OddRow(row, found.replaced, has_marks=found.has_marks) if is_odd else row
 
 
-def _loadable(value: Any, replaced: list[Any]) -> Any:
-    """A value, or what is put in its place; `replaced` gets those that are."""
+def _loadable(value: Any, found: _Found) -> Any:
+    """A value, or what is put in its place."""
     if isinstance(value, dict):
-        return {_loadable(key, replaced): _loadable(inner, replaced) for key, inner in value.items()}
+        return {_text(key, found): _loadable(inner, found) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_loadable(inner, replaced) for inner in value]
-    stored = value
-    if isinstance(value, str):
-        stored = _UNLOADABLE.sub("\ufffd", value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        stored = None
-    if stored is not value and stored != value:
-        replaced.append(value)
+        return [_loadable(inner, found) for inner in value]
+    if type(value) is str:
+        found.has_marks |= _FIRST <= value[:1] <= _LAST
+        return _text(value, found)
+    if isinstance(value, float) and not math.isfinite(value):
+        found.replaced += 1
+        return None
+    return value
+
+
+def _text(text: str, found: _Found) -> str:
+    stored = _UNLOADABLE.sub("\ufffd", text)
+    found.replaced += stored != text
     return stored

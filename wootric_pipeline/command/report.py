@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ..reading.notes import Mode, TableNotes
+from ..reading.notes import NAMED_MAX, Mode, TableNotes
+from ..tables import TABLES
 from .run import Refreshed, Run
 
 COLUMNS_NAMED = 12
@@ -25,7 +26,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         "tables": {name: {"readable": mode is not None, "mode": mode} for name, mode in run.checked.items()}
         or {name: _table_as_json(notes, run.refreshed.get(name)) for name, notes in run.tables.items()},
         "schema_changes": [change._asdict() for change in run.schema_changes],
-        "warnings": run.warnings,
+        "warnings": _warnings(run),
         **({"appends": True} if run.appends else {}),
         **({"error": error} if error else {}),
     }
@@ -41,6 +42,7 @@ def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, 
         "complete": notes.complete,
         "odd_values": notes.odd_values,
         **(refreshed._asdict() if refreshed else {}),
+        **({"rows_left_out": len(notes.left_out)} if notes.left_out else {}),
         **({"error": notes.error} if notes.error else {}),
     }
 
@@ -49,7 +51,7 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
     """The report for people."""
     if run.checked:
         return "\n".join([*_checked(run), f"The destination {destination} answers."])
-    lines = [*_tables(run), *_remarks(run), *(f"Warning: {warning}" for warning in run.warnings)]
+    lines = [*_tables(run), *_remarks(run), *(f"Warning: {warning}" for warning in _warnings(run))]
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
     if surprising := _surprising_columns(run):
@@ -119,10 +121,30 @@ def _remarks(run: Run) -> list[str]:
     return [*lines, f"Nothing has changed since {since} (UTC); each run reads the last rows before that again."]
 
 
+def _warnings(run: Run) -> list[str]:
+    """What is not as it should be and stops nothing, a sentence each."""
+    odd = ((name, *each) for name, notes in run.tables.items() for each in notes.odd_fields.items())
+    return [*run.warnings, *(_odd_field(*each) for each in odd)]
+
+
+def _odd_field(table: str, field: str, ids: Sequence[int]) -> str:
+    """Which rows have an odd value in a field; never the value."""
+    shown = f"{', '.join(map(str, ids[:NAMED_MAX]))}{' and others' if len(ids) > NAMED_MAX else ''}"
+    rows = f"of the row with id {shown}" if len(ids) == 1 else f"of {len(ids):,} rows (ids {shown})"
+    if field in TABLES[table].documented:
+        return f"{table}: the {field} {rows} does not fit its type; it is null there, and kept in {field}__v_..."
+    return f"{table}: what {_printable(field)} {rows} holds was changed so that a database can hold it."
+
+
+def _printable(name: str) -> str:
+    """A name of the API's, or of a destination's, without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def _replaced(table: str, odd_values: int) -> str:
     if odd_values == 1:
-        return f"{table}: 1 value that no database can hold was replaced."
-    return f"{table}: {odd_values:,} values that no database can hold were replaced."
+        return f"{table}: 1 value is not loaded as it came."
+    return f"{table}: {odd_values:,} values are not loaded as they came."
 
 
 def _along_created(table: str) -> str:
@@ -135,7 +157,7 @@ def _along_created(table: str) -> str:
 def _surprising_columns(run: Run) -> list[str]:
     """A column for each property is no surprise; one for another type of it is."""
     return [
-        f"{change.table}.{change.column}"
+        _printable(f"{change.table}.{change.column}")
         for change in run.schema_changes
         if "properties__" not in change.column or "__v_" in change.column
     ]

@@ -25,10 +25,12 @@ FILE_FORMATS: dict[str, TFileFormat] = {
     "duckdb": "parquet",
     "motherduck": "parquet",
     "ducklake": "parquet",
-    "postgres": "csv",
     "filesystem": "parquet",
 }
-"""Where dlt's own choice is slow: `insert_values` takes many times the seconds and the memory on DuckDB."""
+"""Where dlt's own choice is slow: `insert_values` takes many times the seconds and the memory on DuckDB.
+
+Not on PostgreSQL, where CSV is twice as fast and makes nulls of empty texts.
+"""
 
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""

@@ -1,14 +1,16 @@
 """What is noted of each table while it is read, for whoever started the run."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from ..api.client import Client
+from ..errors import UnexpectedAnswer
 from ..exclusion import Exclusion
-from ..records import odd_values
-from ..tables import CURSOR
+from ..records import OddRow
+from ..tables import CURSOR, PRIMARY_KEY
 from .listing import Page
 from .scan import Clocks
 
@@ -16,6 +18,12 @@ log = logging.getLogger("wootric_pipeline.reading")
 
 Mode = Literal["updated", "created"]
 """The time a table is read along."""
+
+NAMED_MAX = 10
+"""Rows that are named in one sentence."""
+
+LEFT_OUT_ROWS_MAX, LEFT_OUT_SHARE_MAX = 5, 0.1
+"""Rows of a table that may be left out, and their share of all: where more cannot be placed, the format has changed."""
 
 
 @dataclass
@@ -25,7 +33,10 @@ class TableNotes:
     Attributes:
         rows: Rows handed to dlt.
         rows_again: Those of them that are no newer than the cursor was before the run.
-        odd_values: Values in them that no database can hold, and that were replaced.
+        odd_values: Values in them that no database can hold, and that were replaced, or that do not fit their column.
+        odd_fields: The fields they are in, with the ids of the rows.
+        left_out: A sentence about each row that cannot be placed, and so is not loaded, by a digest of the row.
+        rows_answered: Rows on all pages, also those that came before.
         requests: Pages asked for.
         mode: The time the table was read along.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
@@ -37,6 +48,9 @@ class TableNotes:
     rows: int = 0
     rows_again: int = 0
     odd_values: int = 0
+    odd_fields: dict[str, list[int]] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
+    rows_answered: int = 0
     requests: int = 0
     mode: Mode | None = None
     cursor_before: datetime | None = None
@@ -60,7 +74,11 @@ class TableNotes:
     def count(self, rows: Page) -> None:
         """Counts rows that are handed to dlt."""
         self.rows += len(rows)
-        self.odd_values += odd_values(rows)
+        for row in rows:
+            if isinstance(row, OddRow):
+                self.odd_values += row.odd_values
+                for each in row.odd_fields:
+                    self.odd_fields.setdefault(each, []).append(row[PRIMARY_KEY])
         if self.cursor_before:
             self.rows_again += sum(row[CURSOR] <= self.cursor_before for row in rows)
 
@@ -70,6 +88,33 @@ class TableNotes:
             self.begun, self.cursor_before = True, committed
         self.cursor_after, self.complete, self.error = committed, False, None
         self._committed = committed
+
+    def note_page(self, rows: int, unusable: Mapping[int, str]) -> None:
+        """Notes an answer.
+
+        Args:
+            rows: How many are on it.
+            unusable: A sentence about each of them that cannot be placed, by a digest of it.
+
+        Raises:
+            UnexpectedAnswer: There are too many of these by now for the others to be the rule.
+        """
+        self.rows_answered += rows
+        self.left_out.update(unusable)
+        if unusable and len(self.left_out) > max(LEFT_OUT_ROWS_MAX, LEFT_OUT_SHARE_MAX * self.rows_answered):
+            raise UnexpectedAnswer(next(iter(unusable.values())))
+
+    def left_out_sentence(self, table: str) -> str | None:
+        """Which rows are not loaded, and why; None if there are none."""
+        if not self.left_out:
+            return None
+        count, shown = len(self.left_out), list(dict.fromkeys(self.left_out.values()))[:NAMED_MAX]
+        if not self.rows:
+            return shown[0]
+        more = f" So it is with {count - len(shown):,} more." if len(shown) == NAMED_MAX < count else ""
+        if count == 1:
+            return f"1 row is left out of {table}, and all others are loaded. {shown[0]}"
+        return f"{count:,} rows are left out of {table}, and all others are loaded. {' '.join(shown)}{more}"
 
     def not_loaded(self) -> None:
         """Takes back what was noted of rows that were read and could not be loaded."""
@@ -88,6 +133,7 @@ class Notes:
         needs_change: Whether a table cannot be read until the user changes something.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
         warnings: What is not as it should be and stops nothing, a sentence each.
+        clocks_told: Whether clocks that are far apart are among them.
     """
 
     isolates_tables: bool = False
@@ -97,12 +143,12 @@ class Notes:
     needs_change: bool = False
     appends: bool = False
     warnings: list[str] = field(default_factory=list)
-    _is_warned_of_clocks: bool = False
+    clocks_told: bool = False
 
     def warn_of_clocks(self, clocks: Clocks) -> None:
         """Notes clocks that are far apart, once."""
-        if not self._is_warned_of_clocks and (warning := clocks.warning()) is not None:
-            self._is_warned_of_clocks = True
+        if not self.clocks_told and (warning := clocks.warning()) is not None:
+            self.clocks_told = True
             self.warn(warning)
 
     def warn(self, warning: str) -> None:

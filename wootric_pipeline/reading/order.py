@@ -62,7 +62,7 @@ class OrderProof:
         if self._axis is not CREATED:
             orders.append([row[CREATED.field] for row in page])
         if self._table.default_sort_key == "email":
-            texts = [row["email"] for row in page if row.get("email")]
+            texts = [row["email"] for row in page if row.get("email") and isinstance(row["email"], str)]
             lower = [text.lower() for text in texts]
             # How the service sorts texts is unknown: by code points, or without regard to capitals, or to punctuation.
             orders += [list(texts), list(lower), ["".join(filter(str.isalnum, text)) for text in lower]]

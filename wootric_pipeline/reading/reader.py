@@ -26,7 +26,7 @@ from ..dlt_internals import (
     show_wait,
 )
 from ..errors import AuthenticationFailed, ConfigurationError, ListRefused, WootricError
-from ..records import to_record
+from ..records import to_record, usable
 from ..tables import CURSOR, PRIMARY_KEY, Table
 from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode, TableNotes
@@ -138,7 +138,7 @@ class Reader:
                     self._paused[table.name] = batches
                     return
             state.pop(HALFWAY, None)
-            if committed is None and not notes.rows:
+            if committed is None and not notes.rows and not notes.left_out:
                 state[EMPTY] = True
             self._end(table, notes)
         except WootricError as error:
@@ -157,8 +157,11 @@ class Reader:
     def _end(self, table: Table, notes: TableNotes, error: WootricError | None = None) -> None:
         """Notes how a reading has ended; raises the error, unless it leaves the other tables alone."""
         if error is None:
-            notes.complete = True
-            log.info("%s: read completely; %s rows with %s requests.", table.name, notes.rows, notes.requests)
+            notes.complete = not notes.left_out
+            notes.error = notes.left_out_sentence(table.name)
+            log.info("%s: read to its end; %s rows with %s requests.", table.name, notes.rows, notes.requests)
+            if notes.error is not None:
+                log.warning(notes.error)
             return
         is_of_all = isinstance(error, (AuthenticationFailed, ConfigurationError)) and not isinstance(error, ListRefused)
         if is_of_all or not self.notes.isolates_tables:
@@ -230,7 +233,11 @@ class Reader:
         def fetch(params: Params) -> Page:
             with self._counting:
                 notes.requests += 1
-            return [to_record(table, left(row)) for row in self._client.get(table.path, params)]
+            elements = [left(row) for row in self._client.get(table.path, params)]
+            rows, unusable = usable(table, elements)
+            with self._counting:
+                notes.note_page(len(elements), unusable)
+            return rows
 
         started = self._client.now()
 
