@@ -53,6 +53,12 @@ def expected(account: Account, table: str, properties: str = "columns") -> Rows:
     }
 
 
+def selected(pipeline: Pipeline, table: str) -> list[dict[str, Any]]:
+    """All rows of a table as they are."""
+    with _reader(pipeline) as select:
+        return select(table)
+
+
 def contents(pipeline: Pipeline, table: str, prefix: str) -> dict[int, Counter[str]]:
     """How often each value occurs in the columns of a row that begin with a prefix, and in child tables, by id."""
     with _reader(pipeline) as select:

@@ -40,7 +40,12 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         state = dlt.current.resource_state(table.name)
         exclusion = shape.exclusion.of(table, dlt.current.source_schema())
         exclusion.note(state)
-        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=laid_out.lists_in_rows)
+        shaping = shape.shaping(
+            table,
+            dlt.current.source_schema(),
+            lists_in_rows=laid_out.lists_in_rows,
+            times_typed=laid_out.times_typed,
+        )
         for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left):
             if page == [] and laid_out.upserts:
                 # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.

@@ -70,15 +70,16 @@ class Shape:
         columns[CURSOR]["dedup_sort"] = "desc"
         return columns
 
-    def shaping(self, table: Table, schema: Schema, *, lists_in_rows: bool) -> "Shaping":
+    def shaping(self, table: Table, schema: Schema, *, lists_in_rows: bool, times_typed: int = 1) -> "Shaping":
         """How the rows of a table are given this shape.
 
         Args:
             table: Which.
             schema: What dlt knows of the tables by now.
-            lists_in_rows: Whether lists of unknown fields become texts of JSON.
+            lists_in_rows: Whether documented lists stay in the row instead of becoming tables.
+            times_typed: How often texts go through files in which dlt marks types.
         """
-        return Shaping(self, table, schema, lists_in_rows)
+        return Shaping(self, table, schema, lists_in_rows, times_typed)
 
 
 class Shaping:
@@ -88,7 +89,8 @@ class Shaping:
     keys hold both whole ones and fractions in the end. Lists become texts of JSON.
     """
 
-    def __init__(self, shape: Shape, table: Table, schema: Schema, lists_in_rows: bool) -> None:
+    def __init__(self, shape: Shape, table: Table, schema: Schema, lists_in_rows: bool, times_typed: int) -> None:
+        self._times_typed = times_typed
         self._shape = shape
         self._table = table
         self._lists_in_rows = lists_in_rows
@@ -103,7 +105,10 @@ class Shaping:
         """A row with what was chosen, each value in a form that its column holds."""
         left = {name: value for name, value in row.items() if name not in self._dropped} if self._dropped else row
         shaped = self._fields(left, "", set(self._table.documented))
-        return _marked(shaped) if isinstance(row, OddRow) and row.has_marks else shaped
+        if isinstance(row, OddRow) and row.has_marks:
+            for _ in range(self._times_typed):
+                shaped = _marked(shaped)
+        return shaped
 
     def _fields(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         """The fields of an object; each under a key whose column no other in the row has."""

@@ -90,6 +90,9 @@ _BY_MESSAGE: Mapping[str, Mapping[str, Told]] = {
         'database ".*" does not exist': _NO_DATABASE,
         "Connection refused|could not translate host name|closed the connection|database system is": _UNREACHABLE,
     },
+    # By SQLAlchemy both come as OperationalError, which most often means that there is no connection.
+    "sqlite3": {"too many columns|too many SQL variables": _TOO_WIDE},
+    "pymysql": {"Too many columns|Row size too large": _TOO_WIDE},
     "botocore": {"Could not connect to the endpoint": _UNREACHABLE},
     "builtins": {
         # Delta Lake raises an OSError for everything.

@@ -32,6 +32,9 @@ FILE_FORMATS: dict[str, TFileFormat] = {
 Not on PostgreSQL, where CSV is twice as fast and makes nulls of empty texts.
 """
 
+TYPED_FILES = ("sqlalchemy",)
+"""Where load files are typed-jsonl."""
+
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
 
@@ -52,6 +55,8 @@ class Layout:
         lists_in_rows: Whether lists stay inside their row as JSON instead of becoming child tables.
         upserts: Whether rows are merged by a statement that takes but one version of each.
         appends: Whether each version of a row is kept, because plain files cannot be merged into.
+        times_typed: How often texts go through files in which dlt marks types: once before load files are made, and
+            once more where these are such files themselves.
     """
 
     file_format: TFileFormat | None = None
@@ -59,6 +64,7 @@ class Layout:
     lists_in_rows: bool = False
     upserts: bool = False
     appends: bool = False
+    times_typed: int = 1
 
 
 def checked_files(files: str) -> str:
@@ -84,7 +90,8 @@ def layout(destination: str, files: str) -> Layout:
     """
     checked_files(files)
     if destination != FILES:
-        return Layout(FILE_FORMATS.get(destination), TABLE_FORMATS.get(destination))
+        times_typed = 2 if destination in TYPED_FILES else 1
+        return Layout(FILE_FORMATS.get(destination), TABLE_FORMATS.get(destination), times_typed=times_typed)
     if files == "delta":
         return Layout("parquet", "delta", lists_in_rows=True, upserts=True)
     if files == "iceberg":
