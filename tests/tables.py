@@ -150,5 +150,7 @@ def _flat(row: Mapping[str, Any], properties: str, prefix: str = "") -> dict[str
             flat.update(_flat(value, properties, f"{name}__"))
         elif value not in (None, [], {}):
             suffix = f"_{crc32(key.encode()):08x}" if name in flat else ""
-            flat[name + suffix] = str(value) if name == "user_id" else value
+            # Numbers of properties are one column, also those that are whole.
+            is_whole = "properties__" in prefix and type(value) is int
+            flat[name + suffix] = str(value) if name == "user_id" else float(value) if is_whole else value
     return flat

@@ -297,14 +297,30 @@ def test_a_check_prints_what_it_found(serve: Serve, tmp_path: Path) -> None:
     assert "The destination duckdb answers." in outcome.stdout
 
 
+class WithoutTime(Account):
+    """An account one of whose responses, until it is put right, has no `updated_at`."""
+
+    is_right = False
+
+    def shown(self, row: dict[str, Any]) -> dict[str, Any]:
+        shown = super().shown(row)
+        return {**shown, "updated_at": None} if row["id"] == 104 and not self.is_right else shown
+
+
+def account_without_time() -> WithoutTime:
+    account = WithoutTime()
+    for table, rows in small_account().rows.items():
+        account.fill(table, rows.values())
+    account.put("responses", row(104, NOON + 60))
+    return account
+
+
 def test_a_check_names_the_table_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
-    account = small_account()
-    account.put("responses", row(104, NOON + 60, score="good"))
-    outcome = project_for(serve(account), tmp_path).run_anew("--check", "--json")
+    outcome = project_for(serve(account_without_time()), tmp_path).run_anew("--check", "--json")
     assert (outcome.code, outcome.report["ok"]) == (1, False)
     assert outcome.report["tables"]["responses"] == {"readable": False, "mode": None}
     assert outcome.report["tables"]["declines"] == {"readable": True, "mode": "updated"}
-    assert outcome.sentence == "The row with id 104 of responses has a score of type str where bigint belongs."
+    assert outcome.sentence == "The row with id 104 of responses has no updated_at."
 
 
 def test_a_check_fails_for_credentials_that_are_refused(serve: Serve, tmp_path: Path) -> None:
@@ -432,18 +448,19 @@ def test_what_an_earlier_run_could_not_load_is_read_again(serve: Serve, tmp_path
 
 
 def test_a_table_that_fails_is_reported_while_the_others_load(serve: Serve, tmp_path: Path) -> None:
-    account = small_account()
-    account.put("responses", row(104, NOON + 60, score="good"))
+    account = account_without_time()
     project = project_for(serve(account), tmp_path)
     outcome = project.run("--json")
     assert (outcome.code, outcome.report["ok"]) == (1, False)
     complete = {name: table["complete"] for name, table in outcome.report["tables"].items()}
     assert complete == {"end_users": True, "responses": False, "declines": True}
-    sentence = "The row with id 104 of responses has a score of type str where bigint belongs."
+    sentence = (
+        "1 row is left out of responses, and all others are loaded. The row with id 104 of responses has no updated_at."
+    )
     assert outcome.sentence == outcome.report["error"] == outcome.report["tables"]["responses"]["error"] == sentence
     for table in ("end_users", "declines"):
         assert project.held(table) == expected(account, table)
 
-    account.put("responses", row(104, NOON + 60, score=9))
+    account.is_right = True
     assert project.run("--json").report["ok"]
     assert project.held("responses") == expected(account, "responses")

@@ -133,7 +133,7 @@ class DemoAccount(Account):
             properties["Account Manager"] = rnd.choice(("Ada", "Grace", None))
         return properties
 
-    def _survey_row(self, row_id: int, users: list[Row], share_updated: float) -> Row:
+    def _survey_row(self, row_id: int, users: list[Row], share_updated: float, *, shows_email: bool = False) -> Row:
         user = self._random.choice(users)
         created = self._moment()
         if created < user["created_at"]:
@@ -147,14 +147,14 @@ class DemoAccount(Account):
             "survey_id": self._random.choice(SURVEYS),
             "ip_address": f"198.51.100.{row_id % 256}",
             "origin_url": f"https://app.example.com/page/{row_id % 40}",
-            "end_user": {"properties": user["properties"]},
+            "end_user": {**({"email": user["email"]} if shows_email else {}), "properties": user["properties"]},
         }
 
     def _response(self, row_id: int, users: list[Row]) -> Row:
         rnd = self._random
         texts = LANGUAGES[rnd.choice(list(LANGUAGES))]
         return {
-            **self._survey_row(row_id, users, 0.3),
+            **self._survey_row(row_id, users, 0.3, shows_email=True),
             "score": rnd.choices(range(11), weights=(2, 1, 1, 2, 2, 5, 6, 14, 20, 22, 25))[0],
             "text": rnd.choice(texts) if rnd.random() < 0.6 else None,
             "completed": rnd.random() < 0.95,
