@@ -39,21 +39,14 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
     takes_over = set(known.get("resources", {})) <= set(tables)
     if not takes_over:
         check_account(known, run.connected().account)
-    before: dict[str, int | None] = {}
-    with stored(pipeline) as destination:
-        if destination is None:
-            run.warnings.append("This destination removes no rows: what is gone in Wootric stays in its tables.")
-        for name in _known(pipeline, tables):
-            if destination is not None:
-                before[name] = 0 if destination.gone(name) == name else destination.rows(name)
+    before = _rows_before(pipeline, run, tables)
     with source_state(pipeline, source) as state:
         if takes_over:
             state.pop(ACCOUNT, None)
         resources = state.setdefault("resources", {})
         for name in tables:
             resources.pop(name, None)
-            if name in before:
-                resources[name] = {REFRESH: {LOADS: [], ROWS_BEFORE: before[name], READ: False}}
+        resources |= {name: {REFRESH: {LOADS: [], ROWS_BEFORE: before[name], READ: False}} for name in before}
     if pipeline.has_pending_data:
         commit(pipeline)
     # Had its cursor not been forgotten before, a table made anew would get none but the newest rows.
@@ -61,6 +54,16 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
         for name in before:
             if destination is not None:
                 destination.restore(name)
+
+
+def _rows_before(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> dict[str, int | None]:
+    """How many rows there are of each table that can be refreshed."""
+    with stored(pipeline) as destination:
+        if destination is None:
+            run.warnings.append("This destination removes no rows: what is gone in Wootric stays in its tables.")
+            return {}
+        known = _known(pipeline, tables)
+        return {name: 0 if destination.gone(name) == name else destination.rows(name) for name in known}
 
 
 def to_catch_up(pipeline: Pipeline, source: str, run: Run) -> list[str]:
