@@ -263,7 +263,7 @@ POSTGRES_TYPES = {
 PROPERTY_TYPES = {
     "columns": {
         "properties__rate": "double precision",
-        "properties__seats": "bigint",
+        "properties__seats": "double precision",
         "properties__paying": "boolean",
         "properties__plan": "character varying",
     },

@@ -30,6 +30,7 @@ from dlt.common.schema import Schema
 from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, PROJECT, Serve, access, row
+from tests.end_to_end.test_odd_values import OddAccount
 from tests.end_to_end.test_privacy import assert_nothing_is_shown
 from tests.end_to_end.test_source import assert_equal, extract
 from tests.promises import RECORDS, Sample, defaults, includes, kept, lines, load_sample, schema
@@ -384,11 +385,10 @@ def test_singer_target(
 
 
 @pytest.mark.parametrize("bad", [{"id": None}, {"created_at": None}])
-def test_singer_target_invalid_schema(pipeline: Pipeline, serve: Serve, bad: dict[str, object]) -> None:
+def test_singer_target_invalid_schema(pipeline: Pipeline, serve: Serve, bad: dict[str, Any]) -> None:
     """TargetRecordMissingKeyProperty, TargetRecordMissingRequiredProperty: it is refused, and no other row."""
-    account = Account()
-    account.fill("responses", [row(1), row(2)])
-    account.put("responses", {**row(3), **bad})
+    account = OddAccount({3: bad})
+    account.fill("responses", [row(1), row(2), row(3)])
     run = extract(pipeline, serve(account))
     notes = run.table("responses")
     assert (notes.complete, len(notes.left_out), set(loaded(pipeline, "responses"))) == (False, 1, {1, 2})

@@ -220,10 +220,12 @@ def test_control_c_leaves_two_sentences(serve: Serve, account: Account, tmp_path
 
 
 def test_a_failure_leaves_its_sentence(serve: Serve, account: Account, tmp_path: Path) -> None:
-    account.put("responses", row(104, NOON + 60, score="good"))
-    watched = watch(project_for(serve(account, latency_seconds=0.1), tmp_path), columns=100)
+    account.put("responses", {**row(104, NOON + 60), "created_at": None})
+    watched = watch(project_for(serve(account, latency_seconds=0.1), tmp_path), columns=200)
     assert watched.code == 1
-    assert watched.left == ["The row with id 104 of responses has a score of type str where bigint belongs."]
+    assert watched.left == [
+        "1 row is left out of responses, and all others are loaded. The row with id 104 of responses has no created_at."
+    ]
 
 
 def test_a_log_on_the_terminal_takes_the_place_of_the_line(serve: Serve, account: Account, tmp_path: Path) -> None:
