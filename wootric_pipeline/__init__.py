@@ -38,7 +38,7 @@ def wootric_source(
     username: Optional[TSecretStrValue] = None,
     password: Optional[TSecretStrValue] = None,
     account_token: Optional[TSecretStrValue] = None,
-    base_url: Optional[str] = None,
+    base_url: str = "https://api.wootric.com",
     region: Optional[str] = None,
     start_date: Optional[str] = None,
     end_date: Optional[str] = None,
@@ -64,7 +64,7 @@ def wootric_source(
         username: E-mail address of a person with access to the account, instead of a client; with `password`.
         password: See `username`.
         account_token: Which account (`NPS-...`), for a person who has several.
-        base_url: Where the API is, if not at `https://api.wootric.com` or that of the region; it may have a path.
+        base_url: Where the API is, if not where the region says; it may have a path.
         region: Of the account: `us` (default), `eu` or `au`, whose APIs have hosts of their own.
         start_date: First day to load, ISO date or time; default all history. A table with a cursor goes on from it.
         end_date: With `start_date`: load just the rows updated in this closed-open range, and leave the cursor alone.
@@ -109,4 +109,4 @@ def wootric_source(
     cursor = partial(
         dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
     )
-    return [resource(table, reader, cursor(), shape, checked_files(files), client.account) for table in TABLES.values()]
+    return [resource(table, reader, cursor(), shape, checked_files(files), client) for table in TABLES.values()]

@@ -8,6 +8,7 @@ import dlt
 from dlt.extract.hints import TResourceHints
 from dlt.sources import DltResource
 
+from .api.client import Client
 from .destinations.layout import hints as destination_hints
 from .destinations.layout import kind_of, layout, require_packages
 from .dlt_internals import Cursor
@@ -17,7 +18,9 @@ from .state import RefreshUnderWay, keep_account
 from .tables import PRIMARY_KEY, Table
 
 
-def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, files: str, account: str) -> DltResource:
+def resource(
+    table: Table, reader: Reader, incremental: Cursor, shape: Shape, files: str, client: Client
+) -> DltResource:
     """A table, to be merged on `id`.
 
     Args:
@@ -26,7 +29,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         incremental: Its cursor.
         shape: What of a row is loaded.
         files: How destinations that keep files lay tables out.
-        account: Tells the account from others.
+        client: Tells the account from others.
     """
 
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
@@ -34,7 +37,7 @@ def resource(table: Table, reader: Reader, incremental: Cursor, shape: Shape, fi
         require_packages(destination, files)
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
-        keep_account(account)
+        keep_account(client.account, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)

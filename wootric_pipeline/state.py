@@ -1,6 +1,6 @@
 """What dlt's state keeps beside the cursors, committed with the rows: the account, and full refreshes under way."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dlt
@@ -16,20 +16,22 @@ REFRESH, LOADS, ROWS_BEFORE, READ = "refresh", "loads", "rows_before", "read"
 before, and whether all has been read. Then what none of these loads has brought is gone."""
 
 
-def keep_account(account: str) -> None:
-    """Notes whose rows are loaded, unless that is known.
-
-    Raises:
-        ConfigurationError: Those of another account were loaded before.
-    """
+def keep_account(account: str, sign_in: Callable[[], object]) -> None:
+    """Notes whose rows are loaded, unless that is known; see `check_account`."""
     state = dlt.current.source_state()
-    check_account(state, account)
+    check_account(state, account, sign_in)
     state[ACCOUNT] = account
 
 
-def check_account(state: Mapping[str, Any], account: str) -> None:
-    """Raises ConfigurationError if the state of a source is another account's; former versions did not note whose."""
+def check_account(state: Mapping[str, Any], account: str, sign_in: Callable[[], object]) -> None:
+    """Makes sure that the state of a source is an account's; former versions did not note whose it is.
+
+    Raises:
+        ConfigurationError: It is another account's.
+        AuthenticationFailed: The credentials are nobody's.
+    """
     if state.get(ACCOUNT, account) != account:
+        sign_in()
         raise ConfigurationError(
             "What was loaded before came with other credentials: if they are another account's, choose another "
             "--dataset for this one; if the same account has got new ones, or this one shall take the other's place, "

@@ -13,14 +13,16 @@ from ..errors import ConfigurationError
 HOSTS: Mapping[str, str] = {"us": "wootric.com", "eu": "wootric.eu", "au": "wootric.au"}
 """The domain of Wootric in each region."""
 
+DEFAULT_BASE_URL = f"https://api.{HOSTS['us']}"
+
 _APP = re.compile(r"(https://app\.wootric\.(?:com|eu|au))/api", re.IGNORECASE)
 
 
-def address_of(base_url: str | None, region: str | None) -> str:
+def address_of(base_url: str, region: str | None) -> str:
     """The base URL that the two settings mean.
 
     Args:
-        base_url: An address; None is that of the region.
+        base_url: An address; that of the default region is that of any.
         region: `us`, `eu` or `au`; None is whatever the address says, or `us`.
 
     Raises:
@@ -29,7 +31,7 @@ def address_of(base_url: str | None, region: str | None) -> str:
     domain = HOSTS.get((region or "us").strip().lower())
     if domain is None:
         raise ConfigurationError(f"region must be one of {', '.join(HOSTS)}.")
-    if base_url is None:
+    if base_url == DEFAULT_BASE_URL:
         return f"https://api.{domain}"
     host = f".{(urlsplit(checked(base_url)).hostname or '').rstrip('.')}"
     # What is not Wootric's, such as a gateway, may stand before any region.

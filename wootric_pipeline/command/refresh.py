@@ -38,7 +38,8 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
     known = pipeline.state.get("sources", {}).get(source, {})
     takes_over = set(known.get("resources", {})) <= set(tables)
     if not takes_over:
-        check_account(known, run.connected().account)
+        client = run.connected()
+        check_account(known, client.account, client.sign_in)
     before = _rows_before(pipeline, run, tables)
     with source_state(pipeline, source) as state:
         if takes_over:
