@@ -24,6 +24,11 @@ Properties = Literal["columns", "json"]
 DOUBLE_WHOLE_MAX = 2**53
 """Beyond it, not every whole number is one of double precision."""
 
+LIKENESSES_MAX = 10_000
+
+_FITTING = {("text", str), ("double", float), ("bool", bool)}
+"""Types of columns and values that go into them as they are."""
+
 _VARIANT = re.compile(r"(\A|__)v_[a-z]+\Z")
 """How the names of columns end that dlt makes for values of another type."""
 
@@ -100,6 +105,7 @@ class Shaping:
         self._schema = schema
         self._names: dict[str, str] = {}
         self._kinds: dict[str, str | None] = {}
+        self._plain: dict[tuple[str, ...], list[tuple[str, str]]] = {}
 
     def shaped(self, row: Row) -> Row:
         """A row with what was chosen, each value in a form that its column holds."""
@@ -112,6 +118,37 @@ class Shaping:
 
     def _fields(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         """The fields of an object; each under a key whose column no other in the row has."""
+        # Most objects have the keys of others before.
+        likeness = (prefix, *fields)
+        if likeness not in self._plain and len(self._plain) < LIKENESSES_MAX:
+            self._plain[likeness] = self._plain_keys(fields, prefix)
+        if not (plain := self._plain.get(likeness)) or any(path in taken for _, path in plain):
+            return self._told_apart(fields, prefix, taken)
+        shaped: Row = {}
+        for key, path in plain:
+            value = fields[key]
+            if path and not isinstance(value, dict):
+                taken.add(path)
+            types = self._kinds.get(path), type(value)
+            if not path or types in _FITTING:
+                shaped[key] = value
+            elif types == ("double", int) and abs(value) <= DOUBLE_WHOLE_MAX:
+                shaped[key] = float(value)
+            else:
+                shaped[key] = self._value(value, path, taken)
+        return shaped
+
+    def _plain_keys(self, fields: Row, prefix: str) -> list[tuple[str, str]]:
+        """The keys of an object, and their columns but for documented ones; none where columns may be the same."""
+        names = {key: self._name(key) for key in fields}
+        free = {key: prefix + name for key, name in names.items() if prefix + key not in self._table.documented}
+        is_plain = len(set(names.values())) == len(names) and not any(
+            SEPARATOR in names[key] or path in self._table.documented or _is_dlts(names[key], prefix)
+            for key, path in free.items()
+        )
+        return [(key, free.get(key, "")) for key in fields] if is_plain and all(map(is_nameable, free)) else []
+
+    def _told_apart(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         shaped: Row = {}
         names: set[str] = set()
         for key in self._in_order(fields):
