@@ -96,10 +96,10 @@ def test_a_run_writes_down_retries_waits_fallbacks_and_commits(serve: Serve, acc
 
 
 def test_a_table_that_cannot_be_read_is_written_down(serve: Serve, account: Account, tmp_path: Path) -> None:
-    account.put("declines", row(104, NOON + 60, survey_id="five"))
+    account.fill("declines", [{**row(index, NOON), "created_at": None} for index in range(104, 111)])
     project = project_for(serve(account), tmp_path)
     assert project.run("--log-file", LOG, "--tables", "declines").code == 1
-    sentence = "The row with id 104 of declines has a survey_id of type str where bigint belongs."
+    sentence = "The row with id 104 of declines has no created_at."
     lines = logged(project)
     assert f"WARNING wootric_pipeline.reading: declines: cannot be read completely. {sentence}" in lines
     assert lines[-1] == f"ERROR wootric_pipeline.command: {sentence}"

@@ -159,7 +159,8 @@ class Reader:
         if error is None:
             notes.complete = not notes.left_out
             notes.error = notes.left_out_sentence(table.name)
-            log.info("%s: read to its end; %s rows with %s requests.", table.name, notes.rows, notes.requests)
+            how = "completely" if notes.complete else "to its end"
+            log.info("%s: read %s; %s rows with %s requests.", table.name, how, notes.rows, notes.requests)
             if notes.error is not None:
                 log.warning(notes.error)
             return
