@@ -92,7 +92,7 @@ filesystem.{owner}.{name} = hold
 
 UNNOTICED = """
 import importlib, os, signal
-owner = getattr(importlib.import_module("dlt.destinations.impl.{module}"), "{job}")
+owner = getattr(importlib.import_module("dlt.destinations.{module}"), "{job}")
 copy = owner.run
 def die(job):
     copy(job)
@@ -313,8 +313,8 @@ def test_two_loaders_at_once_into_one_dataset_lose_nothing(to: To) -> None:
 @pytest.mark.parametrize(
     ("kind", "module", "job"),
     [
-        pytest.param("postgres", "postgres.postgres", "PostgresCsvCopyJob", marks=postgres),
-        pytest.param("duckdb", "duckdb.duck", "DuckDbCopyJob"),
+        pytest.param("postgres", "insert_job_client", "InsertValuesLoadJob", marks=postgres),
+        pytest.param("duckdb", "impl.duckdb.duck", "DuckDbCopyJob"),
     ],
 )
 def test_what_was_committed_unnoticed_comes_once(to: To, kind: str, module: str, job: str) -> None:

@@ -167,9 +167,8 @@ class Walk:
         since, second = self.bounds.since, self.bounds.axis.second
         if since is None or not self._is_anchored:
             page = self._answered(since) or self._ask(since)
-            # Along creation the count of the first window shows it as well, if that is not empty.
-            is_asked = self.bounds.axis is UPDATED or self.bounds.until is not None
-            return self._from_the_first_row(page) if since is None and is_asked else page
+            # Along creation the count of the first window shows it as well.
+            return self._from_the_first_row(page) if since is None and self.bounds.axis is UPDATED else page
         if self._first and second(self._first[0][0]) >= since:
             return self._answered(None)
         if self._known_until is not None and (page := self._ask(since)) and second(page[0]) <= self._known_until:
@@ -181,7 +180,7 @@ class Walk:
                 page = self._ask(begin)
                 if page and second(page[0]) < since:
                     return page
-        return self._from_the_first_row(self._ask(None))
+        return self._ask(None)
 
     def _answered(self, since: int | None) -> Page:
         """The next page that was answered already, as if it had been asked for; none if there is none."""
