@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from importlib import import_module
 from typing import Any, Protocol
 
 from dlt import Schema
@@ -9,6 +10,9 @@ from dlt import Schema
 from ..dlt_internals import open_table, plain_files, table_chain
 from ..tables import CURSOR
 from .stored import BIRTH, LOAD_ID, Unused, is_declared, utc
+
+ICEBERG_FILTERS = "pyiceberg.expressions"
+"""Imported by its name: types differ by whether it is installed."""
 
 
 class OpenTable(Protocol):
@@ -150,18 +154,16 @@ class _Iceberg:
         return [field.name for field in self._table.schema().fields]
 
     def rows(self, loads: Sequence[str] | None) -> int:
-        from pyiceberg.expressions import AlwaysTrue, In
-
-        chosen = AlwaysTrue() if loads is None else In(LOAD_ID, set(loads))
+        filters = import_module(ICEBERG_FILTERS)
+        chosen = filters.AlwaysTrue() if loads is None else filters.In(LOAD_ID, set(loads))
         return int(self._table.scan(row_filter=chosen).count())
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         return iter(self._table.scan(selected_fields=tuple(columns)).to_arrow_batch_reader())
 
     def keep(self, loads: Sequence[str]) -> None:
-        from pyiceberg.expressions import AlwaysTrue, NotIn
-
-        self._table.delete(NotIn(LOAD_ID, set(loads)) if loads else AlwaysTrue())
+        filters = import_module(ICEBERG_FILTERS)
+        self._table.delete(filters.NotIn(LOAD_ID, set(loads)) if loads else filters.AlwaysTrue())
 
     def drop(self, columns: Sequence[str]) -> None:
         with self._table.update_schema() as update:
