@@ -177,17 +177,18 @@ def _fit(table: Table, fields: Row, prefix: str, odd: list[str]) -> None:
         prefix: Of the names of their columns.
         odd: Names of columns that are documented, and of fields that hold what is not.
     """
+    documented = table.documented
     for name, value in fields.items():
         path, kind = prefix + name, type(value)
-        data_type = table.documented.get(path)
+        data_type = documented.get(path)
         if data_type is None:
             if kind is dict and path in table.documented_objects:
                 _fit(table, value, f"{path}__", odd)
-            elif kind in _MAY_HOLD_NUMBERS:
+            elif value and kind in _MAY_HOLD_NUMBERS:
                 replaced: list[Any] = []
                 fields[name] = _storable(value, replaced, NESTING_MAX)
                 odd += [path] * len(replaced)
-        elif value is not None and (kind is not _PYTHON_TYPES[data_type] or kind is int):
+        elif value is not None and (kind is not _PYTHON_TYPES[data_type] or (kind is int and _is_too_big(value))):
             fitting = _fitting(data_type, value)
             if fitting is None:
                 fitting = aside(_storable(value, [], NESTING_MAX))

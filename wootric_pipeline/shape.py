@@ -6,7 +6,7 @@ Applied after a row has been read, since reading needs columns that may be exclu
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from dlt import Schema
 from dlt.common.schema.typing import TColumnSchema
@@ -87,6 +87,20 @@ class Shape:
         return Shaping(self, table, schema, lists_in_rows, times_typed)
 
 
+class _Plain(NamedTuple):
+    """Objects of the same keys and types, whose keys stay as they are.
+
+    Attributes:
+        taken: The columns of their single values.
+        numbers: Keys and columns of whole numbers that become fractional ones.
+        others: Those of all else that is not loaded as it is.
+    """
+
+    taken: frozenset[str]
+    numbers: list[tuple[str, str]]
+    others: list[tuple[str, str]]
+
+
 class Shaping:
     """Gives the rows of one table their shape, in the order in which they are loaded; see `Shape.shaping`.
 
@@ -105,12 +119,13 @@ class Shaping:
         self._schema = schema
         self._names: dict[str, str] = {}
         self._kinds: dict[str, str | None] = {}
-        self._plain: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        self._plain: dict[tuple[Any, ...], _Plain | None] = {}
+        self._documented = frozenset(table.documented)
 
     def shaped(self, row: Row) -> Row:
         """A row with what was chosen, each value in a form that its column holds."""
         left = {name: value for name, value in row.items() if name not in self._dropped} if self._dropped else row
-        shaped = self._fields(left, "", set(self._table.documented))
+        shaped = self._fields(left, "", set())
         if isinstance(row, OddRow) and row.has_marks:
             for _ in range(self._times_typed):
                 shaped = _marked(shaped)
@@ -118,46 +133,56 @@ class Shaping:
 
     def _fields(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         """The fields of an object; each under a key whose column no other in the row has."""
-        # Most objects have the keys of others before.
-        likeness = (prefix, *fields)
-        if likeness not in self._plain and len(self._plain) < LIKENESSES_MAX:
-            self._plain[likeness] = self._plain_keys(fields, prefix)
-        if not (plain := self._plain.get(likeness)) or any(path in taken for _, path in plain):
+        # Most objects have the keys and the types of others before.
+        likeness = (prefix, *fields, *map(type, fields.values()))
+        if likeness not in self._plain:
+            shaped = self._told_apart(fields, prefix, taken)
+            if len(self._plain) < LIKENESSES_MAX:
+                self._plain[likeness] = self._plain_object(fields, prefix)
+            return shaped
+        plain = self._plain[likeness]
+        if plain is None or not taken.isdisjoint(plain.taken):
             return self._told_apart(fields, prefix, taken)
-        shaped: Row = {}
-        for key, path in plain:
-            value = fields[key]
-            if path and not isinstance(value, dict):
-                taken.add(path)
-            types = self._kinds.get(path), type(value)
-            if not path or types in _FITTING:
-                shaped[key] = value
-            elif types == ("double", int) and abs(value) <= DOUBLE_WHOLE_MAX:
-                shaped[key] = float(value)
-            else:
-                shaped[key] = self._value(value, path, taken)
+        taken |= plain.taken
+        shaped = dict(fields)
+        for key, path in plain.numbers:
+            number = fields[key]
+            shaped[key] = float(number) if abs(number) <= DOUBLE_WHOLE_MAX else self._value(number, path, taken)
+        for key, path in plain.others:
+            shaped[key] = self._value(fields[key], path, taken)
         return shaped
 
-    def _plain_keys(self, fields: Row, prefix: str) -> list[tuple[str, str]]:
-        """The keys of an object, and their columns but for documented ones; none where columns may be the same."""
+    def _plain_object(self, fields: Row, prefix: str) -> "_Plain | None":
+        """What is to be done with objects like this one; None where columns of its keys may be the same."""
         names = {key: self._name(key) for key in fields}
-        free = {key: prefix + name for key, name in names.items() if prefix + key not in self._table.documented}
+        free = {key: prefix + name for key, name in names.items() if prefix + key not in self._documented}
         is_plain = len(set(names.values())) == len(names) and not any(
-            SEPARATOR in names[key] or path in self._table.documented or _is_dlts(names[key], prefix)
+            SEPARATOR in names[key] or path in self._documented or _is_dlts(names[key], prefix)
             for key, path in free.items()
         )
-        return [(key, free.get(key, "")) for key in fields] if is_plain and all(map(is_nameable, free)) else []
+        if not is_plain or not all(map(is_nameable, free)):
+            return None
+        types = {key: (self._kinds.get(path), type(fields[key])) for key, path in free.items()}
+        return _Plain(
+            frozenset(path for key, path in free.items() if not isinstance(fields[key], dict)),
+            [(key, path) for key, path in free.items() if types[key] == ("double", int)],
+            [
+                (key, path)
+                for key, path in free.items()
+                if types[key] not in _FITTING and fields[key] is not None and types[key] != ("double", int)
+            ],
+        )
 
     def _told_apart(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         shaped: Row = {}
         names: set[str] = set()
         for key in self._in_order(fields):
             value = fields[key]
-            if prefix + key in self._table.documented:
+            if prefix + key in self._documented:
                 shaped[key] = value
                 continue
             own = key
-            while (name := self._name(own)) in names or prefix + name in taken or _is_dlts(name, prefix):
+            while (name := self._name(own)) in names or self._is_taken(prefix + name, taken) or _is_dlts(name, prefix):
                 own = tagged(f"x{own}" if name.startswith("_") else own)
             names.add(name)
             if not isinstance(value, dict):
@@ -165,6 +190,9 @@ class Shaping:
             own = own if is_nameable(own) else tagged(own)
             shaped[own] = self._value(value, prefix + name, taken)
         return shaped
+
+    def _is_taken(self, path: str, taken: set[str]) -> bool:
+        return path in taken or path in self._documented
 
     def _in_order(self, fields: Row) -> Iterable[str]:
         """The keys of an object; first those that are the names of their columns, where several could have one name."""
@@ -189,6 +217,8 @@ class Shaping:
 
     def _elements(self, elements: list[Any], path: str) -> list[Any]:
         """A documented list, of which dlt makes a table, or which stays in the row as it is."""
+        if not elements or (path in self._table.text_lists and all(type(each) is str for each in elements)):
+            return elements
         if path in self._table.text_lists:
             return [each if each is None or type(each) is str else json_text(each) for each in elements]
         if self._lists_in_rows:
