@@ -88,7 +88,7 @@ class Shape:
 
 
 class _Plain(NamedTuple):
-    """Objects of the same keys and types, whose keys stay as they are.
+    """Objects of which what is not documented has the same keys and types, and whose keys stay as they are.
 
     Attributes:
         taken: The columns of their single values.
@@ -99,6 +99,20 @@ class _Plain(NamedTuple):
     taken: frozenset[str]
     numbers: list[tuple[str, str]]
     others: list[tuple[str, str]]
+
+
+class _Level(NamedTuple):
+    """What is documented of the objects at one place in a row.
+
+    Attributes:
+        values: Their keys of single values.
+        keys: All their keys.
+        parts: Their keys of objects and lists, and the names of these in columns.
+    """
+
+    values: frozenset[str]
+    keys: frozenset[str]
+    parts: list[tuple[str, str]]
 
 
 class Shaping:
@@ -121,28 +135,42 @@ class Shaping:
         self._kinds: dict[str, str | None] = {}
         self._plain: dict[tuple[Any, ...], _Plain | None] = {}
         self._documented = frozenset(table.documented)
+        self._levels: dict[str, _Level] = {}
 
     def shaped(self, row: Row) -> Row:
         """A row with what was chosen, each value in a form that its column holds."""
         left = {name: value for name, value in row.items() if name not in self._dropped} if self._dropped else row
         shaped = self._fields(left, "", set())
-        if isinstance(row, OddRow) and row.has_marks:
-            for _ in range(self._times_typed):
-                shaped = _marked(shaped)
-        return shaped
+        if not isinstance(row, OddRow):
+            return shaped
+        for _ in range(self._times_typed * row.has_marks):
+            shaped = _marked(shaped)
+        return dict(shaped)
 
     def _fields(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         """The fields of an object; each under a key whose column no other in the row has."""
+        level = self._levels.get(prefix) or self._level(prefix)
+        if fields.keys() <= level.keys:
+            shaped = dict(fields)
+            for key, path in level.parts:
+                if (part := fields.get(key)) is not None:
+                    shaped[key] = self._value(part, path, taken)
+            return shaped
+        free = [key for key in fields if key not in level.values]
         # Most objects have the keys and the types of others before.
-        likeness = (prefix, *fields, *map(type, fields.values()))
-        if likeness not in self._plain:
+        likeness = (prefix, *free, *[type(fields[key]) for key in free])
+        try:
+            plain = self._plain[likeness]
+        except KeyError:
             shaped = self._told_apart(fields, prefix, taken)
             if len(self._plain) < LIKENESSES_MAX:
-                self._plain[likeness] = self._plain_object(fields, prefix)
+                self._plain[likeness] = self._plain_object({key: fields[key] for key in free}, prefix)
             return shaped
-        plain = self._plain[likeness]
         if plain is None or not taken.isdisjoint(plain.taken):
             return self._told_apart(fields, prefix, taken)
+        return self._of_plain(fields, plain, taken)
+
+    def _of_plain(self, fields: Row, plain: "_Plain", taken: set[str]) -> Row:
         taken |= plain.taken
         shaped = dict(fields)
         for key, path in plain.numbers:
@@ -155,23 +183,21 @@ class Shaping:
     def _plain_object(self, fields: Row, prefix: str) -> "_Plain | None":
         """What is to be done with objects like this one; None where columns of its keys may be the same."""
         names = {key: self._name(key) for key in fields}
-        free = {key: prefix + name for key, name in names.items() if prefix + key not in self._documented}
+        free = {key: prefix + name for key, name in names.items()}
         is_plain = len(set(names.values())) == len(names) and not any(
             SEPARATOR in names[key] or path in self._documented or _is_dlts(names[key], prefix)
             for key, path in free.items()
         )
         if not is_plain or not all(map(is_nameable, free)):
             return None
-        types = {key: (self._kinds.get(path), type(fields[key])) for key, path in free.items()}
-        return _Plain(
-            frozenset(path for key, path in free.items() if not isinstance(fields[key], dict)),
-            [(key, path) for key, path in free.items() if types[key] == ("double", int)],
-            [
-                (key, path)
-                for key, path in free.items()
-                if types[key] not in _FITTING and fields[key] is not None and types[key] != ("double", int)
-            ],
-        )
+        plain = _Plain(frozenset(path for key, path in free.items() if type(fields[key]) is not dict), [], [])
+        for key, path in free.items():
+            types = self._kinds.get(path), type(fields[key])
+            if types == ("double", int):
+                plain.numbers.append((key, path))
+            elif types not in _FITTING and fields[key] is not None:
+                plain.others.append((key, path))
+        return plain
 
     def _told_apart(self, fields: Row, prefix: str, taken: set[str]) -> Row:
         shaped: Row = {}
@@ -190,6 +216,16 @@ class Shaping:
             own = own if is_nameable(own) else tagged(own)
             shaped[own] = self._value(value, prefix + name, taken)
         return shaped
+
+    def _level(self, prefix: str) -> "_Level":
+        """What is documented of objects at one place in a row."""
+        names = (name for name in self._documented if name.startswith(prefix))
+        values = frozenset(name[len(prefix) :] for name in names)
+        paths = {*self._table.documented_objects, *self._table.lists, *self._table.properties}
+        parts = [(path[len(prefix) :], path) for path in sorted(paths) if path.startswith(prefix)]
+        inside = [(key, path) for key, path in parts if SEPARATOR not in key]
+        level = self._levels[prefix] = _Level(values, values.union(key for key, _ in inside), inside)
+        return level
 
     def _is_taken(self, path: str, taken: set[str]) -> bool:
         return path in taken or path in self._documented
