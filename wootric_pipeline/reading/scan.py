@@ -5,6 +5,7 @@ other is read along `created_at`, and the cursor moves at the end.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from operator import itemgetter
@@ -203,7 +204,7 @@ class Scan:
             started=self._started,
         )
         reached, oldest = halfway, None
-        try:
+        with self._explained(walk):
             for piece in self._pieces(walk, PAGES_BEFORE_PARTS):
                 if piece is None:
                     yield None
@@ -214,6 +215,19 @@ class Scan:
                 reached = reached.behind(piece.rows, rows)
                 halfway = reached if piece.is_settled and not walk.incomplete else halfway
                 yield Batch(rows, None, halfway)
+        self._check_complete(walk, CREATED.field)
+        if filtered and span.known_until is not None and (oldest is None or oldest > span.known_until):
+            # No row that was known came again, so nothing shows that the filter brings all that is newer.
+            yield from self._along_created(span, filtered=False)
+            return
+        newest = reached.newest
+        yield Batch([], datetime.fromtimestamp(newest, timezone.utc) if newest is not None else None)
+
+    @contextmanager
+    def _explained(self, walk: Walk) -> Iterator[None]:
+        """Tells what kept a reading along creation from its end, and up to where it came."""
+        try:
+            yield
         except FilterIgnored as ignored:
             raise UnexpectedAnswer(
                 f"Wootric answered with rows of {self._listing.table.name} outside the {ignored.axis.field} asked for; "
@@ -230,13 +244,6 @@ class Scan:
                 f"Wootric sorts {self._listing.table.name} neither by updated_at nor by created_at, as a row of the "
                 f"second {second} (UNIX time of created_at) shows; not all rows were read."
             ) from None
-        self._check_complete(walk, CREATED.field)
-        if filtered and span.known_until is not None and (oldest is None or oldest > span.known_until):
-            # No row that was known came again, so nothing shows that the filter brings all that is newer.
-            yield from self._along_created(span, filtered=False)
-            return
-        newest = reached.newest
-        yield Batch([], datetime.fromtimestamp(newest, timezone.utc) if newest is not None else None)
 
     def _changed(self, span: Span, since: int | None) -> Bounds:
         """What to filter by that all rows wanted pass: a filter may be coarse, or take other times than are shown."""
