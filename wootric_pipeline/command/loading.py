@@ -12,6 +12,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
 from ..destinations.files import show_new_columns
+from ..destinations.indexes import add_indexes
 from ..destinations.locks import exclusive
 from ..destinations.memory import sparing_memory
 from ..destinations.stored import stored
@@ -140,11 +141,14 @@ def _load_extracted(pipeline: Pipeline) -> LoadInfo:
     pipeline.normalize()
     with exclusive(pipeline):
         try:
-            return pipeline.load()
+            info = pipeline.load()
         except PipelineStepFailed as failure:
             if isinstance(failure.exception, KeyboardInterrupt) or not show_new_columns(pipeline):
                 raise
-        return pipeline.load()
+            info = pipeline.load()
+        if info.loads_ids:
+            add_indexes(pipeline)
+    return info
 
 
 def follow_destination(pipeline: Pipeline) -> None:

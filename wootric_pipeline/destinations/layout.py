@@ -15,7 +15,7 @@ from dlt.extract.hints import TResourceHints
 
 from ..dlt_internals import list_of_texts
 from ..errors import ConfigurationError
-from ..tables import Table
+from ..tables import PRIMARY_KEY, Table
 
 FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
 
@@ -34,6 +34,11 @@ Not on PostgreSQL, where CSV is twice as fast and makes nulls of empty texts.
 
 TYPED_FILES = ("sqlalchemy",)
 """Where load files are typed-jsonl."""
+
+SCOPED = ("sqlalchemy",)
+"""Where dlt's own merge asks of each row there is whether it comes again: SQLite and MySQL answer one by one."""
+
+MERGED_AGAIN = f"{PRIMARY_KEY} IN (SELECT {PRIMARY_KEY} FROM {{staging_table}})"  # noqa: S608
 
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
@@ -55,6 +60,7 @@ class Layout:
         lists_in_rows: Whether lists stay inside their row as JSON instead of becoming child tables.
         upserts: Whether rows are merged by a statement that takes but one version of each.
         appends: Whether each version of a row is kept, because plain files cannot be merged into.
+        scoped: Whether the rows to replace are looked up from those that come, and not the other way round.
         times_typed: How often texts go through files in which dlt marks types: once before load files are made, and
             once more where these are such files themselves.
     """
@@ -64,6 +70,7 @@ class Layout:
     lists_in_rows: bool = False
     upserts: bool = False
     appends: bool = False
+    scoped: bool = False
     times_typed: int = 1
 
 
@@ -90,8 +97,12 @@ def layout(destination: str, files: str) -> Layout:
     """
     checked_files(files)
     if destination != FILES:
-        times_typed = 2 if destination in TYPED_FILES else 1
-        return Layout(FILE_FORMATS.get(destination), TABLE_FORMATS.get(destination), times_typed=times_typed)
+        return Layout(
+            FILE_FORMATS.get(destination),
+            TABLE_FORMATS.get(destination),
+            scoped=destination in SCOPED,
+            times_typed=2 if destination in TYPED_FILES else 1,
+        )
     if files == "delta":
         return Layout("parquet", "delta", lists_in_rows=True, upserts=True)
     if files == "iceberg":
@@ -134,6 +145,8 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
     disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
     if laid_out.upserts:
         disposition = {"disposition": "merge", "strategy": "upsert"}
+    if laid_out.scoped:
+        disposition = {"disposition": "merge", "strategy": "delete-insert", "destination_scope": MERGED_AGAIN}
     return dlt.mark.make_hints(
         # An empty mapping would take the declared columns away.
         columns=columns or None,
