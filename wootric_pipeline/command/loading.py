@@ -11,6 +11,7 @@ from dlt.common.runtime import signals
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
+from ..destinations.delta import merging_few_files, tend
 from ..destinations.files import show_new_columns
 from ..destinations.indexes import add_indexes
 from ..destinations.locks import exclusive
@@ -140,15 +141,21 @@ def _load_extracted(pipeline: Pipeline) -> LoadInfo:
     """Loads what was extracted; no other loader can be in the midst of it, as far as the destination knows of locks."""
     pipeline.normalize()
     with exclusive(pipeline):
-        try:
-            info = pipeline.load()
-        except PipelineStepFailed as failure:
-            if isinstance(failure.exception, KeyboardInterrupt) or not show_new_columns(pipeline):
-                raise
-            info = pipeline.load()
+        with merging_few_files(pipeline):
+            info = _loaded(pipeline)
         if info.loads_ids:
             add_indexes(pipeline)
+            tend(pipeline)
     return info
+
+
+def _loaded(pipeline: Pipeline) -> LoadInfo:
+    try:
+        return pipeline.load()
+    except PipelineStepFailed as failure:
+        if isinstance(failure.exception, KeyboardInterrupt) or not show_new_columns(pipeline):
+            raise
+    return pipeline.load()
 
 
 def follow_destination(pipeline: Pipeline) -> None:
