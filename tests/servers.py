@@ -59,6 +59,11 @@ class Server:
         self.address = address
         self._command, self._folder, self._answers, self._user = command, folder, answers, user
 
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
     def start(self) -> bool:
         """Whether it came up."""
         with (self._folder / "server.log").open("ab") as log:

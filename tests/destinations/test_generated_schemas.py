@@ -435,4 +435,4 @@ def test_a_load_that_fails_at_athena_says_why(serve: Serve, tmp_path: Path, monk
     monkeypatch.setattr(pipeline, "load", fail)
     pipeline.extract(wootric_source(**access(serve(odd_account()))))
     with pytest.raises(PipelineStepFailed, match="no such bucket"):
-        loading._load_extracted(pipeline)
+        loading.load_extracted(pipeline)

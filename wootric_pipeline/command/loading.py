@@ -87,7 +87,7 @@ def load(
         raise
     finally:
         run.checkpoint.end()
-    complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
+    complete_refresh(pipeline, source, run, load_extracted, empties=empties)
     _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
@@ -101,7 +101,7 @@ def _load_to_the_end(
         with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
             run.checkpoint.begin(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
             pipeline.extract(source.with_resources(*waiting))
-            _note(run, _load_extracted(pipeline))
+            _note(run, load_extracted(pipeline))
             counts = (f"{name} {notes.rows:,} rows" for name, notes in run.tables.items())
             log.info("Committed so far: %s.", ", ".join(counts))
             # dlt forgets one that comes while the last job of a load is under way.
@@ -118,9 +118,9 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
     if pipeline.has_pending_data:
         log.info("Loads what an earlier run has read.")
         # Of a destination that keeps no state: nothing tells that it could be read again.
-        _note(run, _load_extracted(pipeline))
+        _note(run, load_extracted(pipeline))
     if refreshed:
-        begin_refresh(pipeline, SOURCE, run, refreshed, _load_extracted)
+        begin_refresh(pipeline, SOURCE, run, refreshed, load_extracted)
 
 
 def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
@@ -137,7 +137,7 @@ def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
     return [name for name in tables if name not in gone]
 
 
-def _load_extracted(pipeline: Pipeline) -> LoadInfo:
+def load_extracted(pipeline: Pipeline) -> LoadInfo:
     """Loads what was extracted; no other loader can be in the midst of it, as far as the destination knows of locks."""
     pipeline.normalize()
     with exclusive(pipeline):
