@@ -192,6 +192,15 @@ def drop_locally(pipeline: Pipeline) -> None:
     pipeline.drop()
 
 
+def drop_empty_packages(pipeline: Pipeline) -> bool:
+    """Drops what was extracted if it holds neither rows nor a state: dlt would note a load in the destination."""
+    extracted = map(pipeline.get_load_package_info, pipeline.list_extracted_load_packages())
+    if any(package.jobs["new_jobs"] for package in extracted) or pipeline.list_normalized_load_packages():
+        return False
+    pipeline.abort_packages()
+    return True
+
+
 def drop_old_packages(pipeline: Pipeline, kept: int) -> None:
     """Deletes what dlt notes of each load for ever, but of the last few: hourly runs would fill the disk."""
     for load_id in pipeline.list_completed_load_packages()[:-kept]:

@@ -84,7 +84,7 @@ def _tables(run: Run) -> list[str]:
         [
             [
                 name,
-                *([f"{notes.rows_new:,}", f"{notes.rows_again:,}"] if goes_on else [f"{notes.rows:,}"]),
+                *([f"{notes.rows_new:,}", f"{notes.rows_read_again:,}"] if goes_on else [f"{notes.rows:,}"]),
                 f"{notes.requests:,}",
                 _short(notes.cursor_after),
                 "yes" if notes.complete else "NO",

@@ -33,6 +33,7 @@ class TableNotes:
     Attributes:
         rows: Rows handed to dlt.
         rows_again: Those of them that are no newer than the cursor was before the run.
+        rows_unchanged: Rows that were read again, and not handed to dlt, since they were loaded as they are.
         odd_values: Values in them that no database can hold, and that were replaced, or that do not fit their column.
         odd_fields: The fields they are in, with the ids of the rows.
         left_out: A sentence about each row that cannot be placed, and so is not loaded, by a digest of the row.
@@ -47,6 +48,7 @@ class TableNotes:
 
     rows: int = 0
     rows_again: int = 0
+    rows_unchanged: int = 0
     odd_values: int = 0
     odd_fields: dict[str, list[int]] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
@@ -70,6 +72,15 @@ class TableNotes:
     def rows_new(self) -> int:
         """Those that are newer than what was loaded before the run."""
         return self.rows - self.rows_again
+
+    @property
+    def rows_read_again(self) -> int:
+        """Those that are no newer, whether they were handed to dlt or not."""
+        return self.rows_again + self.rows_unchanged
+
+    def count_unchanged(self, rows: int) -> None:
+        """Counts rows that were loaded before as they are."""
+        self.rows_unchanged += rows
 
     def count(self, rows: Page) -> None:
         """Counts rows that are handed to dlt."""

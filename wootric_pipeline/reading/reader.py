@@ -30,13 +30,14 @@ from ..records import to_record, usable
 from ..tables import CURSOR, PRIMARY_KEY, Table
 from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode, TableNotes
+from .overlap import Overlap
 from .pool import Pool
 from .scan import Batch, Clocks, Halfway, Scan, Span
 from .supervision import Supervision
 
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
-HALFWAY, EMPTY = "halfway", "empty"
+HALFWAY, EMPTY, OVERLAP = "halfway", "empty", "overlap"
 
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
@@ -78,11 +79,19 @@ class Reader:
         lookback_seconds: How far before its cursor a table is read.
         rescan_days: How far back to look, in days of `created_at`, on lists that do not honour `updated`; None is
             all history.
+        row_shape: Tells settings apart that change the form in which rows are loaded.
     """
 
     def __init__(
-        self, client: Client, supervision: Supervision, *, lookback_seconds: int = 300, rescan_days: int | None = None
+        self,
+        client: Client,
+        supervision: Supervision,
+        *,
+        lookback_seconds: int = 300,
+        rescan_days: int | None = None,
+        row_shape: str = "",
     ) -> None:
+        self._row_shape = row_shape
         self._lookback = timedelta(seconds=lookback_seconds)
         self._client = client
         self.notes = supervision.notes
@@ -121,6 +130,7 @@ class Reader:
         batches = self._paused.pop(table.name, None) or self._batches(
             table, self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state), notes, left
         )
+        overlap = Overlap(state.get(OVERLAP), self._row_shape, self._lookback)
         reached: datetime | None = None
         try:
             loaded: dict[int, datetime] = {}
@@ -128,7 +138,7 @@ class Reader:
                 if batch is None:
                     yield None
                     continue
-                if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
+                if rows := self._to_load(batch.rows, overlap, table, loaded if once else None):
                     notes.count(rows)
                     self._checkpoint.count(table.name, len(rows))
                     yield rows
@@ -150,6 +160,7 @@ class Reader:
                 # Also where dlt closes this for a limit.
                 move_cursor(cursor, reached)
                 notes.cursor_after = None if backfill else reached
+            state[OVERLAP] = overlap.kept(reached or committed)
         if reached is None and notes.complete and committed is None:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
@@ -170,6 +181,15 @@ class Reader:
         notes.error = str(error)
         self.notes.needs_change |= isinstance(error, ListRefused)
         log.warning("%s: cannot be read completely. %s", table.name, error)
+
+    def _to_load(self, rows: Page, overlap: Overlap, table: Table, loaded: dict[int, datetime] | None) -> Page:
+        """Those of a batch that were not loaded as they are; with `loaded`, of each row one version."""
+        changed, unchanged = overlap.parted(rows)
+        self.notes.table(table.name).count_unchanged(len(unchanged))
+        to_load = changed if loaded is None else self._not_in(loaded, table, changed)
+        overlap.note(unchanged)
+        overlap.note(to_load)
+        return to_load
 
     def _not_in(self, loaded: dict[int, datetime], table: Table, rows: Page) -> Page:
         fresh = []
