@@ -35,6 +35,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
 def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, Any]:
     return {
         "rows": notes.rows,
+        "rows_unchanged": notes.rows_unchanged,
         "requests": notes.requests,
         "mode": notes.mode,
         "cursor_before": _iso(notes.cursor_before),
