@@ -12,7 +12,7 @@ from ..tables import CURSOR, PRIMARY_KEY
 from .listing import Page, Row
 
 ROWS_MAX = 1_000
-"""More are loaded again: a digest of each row goes to the destination with the state, some 20 bytes."""
+"""More are loaded again: a digest of each row goes to the destination with the state, in some 30 bytes."""
 ROWS_NOTED_MAX = 4 * ROWS_MAX
 DIGEST_BYTES = 9
 
