@@ -340,6 +340,14 @@ def plain_files(client: Any, table: str) -> tuple[Any, list[str]]:
         return client.fs_client, []
 
 
+def tables_with_cursor(pipeline: Pipeline) -> set[str]:
+    """The tables of which rows were loaded, as far as their cursors tell."""
+    sources: Mapping[str, Any] = pipeline.state.get("sources", {})
+    resources = [each for source in sources.values() for each in source.get("resources", {}).items()]
+    cursors = ((name, cursor) for name, state in resources for cursor in state.get("incremental", {}).values())
+    return {name for name, cursor in cursors if cursor.get("last_value") != cursor.get("initial_value")}
+
+
 def forget_in_schema(pipeline: Pipeline, tables: Sequence[str], columns: Sequence[tuple[str, str]]) -> None:
     """Has dlt know tables and columns no more, here and at the destination, where they stay.
 

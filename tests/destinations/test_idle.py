@@ -1,5 +1,6 @@
 """A run in which nothing has changed writes nothing: no row, no file, no version of a table, at any destination."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,31 @@ def test_an_idle_run_writes_nothing(
     if place in MERGING:
         for table in TABLES:
             assert loaded(pipeline, table) == expected(account, table)
+
+
+@pytest.mark.parametrize("place", ["file-delta", "file-iceberg"])
+@pytest.mark.usefixtures("written")
+def test_a_table_whose_files_are_gone_gets_its_rows_again(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account()
+    for table in TABLES:
+        account.fill(table, [row(index, NOON + index, tags=["a"]) for index in range(3)])
+    sandbox = serve(account)
+    run(pipeline_of(tmp_path, "one", monkeypatch), sandbox)
+    shutil.rmtree(tmp_path / "bucket/wootric/responses")
+    for second in (1, 2):
+        account.change("declines", 1, (NOON + second) * SECOND + second)
+        pipeline = pipeline_of(tmp_path, "one", monkeypatch)
+        notes = run(pipeline, sandbox)
+        assert {name: table.complete for name, table in notes.tables.items()} == {
+            "end_users": True, "responses": False, "declines": True,
+        }  # fmt: skip
+        assert notes.table("responses").error == (
+            "The table responses is gone from the destination, so responses was not loaded; load it again with "
+            "--full-refresh --tables responses."
+        )
+    run(pipeline, sandbox, "responses", full_refresh=True)
+    assert run(pipeline, sandbox).ok
+    for table in TABLES:
+        assert loaded(pipeline, table) == expected(account, table)

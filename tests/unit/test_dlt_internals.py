@@ -295,6 +295,14 @@ def test_packages_without_rows_and_state_are_dropped(pipeline: Pipeline) -> None
     assert ids(pipeline) == [1, 2]
 
 
+def test_tables_of_which_rows_were_loaded_are_told(pipeline: Pipeline) -> None:
+    assert dlt_internals.tables_with_cursor(pipeline) == set()
+    pipeline.run(source_of([]))
+    assert dlt_internals.tables_with_cursor(pipeline) == set()
+    pipeline.run(source_of([row(1, DAY_2)]))
+    assert dlt_internals.tables_with_cursor(pipeline) == {"surveys"}
+
+
 def test_old_packages_are_dropped(pipeline: Pipeline) -> None:
     for row_id in range(3):
         pipeline.run(source_of([row(row_id, DAY_1)]))
