@@ -24,6 +24,7 @@ from .reading.supervision import supervision
 from .resources import resource
 from .shape import Shape
 from .tables import CURSOR, TABLES
+from .version import VERSION
 
 __all__ = ["WootricError", "wootric_source"]
 
@@ -99,9 +100,15 @@ def wootric_source(
     )
     watched = supervision()
     client = watched.notes.client = Client(address_of(base_url, region), credentials, connections=connections)
-    reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
     exclusion = watched.notes.exclusion = Exclusion(settings.patterns(exclude_columns) or ())
     shape = Shape(properties, exclusion)
+    reader = Reader(
+        client,
+        watched,
+        lookback_seconds=lookback_seconds,
+        rescan_days=rescan_days,
+        row_shape=f"{VERSION} {shape.key} {files}",
+    )
 
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")

@@ -192,6 +192,15 @@ def drop_locally(pipeline: Pipeline) -> None:
     pipeline.drop()
 
 
+def drop_empty_packages(pipeline: Pipeline) -> bool:
+    """Drops what was extracted if it holds neither rows nor a state: dlt would note a load in the destination."""
+    extracted = map(pipeline.get_load_package_info, pipeline.list_extracted_load_packages())
+    if any(package.jobs["new_jobs"] for package in extracted) or pipeline.list_normalized_load_packages():
+        return False
+    pipeline.abort_packages()
+    return True
+
+
 def drop_old_packages(pipeline: Pipeline, kept: int) -> None:
     """Deletes what dlt notes of each load for ever, but of the last few: hourly runs would fill the disk."""
     for load_id in pipeline.list_completed_load_packages()[:-kept]:
@@ -329,6 +338,14 @@ def plain_files(client: Any, table: str) -> tuple[Any, list[str]]:
         return client.fs_client, client.list_table_files(table)
     except DestinationUndefinedEntity:
         return client.fs_client, []
+
+
+def tables_with_cursor(pipeline: Pipeline) -> set[str]:
+    """The tables of which rows were loaded, as far as their cursors tell."""
+    sources: Mapping[str, Any] = pipeline.state.get("sources", {})
+    resources = [each for source in sources.values() for each in source.get("resources", {}).items()]
+    cursors = ((name, cursor) for name, state in resources for cursor in state.get("incremental", {}).values())
+    return {name for name, cursor in cursors if cursor.get("last_value") != cursor.get("initial_value")}
 
 
 def forget_in_schema(pipeline: Pipeline, tables: Sequence[str], columns: Sequence[tuple[str, str]]) -> None:

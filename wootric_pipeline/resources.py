@@ -49,7 +49,8 @@ def resource(
             lists_in_rows=laid_out.lists_in_rows,
             times_typed=laid_out.times_typed,
         )
-        for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left):
+        dropped = shape.exclusion.dropped_last(table)
+        for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped):
             if page == [] and laid_out.upserts:
                 # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
                 hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))

@@ -52,6 +52,11 @@ class Shape:
         if self.properties not in get_args(Properties):
             raise ConfigurationError(f"properties must be one of {', '.join(get_args(Properties))}.")
 
+    @property
+    def key(self) -> str:
+        """Tells choices that make other rows of the same answer apart."""
+        return " ".join([self.properties, *sorted(pattern.text for pattern in self.exclusion.patterns)])
+
     def left(self, table: Table) -> Table:
         """A table without the lists that are dropped."""
         lists = {name for name in table.lists if not self.exclusion.excludes(table, name)}

@@ -274,6 +274,35 @@ def test_killed_while_it_is_forgotten_a_pipeline_has_no_state(
     assert "sources" not in pipeline_of().state
 
 
+def test_packages_without_rows_and_state_are_dropped(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    pipeline.set_local_state_val("place", "here")
+    before = pipeline.state
+    pipeline.extract(source_of([]))
+    assert pipeline.has_pending_data
+    assert dlt_internals.drop_empty_packages(pipeline)
+    assert (pipeline.has_pending_data, pipeline.state, ids(pipeline)) == (False, before, [1])
+    pipeline.extract(source_of([row(2, DAY_2)]))
+    assert not dlt_internals.drop_empty_packages(pipeline)
+    pipeline.normalize()
+    assert not dlt_internals.drop_empty_packages(pipeline)
+    pipeline.load()
+    with dlt_internals.source_state(pipeline, "internal") as state:
+        state["noted"] = True
+    assert not dlt_internals.drop_empty_packages(pipeline)
+    pipeline.normalize()
+    pipeline.load()
+    assert ids(pipeline) == [1, 2]
+
+
+def test_tables_of_which_rows_were_loaded_are_told(pipeline: Pipeline) -> None:
+    assert dlt_internals.tables_with_cursor(pipeline) == set()
+    pipeline.run(source_of([]))
+    assert dlt_internals.tables_with_cursor(pipeline) == set()
+    pipeline.run(source_of([row(1, DAY_2)]))
+    assert dlt_internals.tables_with_cursor(pipeline) == {"surveys"}
+
+
 def test_old_packages_are_dropped(pipeline: Pipeline) -> None:
     for row_id in range(3):
         pipeline.run(source_of([row(row_id, DAY_1)]))

@@ -18,6 +18,7 @@ from ..destinations.locks import exclusive
 from ..destinations.memory import sparing_memory
 from ..destinations.stored import stored
 from ..dlt_internals import (
+    drop_empty_packages,
     drop_locally,
     drop_old_packages,
     follows,
@@ -101,7 +102,10 @@ def _load_to_the_end(
         with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
             run.checkpoint.begin(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
             pipeline.extract(source.with_resources(*waiting))
-            _note(run, load_extracted(pipeline))
+            if drop_empty_packages(pipeline):
+                log.info("Nothing has changed: there is nothing to load.")
+            else:
+                _note(run, load_extracted(pipeline))
             counts = (f"{name} {notes.rows:,} rows" for name, notes in run.tables.items())
             log.info("Committed so far: %s.", ", ".join(counts))
             # dlt forgets one that comes while the last job of a load is under way.

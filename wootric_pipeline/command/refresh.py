@@ -156,7 +156,7 @@ def _complete(
         if destination is None:
             return False
         after = destination.rows(name, loads)
-        if before != 0 and not empties and not (notes.rows if after is None else after):
+        if before != 0 and not empties and not (notes.rows_read if after is None else after):
             notes.error = _no_rows(name, before)
             return False
         destination.keep(name, loads)

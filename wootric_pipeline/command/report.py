@@ -35,6 +35,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
 def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, Any]:
     return {
         "rows": notes.rows,
+        "rows_unchanged": notes.rows_unchanged,
         "requests": notes.requests,
         "mode": notes.mode,
         "cursor_before": _iso(notes.cursor_before),
@@ -84,7 +85,7 @@ def _tables(run: Run) -> list[str]:
         [
             [
                 name,
-                *([f"{notes.rows_new:,}", f"{notes.rows_again:,}"] if goes_on else [f"{notes.rows:,}"]),
+                *([f"{notes.rows_new:,}", f"{notes.rows_read_again:,}"] if goes_on else [f"{notes.rows:,}"]),
                 f"{notes.requests:,}",
                 _short(notes.cursor_after),
                 "yes" if notes.complete else "NO",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -66,12 +66,14 @@ class Run(Notes):
     @contextmanager
     def uncounted(self, tables: Sequence[str]) -> Iterator[None]:
         """Leaves rows of tables out of the count that come again meanwhile."""
-        counted = {name: (self.table(name).rows, self.table(name).rows_again) for name in tables}
+        counted = {name: replace(self.table(name)) for name in tables}
         try:
             yield
         finally:
-            for name, (rows, rows_again) in counted.items():
-                self.table(name).rows, self.table(name).rows_again = rows, rows_again
+            for name, before in counted.items():
+                notes = self.table(name)
+                notes.rows, notes.rows_again = before.rows, before.rows_again
+                notes.rows_unchanged = before.rows_unchanged
 
     @property
     def rows(self) -> int:

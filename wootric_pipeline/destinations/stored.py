@@ -21,6 +21,7 @@ from ..dlt_internals import (
     sql_client,
     staging,
     table_chain,
+    tables_with_cursor,
 )
 from ..tables import CURSOR, TABLES
 from .layout import FILES, kind_of
@@ -88,7 +89,7 @@ def stored(pipeline: Pipeline) -> Iterator[Stored | None]:
         elif kind_of(pipeline) == FILES:
             from .stored_files import FileTables
 
-            yield FileTables(client, pipeline.default_schema)
+            yield FileTables(client, pipeline.default_schema, tables_with_cursor(pipeline))
         else:
             yield None
 

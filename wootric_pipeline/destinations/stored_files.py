@@ -1,6 +1,6 @@
 """Tables made of files, where they are stored: Delta, Iceberg, and plain files that are only ever appended to."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import Any, Protocol
@@ -36,15 +36,24 @@ class OpenTable(Protocol):
 
 
 class FileTables:
-    """Tables of the destination `filesystem`; see `Stored`."""
+    """Tables of the destination `filesystem`; see `Stored`.
 
-    def __init__(self, client: Any, schema: Schema) -> None:
+    Args:
+        client: The destination's.
+        schema: What dlt knows of the tables.
+        loaded: The tables of which rows were loaded, all of whose files may be gone.
+    """
+
+    def __init__(self, client: Any, schema: Schema, loaded: Collection[str]) -> None:
         self._client = client
         self._schema = schema
+        self._loaded = loaded
 
-    def gone(self, table: str) -> str | None:  # noqa: ARG002
-        """See `Stored`: dlt makes anew what is missing."""
-        return None
+    def gone(self, table: str) -> str | None:
+        """See `Stored`; dlt makes anew what is missing, and plain files may have been taken elsewhere."""
+        if table not in self._loaded or (kept := self._format(table)) is None:
+            return None
+        return table if self._open(table, kept) is None else None
 
     def restore(self, table: str) -> None:
         """See `Stored`."""

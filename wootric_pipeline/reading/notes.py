@@ -32,7 +32,8 @@ class TableNotes:
 
     Attributes:
         rows: Rows handed to dlt.
-        rows_again: Those of them that are no newer than the cursor was before the run.
+        rows_again: Those of them that are no newer than the cursor was before the run, and may be as they were.
+        rows_unchanged: Rows that were read again, and not handed to dlt, since they were loaded as they are.
         odd_values: Values in them that no database can hold, and that were replaced, or that do not fit their column.
         odd_fields: The fields they are in, with the ids of the rows.
         left_out: A sentence about each row that cannot be placed, and so is not loaded, by a digest of the row.
@@ -47,6 +48,7 @@ class TableNotes:
 
     rows: int = 0
     rows_again: int = 0
+    rows_unchanged: int = 0
     odd_values: int = 0
     odd_fields: dict[str, list[int]] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
@@ -71,15 +73,25 @@ class TableNotes:
         """Those that are newer than what was loaded before the run."""
         return self.rows - self.rows_again
 
-    def count(self, rows: Page) -> None:
-        """Counts rows that are handed to dlt."""
+    @property
+    def rows_read(self) -> int:
+        """All of them, whether they are handed to dlt or not."""
+        return self.rows + self.rows_unchanged
+
+    @property
+    def rows_read_again(self) -> int:
+        """Those that were loaded before, whether they are handed to dlt again or not."""
+        return self.rows_again + self.rows_unchanged
+
+    def count(self, rows: Page, *, are_compared: bool) -> None:
+        """Counts rows that are handed to dlt; those that were compared with what is loaded are new or have changed."""
         self.rows += len(rows)
         for row in rows:
             if isinstance(row, OddRow):
                 self.odd_values += row.odd_values
                 for each in row.odd_fields:
                     self.odd_fields.setdefault(each, []).append(row[PRIMARY_KEY])
-        if self.cursor_before:
+        if self.cursor_before and not are_compared:
             self.rows_again += sum(row[CURSOR] <= self.cursor_before for row in rows)
 
     def begin(self, committed: datetime | None) -> None:
@@ -109,7 +121,7 @@ class TableNotes:
         if not self.left_out:
             return None
         count, shown = len(self.left_out), list(dict.fromkeys(self.left_out.values()))[:NAMED_MAX]
-        if not self.rows:
+        if not self.rows_read:
             return shown[0]
         more = f" So it is with {count - len(shown):,} more." if len(shown) == NAMED_MAX < count else ""
         if count == 1:

@@ -8,7 +8,8 @@ keeps how far the reading has come, so that a run that is broken off need not be
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,13 +31,14 @@ from ..records import to_record, usable
 from ..tables import CURSOR, PRIMARY_KEY, Table
 from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode, TableNotes
+from .overlap import Overlap
 from .pool import Pool
 from .scan import Batch, Clocks, Halfway, Scan, Span
 from .supervision import Supervision
 
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
-HALFWAY, EMPTY = "halfway", "empty"
+HALFWAY, EMPTY, OVERLAP = "halfway", "empty", "overlap"
 
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
@@ -69,6 +71,21 @@ def mode_of(client: Client, table: Table, left: Left = whole) -> Mode:
     return "updated" if Listing(table, fetch, rows_max=1).honours(UPDATED) else "created"
 
 
+@dataclass
+class _Reading:
+    """One reading of a table, which may pause.
+
+    Attributes:
+        batches: What is read.
+        overlap: What is known of the rows that come again.
+        has_ended: Whether all that was to be read has been.
+    """
+
+    batches: Generator[Batch | None, None, None]
+    overlap: Overlap
+    has_ended: bool = False
+
+
 class Reader:
     """The tables of one account, read completely.
 
@@ -78,11 +95,19 @@ class Reader:
         lookback_seconds: How far before its cursor a table is read.
         rescan_days: How far back to look, in days of `created_at`, on lists that do not honour `updated`; None is
             all history.
+        row_shape: Tells settings apart that change the form in which rows are loaded.
     """
 
     def __init__(
-        self, client: Client, supervision: Supervision, *, lookback_seconds: int = 300, rescan_days: int | None = None
+        self,
+        client: Client,
+        supervision: Supervision,
+        *,
+        lookback_seconds: int = 300,
+        rescan_days: int | None = None,
+        row_shape: str = "",
     ) -> None:
+        self._row_shape = row_shape
         self._lookback = timedelta(seconds=lookback_seconds)
         self._client = client
         self.notes = supervision.notes
@@ -92,10 +117,18 @@ class Reader:
         self._waits_shown: Counter[str] = Counter()
         self._pool = Pool(client.connections, LOOK_AHEAD_PAGES)
         self._counting = threading.Lock()
-        self._paused: dict[str, Generator[Batch | None, None, None]] = {}
+        self._paused: dict[str, _Reading] = {}
         self._checkpoint.on_end(self._give_up_paused)
 
-    def pages(self, table: Table, cursor: Cursor, *, once: bool = False, left: Left = whole) -> Iterator[Page | None]:
+    def pages(
+        self,
+        table: Table,
+        cursor: Cursor,
+        *,
+        once: bool = False,
+        left: Left = whole,
+        dropped: Collection[str] = (),
+    ) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
         Where the checkpoint is due, the next call for the same table goes on behind the last page: whoever began it
@@ -107,6 +140,7 @@ class Reader:
             once: Leave a second version of a row out of a load, because the destination cannot take it, and keep the
                 cursor before it, so that the next run brings it.
             left: Takes from a row what nobody is to see, as it comes, and may change it.
+            dropped: Columns that are in the pages, and will be dropped, too.
 
         Raises:
             WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
@@ -118,25 +152,29 @@ class Reader:
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
-        batches = self._paused.pop(table.name, None) or self._batches(
-            table, self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state), notes, left
+        was_empty = EMPTY in state
+        reading = self._paused.pop(table.name, None) or _Reading(
+            self._batches(table, self._span(cursor, state.get(HALFWAY), known_empty=was_empty), notes, left),
+            Overlap(state.get(OVERLAP), self._row_shape, self._lookback, dropped),
         )
         reached: datetime | None = None
         try:
             loaded: dict[int, datetime] = {}
-            for batch in self._awaited(batches):
+            for batch in self._awaited(reading.batches):
                 if batch is None:
                     yield None
                     continue
-                if rows := self._not_in(loaded, table, batch.rows) if once else batch.rows:
-                    notes.count(rows)
+                if rows := self._to_load(batch.rows, reading.overlap, table, loaded if once else None):
+                    notes.count(rows, are_compared=reading.overlap.compares)
                     self._checkpoint.count(table.name, len(rows))
                     yield rows
+                    reading.overlap.note(rows)
                 state[HALFWAY] = batch.halfway and list(batch.halfway)
                 reached = self._moved(table, committed, reached, batch.cursor)
                 if self._checkpoint.is_due() and (reached or batch.halfway):
-                    self._paused[table.name] = batches
+                    self._paused[table.name] = reading
                     return
+            reading.has_ended = True
             state.pop(HALFWAY, None)
             if committed is None and not notes.rows and not notes.left_out:
                 state[EMPTY] = True
@@ -145,12 +183,13 @@ class Reader:
             self._end(table, notes, error)
         finally:
             if table.name not in self._paused:
-                batches.close()
+                reading.batches.close()
             if reached is not None:
                 # Also where dlt closes this for a limit.
                 move_cursor(cursor, reached)
                 notes.cursor_after = None if backfill else reached
-        if reached is None and notes.complete and committed is None:
+            self._keep_overlap(table, reading, reached or committed, backfill=backfill)
+        if reached is None and notes.complete and committed is None and not was_empty:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
@@ -170,6 +209,23 @@ class Reader:
         notes.error = str(error)
         self.notes.needs_change |= isinstance(error, ListRefused)
         log.warning("%s: cannot be read completely. %s", table.name, error)
+
+    def _to_load(self, rows: Page, overlap: Overlap, table: Table, loaded: dict[int, datetime] | None) -> Page:
+        """Those of a batch that were not loaded as they are; with `loaded`, of each row one version."""
+        changed, unchanged = overlap.parted(rows)
+        self.notes.table(table.name).rows_unchanged += len(unchanged)
+        overlap.note(unchanged)
+        return changed if loaded is None else self._not_in(loaded, table, changed)
+
+    def _keep_overlap(self, table: Table, reading: _Reading, cursor: datetime | None, *, backfill: bool) -> None:
+        """Keeps in the state what the next run has to know of the rows that come again."""
+        if backfill and not self.notes.table(table.name).rows:
+            return
+        state = dlt.current.resource_state(table.name)
+        state.pop(OVERLAP, None)
+        # What a backfill loads may be older than what was known, or have another form.
+        if not backfill and (kept := reading.overlap.kept(cursor, is_complete=reading.has_ended)):
+            state[OVERLAP] = kept
 
     def _not_in(self, loaded: dict[int, datetime], table: Table, rows: Page) -> Page:
         fresh = []
@@ -210,7 +266,7 @@ class Reader:
 
     def _give_up_paused(self) -> None:
         while self._paused:
-            self._paused.popitem()[1].close()
+            self._paused.popitem()[1].batches.close()
 
     def _awaited(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
         """The batches; None where dlt shall turn to the other tables meanwhile, whose readings then begin, too."""
