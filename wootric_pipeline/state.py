@@ -11,6 +11,9 @@ from .errors import ConfigurationError
 ACCOUNT = "account"
 """In the state of the source: tells the account whose rows were loaded from others."""
 
+FILTERED_BY = "filtered_by"
+"""In the state of a table: the time by which rows were chosen when it was last read to its end."""
+
 REFRESH, LOADS, ROWS_BEFORE, READ = "refresh", "loads", "rows_before", "read"
 """In the state of a table whose full refresh is not complete: the loads that belong to it, how many rows there were
 before, and whether all has been read. Then what none of these loads has brought is gone."""

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import dlt
@@ -201,8 +202,8 @@ def test_the_report_says_how_many_rows_there_were(serve: Serve, account: Account
 
 
 SHRINKS = (
-    "--full-refresh from 2023-12-01 on would remove what is older: responses holds 60 rows from 2023-11-14 on. Add "
-    "--yes to remove it, or choose an earlier --start-date."
+    "--full-refresh from 2023-12-01 on would remove what is older: 17 of 60 rows of responses. Add --yes to "
+    "remove it, or choose an earlier --start-date."
 )
 
 
@@ -230,6 +231,78 @@ def test_history_is_not_shortened_unless_that_is_said(
     assert len(project.held("responses")) == 43
     # Nothing more would go.
     assert project.run(*words).code == 0
+
+
+@pytest.mark.parametrize(
+    "behaviour", [{}, {"ignores_updated": frozenset(TABLES)}, {"ignores_sort_key": frozenset(TABLES)}]
+)
+def test_it_asks_nothing_where_all_that_was_loaded_comes_again(
+    serve: Serve, account: Account, tmp_path: Path, behaviour: dict[str, Any]
+) -> None:
+    # Changed after the start date, and created long before it.
+    account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
+    project = project_for(serve(account, **behaviour), tmp_path, start_date="2023-12-01T12:00:00.5Z")
+    assert project.run("--tables", "responses").code == 0
+    before = project.held("responses")
+    assert project.run("--tables", "responses", "--full-refresh").code == 0
+    assert project.held("responses") == before
+    # An earlier date brings more.
+    assert project.run("--tables", "responses", "--full-refresh", "--start-date", "2023-11-30").code == 0
+    assert before.items() < project.held("responses").items()
+
+
+def test_it_asks_where_rows_go_by_the_time_by_which_they_are_read(
+    serve: Serve, account: Account, tmp_path: Path
+) -> None:
+    sandbox = serve(account)
+    project = project_for(sandbox, tmp_path)
+    account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
+    words = ("--tables", "responses", "--full-refresh", "--start-date", "2023-12-01")
+    asks = SHRINKS.replace("17 of 60", "{} of 61")
+    assert project.run().code == 0
+    assert project.run(*words).sentence == asks.format(17)
+    sandbox.behaviour.ignores_updated = frozenset({"responses"})
+    assert project.run().code == 0
+    assert project.run(*words).sentence == asks.format(18)
+    # In a folder that knows nothing, too.
+    rmtree(project.folder / "dlt")
+    assert project.run(*words).sentence == asks.format(18)
+    report = project.run(*words, "--yes", "--json").report["tables"]["responses"]
+    assert (report["rows_before"], report["rows_after"]) == (61, 43)
+
+
+def test_it_asks_where_a_range_of_before_would_go(serve: Serve, account: Account, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path, start_date="2023-12-01")
+    assert project.run("--tables", "responses").code == 0
+    backfill = ("--tables", "responses", "--start-date", "2023-11-20", "--end-date", "2023-12-01")
+    assert project.run(*backfill).code == 0
+    outcome = project.run("--tables", "responses", "--full-refresh")
+    assert outcome.sentence == SHRINKS.replace("17 of 60", "11 of 54")
+
+
+def test_what_former_versions_have_loaded_is_counted_by_both_times(
+    pipeline: Pipeline, account: Account, serve: Serve
+) -> None:
+    account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
+    run(pipeline, serve(account), "responses", start_date="2023-11-20")
+    with pipeline.managed_state(extract_state=True) as state:
+        del state["sources"]["wootric"]["resources"]["responses"]["filtered_by"]
+    pipeline.run()
+    for day, sentence in ((20, None), (21, "2 of 55 rows"), (22, "3 of 55 rows")):
+        start = datetime(2023, 11, day, tzinfo=timezone.utc)
+        with nullcontext() if sentence is None else pytest.raises(ConfigurationError, match=sentence):
+            confirm(pipeline, ["responses"], start, yes=False)
+
+
+def test_rescan_days_do_not_limit_what_is_loaded_first_or_anew(
+    pipeline: Pipeline, account: Account, serve: Serve
+) -> None:
+    sandbox = serve(account, ignores_updated=frozenset(TABLES))
+    run(pipeline, sandbox, "responses", rescan_days=3)
+    assert loaded(pipeline, "responses") == whole(account, "responses")
+    notes = run(pipeline, sandbox, "responses", refresh=True, rescan_days=3)
+    assert notes.refreshed == {"responses": (60, 60)}
+    assert loaded(pipeline, "responses") == whole(account, "responses")
 
 
 def test_a_first_load_asks_nothing(serve: Serve, account: Account, tmp_path: Path) -> None:

@@ -202,7 +202,8 @@ class Reader:
             until=_second(end),
             # A range in the past says when rows were updated, which leaves open when they were created.
             created_since=None if end else _second(first),
-            rescan_days=self._rescan_days,
+            # What was never loaded, or is loaded anew, is loaded whole.
+            rescan_days=self._rescan_days if committed else None,
             halfway=Halfway(*halfway) if halfway else None,
             known_until=None if end else _second(committed),
             known_empty=known_empty,
@@ -264,7 +265,7 @@ def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
         log.warning(
             "%s: the updated filter or the sort_key is ignored; it is read along created_at instead.", table.name
         )
-    notes.mode, notes.as_of = scan.mode, scan.as_of
+    notes.mode, notes.filtered_by, notes.as_of = scan.mode, scan.filtered_by, scan.as_of
 
 
 def _second(moment: datetime | None) -> int | None:
