@@ -100,7 +100,9 @@ def wootric_source(
     watched = supervision()
     client = watched.notes.client = Client(address_of(base_url, region), credentials, connections=connections)
     reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days)
-    exclusion = watched.notes.exclusion = Exclusion(settings.patterns(exclude_columns) or ())
+    exclusion = watched.notes.exclusion = Exclusion(
+        [*(settings.patterns(exclude_columns) or ()), *watched.exclude_columns]
+    )
     shape = Shape(properties, exclusion)
 
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.

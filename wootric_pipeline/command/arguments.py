@@ -38,7 +38,9 @@ def arguments(program: str) -> Arguments:
 def _add_what(parser: Arguments) -> None:
     parser.add_argument("--demo", action="store_true", help="load the sandbox account; no credentials, no network")
     parser.add_argument("--tables", metavar="A,B", help=f"only these of {', '.join(TABLES)}")
-    parser.add_argument("--exclude-columns", metavar="T.C,...", help="drop these before anything is written; * matches")
+    parser.add_argument(
+        "--exclude-columns", metavar="T.C,...", help="drop these, too, before anything is written; * matches"
+    )
     parser.add_argument(
         "--start-date", metavar="D", help="first day to load, ISO date or time (default: settings, else all)"
     )

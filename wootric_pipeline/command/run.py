@@ -79,7 +79,14 @@ class Run(Notes):
         return sum(notes.rows for notes in self.tables.values())
 
 
-def source_for(run: Run, **arguments: Any) -> DltSource:
-    """A `wootric_source` that takes its notes in a run and pauses at its checkpoint."""
-    with supervised(run, run.checkpoint):
+def source_for(run: Run, *, also_exclude: Sequence[str] = (), **arguments: Any) -> DltSource:
+    """A `wootric_source` that takes its notes in a run and pauses at its checkpoint.
+
+    Args:
+        run: Takes the notes.
+        also_exclude: Patterns of columns that are left out beside those that `exclude_columns` names, in the arguments
+            or the settings.
+        arguments: Of `wootric_source`.
+    """
+    with supervised(run, run.checkpoint, also_exclude):
         return wootric_source(**arguments)
