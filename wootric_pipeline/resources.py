@@ -37,7 +37,7 @@ def resource(
         require_packages(destination, files)
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
-        keep_account(client.account, client.sign_in)
+        keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)

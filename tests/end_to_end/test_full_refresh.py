@@ -284,14 +284,14 @@ def test_what_former_versions_have_loaded_is_counted_by_both_times(
     pipeline: Pipeline, account: Account, serve: Serve
 ) -> None:
     account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
-    run(pipeline, serve(account), "responses", start_date="2023-11-20")
+    notes = run(pipeline, serve(account), "responses", start_date="2023-11-20")
     with pipeline.managed_state(extract_state=True) as state:
         del state["sources"]["wootric"]["resources"]["responses"]["filtered_by"]
     pipeline.run()
     for day, sentence in ((20, None), (21, "2 of 55 rows"), (22, "3 of 55 rows")):
         start = datetime(2023, 11, day, tzinfo=timezone.utc)
         with nullcontext() if sentence is None else pytest.raises(ConfigurationError, match=sentence):
-            confirm(pipeline, ["responses"], start, yes=False)
+            confirm(pipeline, notes, ["responses"], start, yes=False)
 
 
 def test_rescan_days_do_not_limit_what_is_loaded_first_or_anew(
@@ -315,7 +315,7 @@ def test_a_first_load_asks_nothing(serve: Serve, account: Account, tmp_path: Pat
 def test_on_a_terminal_it_asks(
     serve: Serve, account: Account, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    run(pipeline, serve(account))
+    notes = run(pipeline, serve(account))
     asked: list[str] = []
 
     class Terminal:
@@ -335,21 +335,21 @@ def test_on_a_terminal_it_asks(
     monkeypatch.setattr("sys.stderr", Terminal())
     start = datetime(2023, 12, 1, tzinfo=timezone.utc)
     if answer == "y":
-        confirm(pipeline, ["responses"], start, yes=False)
+        confirm(pipeline, notes, ["responses"], start, yes=False)
     else:
         with pytest.raises(ConfigurationError, match="Nothing was removed, and nothing was loaded"):
-            confirm(pipeline, ["responses"], start, yes=False)
+            confirm(pipeline, notes, ["responses"], start, yes=False)
     assert "".join(asked) == f"{SHRINKS.partition(' Add')[0]} Remove it? [y/N] "
 
 
 def test_plain_files_are_not_shortened_unless_that_is_said(serve: Serve, account: Account, tmp_path: Path) -> None:
     destination = dlt.destinations.filesystem(str(tmp_path / "bucket"))
     pipeline = dlt.pipeline("wootric_pipeline", destination=destination, dataset_name="wootric")
-    run(pipeline, serve(account), "responses", files="jsonl", start_date="2023-11-20")
+    notes = run(pipeline, serve(account), "responses", files="jsonl", start_date="2023-11-20")
     for day, is_shorter in ((20, False), (21, True), (19, False)):
         start = datetime(2023, 11, day, tzinfo=timezone.utc)
         with pytest.raises(ConfigurationError, match="loaded from 2023-11-20") if is_shorter else nullcontext():
-            confirm(pipeline, ["responses"], start, yes=False)
+            confirm(pipeline, notes, ["responses"], start, yes=False)
 
 
 def test_a_row_that_moved_on_meanwhile_is_not_taken_for_gone(

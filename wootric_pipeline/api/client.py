@@ -28,6 +28,10 @@ class Client:
         connections: How many requests may be under way at once.
         clock: Time; only tests pass one.
 
+    Attributes:
+        connections: As given.
+        accounts: What tells the account from others, and what told it in former versions.
+
     Raises:
         ConfigurationError: The address is none, or the credentials are incomplete.
     """
@@ -38,7 +42,7 @@ class Client:
         self._transport = Transport(base_url, connections, clock)
         self._tokens = Tokens(credentials, self._transport)
         self.connections = connections
-        self.account = credentials.account(base_url)
+        self.accounts: tuple[str, ...] = credentials.account(base_url), credentials.former_account(base_url)
 
     def get(self, path: str, params: Params) -> list[Any]:
         """One page of a list.

@@ -14,7 +14,7 @@ from dlt.sources import DltSource
 
 from ..destinations.stored import Unused, stored
 from ..dlt_internals import declared_columns, forget_in_schema, has_schema, source_state, table_chain
-from ..state import ACCOUNT, FILTERED_BY, LOADS, READ, REFRESH, ROWS_BEFORE, check_account
+from ..state import ACCOUNT, FILTERED_BY, LOADS, READ, REFRESH, ROWS_BEFORE, check_account, is_of_another
 from ..tables import CURSOR
 from .run import Refreshed, Run
 
@@ -38,10 +38,9 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
         # Nothing was ever loaded.
         return
     known = pipeline.state.get("sources", {}).get(source, {})
-    takes_over = set(known.get("resources", {})) <= set(tables)
-    if not takes_over:
+    if not (takes_over := _is_all(known, tables)):
         client = run.connected()
-        check_account(known, client.account, client.sign_in)
+        check_account(known, client.accounts, client.sign_in)
     before = _rows_before(pipeline, run, tables)
     with source_state(pipeline, source) as state:
         if takes_over:
@@ -114,6 +113,29 @@ def _read(pipeline: Pipeline, source: str, run: Run) -> dict[str, dict[str, Any]
         for name, marker in refreshes(pipeline, source).items()
         if marker[READ] and name in run.tables and run.table(name).complete
     }
+
+
+def _is_all(state: Mapping[str, Any], tables: Sequence[str]) -> bool:
+    """Whether nothing but some tables was loaded, as the state of the source has it."""
+    return set(state.get("resources", {})) <= set(tables)
+
+
+def of_others(pipeline: Pipeline, source: str, run: Run, tables: Sequence[str]) -> list[str]:
+    """What a full refresh would replace of another account's rows, by table.
+
+    Raises:
+        AuthenticationFailed: The credentials are nobody's.
+    """
+    known = pipeline.state.get("sources", {}).get(source, {})
+    client = run.connected()
+    if not is_of_another(known, client.accounts) or not _is_all(known, tables):
+        return []
+    client.sign_in()
+    with stored(pipeline) as destination:
+        if destination is None:
+            return list(known.get("resources", {}))
+        found = {name: None if destination.gone(name) else destination.rows(name) for name in _known(pipeline, tables)}
+    return [f"{'all' if rows is None else f'{rows:,}'} rows of {name}" for name, rows in found.items() if rows != 0]
 
 
 def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: datetime) -> list[str]:

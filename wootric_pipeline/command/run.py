@@ -12,7 +12,7 @@ from dlt.sources import DltSource
 from .. import wootric_source
 from ..reading.checkpoint import Checkpoint
 from ..reading.notes import Mode, Notes
-from ..reading.supervision import supervised
+from ..reading.supervision import Supervision, supervised
 
 
 class SchemaChange(NamedTuple):
@@ -79,14 +79,15 @@ class Run(Notes):
         return sum(notes.rows for notes in self.tables.values())
 
 
-def source_for(run: Run, *, also_exclude: Sequence[str] = (), **arguments: Any) -> DltSource:
+def source_for(run: Run, *, also_exclude: Sequence[str] = (), is_demo: bool = False, **arguments: Any) -> DltSource:
     """A `wootric_source` that takes its notes in a run and pauses at its checkpoint.
 
     Args:
         run: Takes the notes.
         also_exclude: Patterns of columns that are left out beside those that `exclude_columns` names, in the arguments
             or the settings.
+        is_demo: Whether the demo is read.
         arguments: Of `wootric_source`.
     """
-    with supervised(run, run.checkpoint, also_exclude):
+    with supervised(Supervision(run, run.checkpoint, also_exclude, is_demo)):
         return wootric_source(**arguments)

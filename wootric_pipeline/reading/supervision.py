@@ -17,20 +17,22 @@ class Supervision:
         notes: Taken by the source.
         checkpoint: At which its readings pause.
         exclude_columns: Patterns of columns that are left out beside those of the settings.
+        is_demo: Whether the demo is read, with which no setting of a real account has to do.
     """
 
     notes: Notes = field(default_factory=Notes)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     exclude_columns: Sequence[str] = ()
+    is_demo: bool = False
 
 
 _current: ContextVar[Supervision | None] = ContextVar("wootric_supervision", default=None)
 
 
 @contextmanager
-def supervised(notes: Notes, checkpoint: Checkpoint, exclude_columns: Sequence[str] = ()) -> Iterator[None]:
-    """Sources that are made within take these; the arguments of a source are settings only, which dlt resolves."""
-    token = _current.set(Supervision(notes, checkpoint, exclude_columns))
+def supervised(given: Supervision) -> Iterator[None]:
+    """Sources that are made within take it; the arguments of a source are settings only, which dlt resolves."""
+    token = _current.set(given)
     try:
         yield
     finally:
