@@ -13,7 +13,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.sources import DltResource
 
 from . import settings
-from .api.address import address_of
+from .api.address import address_of, setting_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
 from .errors import WootricError
@@ -100,7 +100,8 @@ def wootric_source(
         password=settings.given_password(password),
         account_token=settings.given(account_token),
     )
-    client = watched.notes.client = Client(address_of(base_url, region), credentials, connections=connections)
+    address, setting = address_of(base_url, region), setting_of(base_url, region)
+    client = watched.notes.client = Client(address, credentials, setting=setting, connections=connections)
     if watched.is_demo:
         # It is served at another port each time.
         client.accounts = (DEMO, *client.accounts)

@@ -220,7 +220,35 @@ def test_a_host_that_does_not_answer_is_told(project: Project) -> None:
     sentence = (
         "127.0.0.1:1 cannot be reached (the connection failed); check base_url under [sources.wootric] and the network."
     )
-    assert_is_told(project, USER_MISTAKE, sentence, lambda: project.run(prelude=at_once))
+    assert_is_told(project, FAILURE, sentence, lambda: project.run(prelude=at_once))
+    assert_is_told(project, FAILURE, sentence, lambda: project.run("--check", prelude=at_once))
+
+
+@pytest.mark.parametrize(
+    ("region", "sentence"),
+    [
+        ("eu", "api.wootric.eu cannot be reached ({}); check region under [sources.wootric] and the network."),
+        (None, "api.wootric.com cannot be reached ({}); check the network."),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("socket.gaierror(socket.EAI_NONAME, 'unknown')", "its name cannot be resolved"),
+        ("ConnectionRefusedError()", "the connection failed"),
+        ("TimeoutError()", "no answer in time"),
+    ],
+)
+def test_a_host_of_wootrics_that_does_not_answer_is_no_mistake(
+    tmp_path: Path, region: str | None, sentence: str, error: str, reason: str
+) -> None:
+    project = Project(tmp_path, client_id="a", client_secret="b", **({"region": region} if region else {}))
+    offline = (
+        "import wootric_pipeline.api.transport as c; c.SIGN_IN_RETRY_SECONDS_MAX = 0\n"
+        f"import socket\ndef fail(*_, **__): raise {error}\nsocket.getaddrinfo = fail"
+    )
+    outcome = project.run(prelude=offline)
+    assert (outcome.code, outcome.sentence) == (FAILURE, sentence.format(reason))
 
 
 @pytest.mark.parametrize(
@@ -375,7 +403,7 @@ def test_a_host_that_is_not_the_api_is_told(project: Project, status: int) -> No
 def test_a_sign_in_without_a_token_is_told(project: Project) -> None:
     with scripted({}, b"{}") as address:
         project.set(base_url=address)
-        sentence = "Wootric answered the sign-in without an access_token; check base_url."
+        sentence = "Wootric answered the sign-in without an access_token; check base_url under [sources.wootric]."
         assert_is_told(project, USER_MISTAKE, sentence, project.run)
 
 

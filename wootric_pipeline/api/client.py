@@ -25,6 +25,7 @@ class Client:
     Args:
         base_url: Where the API is: https, or http for loopback only.
         credentials: See `Credentials`.
+        setting: Which one the address comes from; None where none says anything.
         connections: How many requests may be under way at once.
         clock: Time; only tests pass one.
 
@@ -37,9 +38,15 @@ class Client:
     """
 
     def __init__(
-        self, base_url: str, credentials: Credentials, *, connections: int = 4, clock: Clock | None = None
+        self,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        setting: str | None = "base_url",
+        connections: int = 4,
+        clock: Clock | None = None,
     ) -> None:
-        self._transport = Transport(base_url, connections, clock)
+        self._transport = Transport(base_url, connections, clock, setting=setting)
         self._tokens = Tokens(credentials, self._transport)
         self.connections = connections
         self.accounts: tuple[str, ...] = credentials.account(base_url), credentials.former_account(base_url)

@@ -138,7 +138,9 @@ class Tokens:
         content = self._signed_in(started)
         token = content.get("access_token") if isinstance(content, dict) else None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise AuthenticationFailed("Wootric answered the sign-in without an access_token; check base_url.")
+            raise AuthenticationFailed(
+                f"Wootric answered the sign-in without an access_token; {self._transport.advice}."
+            )
         lifetime_seconds = _lifetime_seconds(content.get("expires_in"))
         margin_seconds = min(TOKEN_MARGIN_SECONDS, lifetime_seconds / 2)
         self._ends = self._transport.clock.monotonic() + lifetime_seconds - margin_seconds
@@ -163,9 +165,7 @@ class Tokens:
                 "[sources.wootric]."
             )
         if not answer.is_by_another and (answer.status == 404 or not answer.is_json):
-            raise ConfigurationError(
-                f"{host} does not answer as the Wootric API does; check base_url under [sources.wootric]."
-            )
+            raise ConfigurationError(f"{host} does not answer as the Wootric API does; {self._transport.advice}.")
         return content_of(answer, TOKEN_PATH, host)
 
 

@@ -25,7 +25,7 @@ from ..dlt_internals import (
     raise_if_signalled,
     show_wait,
 )
-from ..errors import AuthenticationFailed, ConfigurationError, ListRefused, WootricError
+from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, ListRefused, WootricError
 from ..records import to_record, usable
 from ..tables import CURSOR, PRIMARY_KEY, Table
 from .listing import UPDATED, Listing, Page, Params
@@ -37,6 +37,9 @@ from .supervision import Supervision
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
 HALFWAY, EMPTY = "halfway", "empty"
+
+OF_ALL = (AuthenticationFailed, ConfigurationError, HostUnreachable)
+"""What stops one table stops all."""
 
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
@@ -164,7 +167,7 @@ class Reader:
             if notes.error is not None:
                 log.warning(notes.error)
             return
-        is_of_all = isinstance(error, (AuthenticationFailed, ConfigurationError)) and not isinstance(error, ListRefused)
+        is_of_all = isinstance(error, OF_ALL) and not isinstance(error, ListRefused)
         if is_of_all or not self.notes.isolates_tables:
             raise error
         notes.error = str(error)
