@@ -214,6 +214,18 @@ def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_pa
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--full-refresh", "--check"], "--check loads nothing; leave out --full-refresh."),
+        (["--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
+        (["--demo", "--check", "--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(project: Project, words: list[str], sentence: str) -> None:
+    assert_is_told(project, USER_MISTAKE, sentence, lambda: project.run(*words))
+
+
 def test_a_host_that_does_not_answer_is_told(project: Project) -> None:
     project.set(base_url="http://127.0.0.1:1")
     at_once = "import wootric_pipeline.api.transport as c; c.SIGN_IN_RETRY_SECONDS_MAX = 0"

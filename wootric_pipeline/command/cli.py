@@ -18,12 +18,11 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
 from ..dlt_internals import look_for_no_settings_files
-from ..errors import ConfigurationError
 from ..misspelling import refuse_misspelled
 from ..starting import FAILURE, started
 from ..version import VERSION
 from . import report
-from .arguments import arguments
+from .arguments import arguments, check_combination
 from .check import check
 from .consent import confirm
 from .demo import demo_account, demo_answers, leave_settings_out
@@ -103,8 +102,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
     names = [table.name for table in settings.tables(options.tables)]
     settings.span(options.start_date, options.end_date)
-    if options.full_refresh and options.end_date:
-        raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
+    check_combination(options)
     minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = pipeline_of(options)
