@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import DUCKDB_FILE, TABLE_NAMES, WITHOUT_BACKOFF, Outcome, Project, expected, project_for
+from tests.script import AT_ANY_PORT, DUCKDB_FILE, TABLE_NAMES, WITHOUT_BACKOFF, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
 USER_MISTAKE = 2
@@ -57,6 +57,7 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which the small account is loaded."""
     with Sandbox(small_account()) as sandbox:
         project = project_for(sandbox, tmp_path_factory.mktemp("loaded"))
+        project.prelude = AT_ANY_PORT
         assert project.run().code == 0
         return project
 

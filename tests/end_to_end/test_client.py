@@ -236,7 +236,7 @@ def test_the_proxy_of_the_environment_is_used_and_sees_no_credentials(monkeypatc
     with Scripted(answer({}, 502)) as proxy, connected("https://api.wootric.example", FakeClock()) as client:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("https_proxy", proxy.url)
-        with pytest.raises(ConfigurationError, match="the proxy does not answer"):
+        with pytest.raises(HostUnreachable, match="the proxy does not answer"):
             client.sign_in()
         request = proxy.received[0]
     assert (request.method, request.target) == ("CONNECT", "api.wootric.example:443")

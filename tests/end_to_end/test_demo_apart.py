@@ -119,7 +119,8 @@ def test_mistakes_in_real_settings_do_not_stop_the_demo(tmp_path: Path, place: s
         outcome = project.run("--demo", prelude=SMALL_DEMO)
         assert (outcome.code, outcome.stderr) == (0, "")
     assert project.run("--demo", "--check", prelude=SMALL_DEMO).code == 0
-    assert len(project.held("responses", file="wootric_demo.duckdb")) == 1_000
+    # It grows as time goes by.
+    assert len(project.held("responses", file="wootric_demo.duckdb")) >= 1_000
 
 
 def test_the_demo_takes_of_settings_what_its_destination_needs(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_what_does_not_come_again_goes_with_its_tags(pipeline: Pipeline, account
     account.delete("declines", 2_000)
     notes = run(pipeline, sandbox, refresh=True, minutes=0)
     assert notes.ok
-    assert notes.refreshed == {"end_users": (60, 60), "responses": (60, 59), "declines": (60, 59)}
+    assert notes.refreshed == {"end_users": (60, 60, 0), "responses": (60, 59, 1), "declines": (60, 59, 1)}
     for table in TABLES:
         assert loaded(pipeline, table) == whole(account, table)
     with pipeline.sql_client() as client:
@@ -123,9 +123,9 @@ def test_a_list_that_is_suddenly_empty_empties_nothing(
         )
         assert loaded(pipeline, "declines") == before
     account.rows["declines"].update(rows)
-    assert run(pipeline, sandbox).refreshed == {"declines": (60, 60)}
+    assert run(pipeline, sandbox).refreshed == {"declines": (60, 60, 0)}
     account.rows["declines"].clear()
-    assert run(pipeline, sandbox, "declines", refresh=True, empties=True).refreshed == {"declines": (60, 0)}
+    assert run(pipeline, sandbox, "declines", refresh=True, empties=True).refreshed == {"declines": (60, 0, 60)}
     assert loaded(pipeline, "declines") == {}
 
 
@@ -192,11 +192,15 @@ def test_the_report_says_how_many_rows_there_were(serve: Serve, account: Account
     project = project_for(serve(account), tmp_path)
     project.run()
     account.delete("responses", 1_003)
-    report = project.run("--json", "--full-refresh", "--tables", "responses").report
-    assert (report["tables"]["responses"]["rows_before"], report["tables"]["responses"]["rows_after"]) == (60, 59)
+    report = project.run("--json", "--full-refresh", "--tables", "responses").report["tables"]["responses"]
+    assert (report["rows_before"], report["rows_removed"], report["rows_after"]) == (60, 1, 59)
     account.delete("responses", 1_004)
+    account.delete("responses", 1_005)
+    account.put("responses", row(1_200, NOON + 59 * DAY))
+    account.delete("end_users", 3)
     lines = project.run("--full-refresh").stdout.splitlines()
-    assert "responses: refreshed; 59 rows before, 58 now." in lines
+    assert "responses: refreshed; 59 rows before, 2 removed, 1 new, 58 now." in lines
+    assert "end_users: refreshed; 60 rows before, 1 removed, 59 now." in lines
     assert "declines: refreshed; 60 rows before, 60 now." in lines
     assert project.held("responses") == expected(account, "responses")
 
@@ -301,7 +305,7 @@ def test_rescan_days_do_not_limit_what_is_loaded_first_or_anew(
     run(pipeline, sandbox, "responses", rescan_days=3)
     assert loaded(pipeline, "responses") == whole(account, "responses")
     notes = run(pipeline, sandbox, "responses", refresh=True, rescan_days=3)
-    assert notes.refreshed == {"responses": (60, 60)}
+    assert notes.refreshed == {"responses": (60, 60, 0)}
     assert loaded(pipeline, "responses") == whole(account, "responses")
 
 
@@ -370,6 +374,6 @@ def test_a_row_that_moved_on_meanwhile_is_not_taken_for_gone(
     with monkeypatch.context() as patch:
         patch.setattr(Pipeline, "load", load)
         notes = run(pipeline, sandbox, "responses", refresh=True)
-    assert notes.refreshed == {"responses": (60, 60)}
+    assert notes.refreshed == {"responses": (60, 60, 0)}
     assert notes.table("responses").rows == 59
     assert loaded(pipeline, "responses") == whole(account, "responses")

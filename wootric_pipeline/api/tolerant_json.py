@@ -41,7 +41,7 @@ _BIGINT_DIGITS = 18
 
 
 def parsed(body: bytes) -> Any:
-    """What JSON says, with U+FFFD for characters and null for numbers that cannot be loaded, and what is nested too deep.
+    """What JSON says, with U+FFFD for characters and null for numbers that cannot be loaded and for what is too deep.
 
     A byte order mark before it, control characters in texts and bytes that are not UTF-8 are taken, too. A number that
     neither 64 bits nor double precision hold with all its digits is `Digits`.

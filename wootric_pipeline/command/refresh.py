@@ -201,12 +201,14 @@ def _complete(
         if before != 0 and not empties and not (notes.rows if after is None else after):
             notes.error = _no_rows(name, before)
             return False
+        held = destination.rows(name)
         destination.keep(name, loads)
         unused = destination.unused(name, declared)
     _drop(pipeline, run, unused)
     notes.complete = True
-    run.refreshed[name] = Refreshed(before, after)
-    log.info("%s: refreshed; %s rows before, %s after.", name, before, after)
+    removed = None if held is None or after is None else held - after
+    run.refreshed[name] = Refreshed(before, after, removed)
+    log.info("%s: refreshed; %s.", name, run.refreshed[name])
     return True
 
 

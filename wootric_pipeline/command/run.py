@@ -24,10 +24,20 @@ class SchemaChange(NamedTuple):
 
 
 class Refreshed(NamedTuple):
-    """How many rows a table had before a full refresh, and has now; None where that cannot be told."""
+    """How many rows a table had before a full refresh, has now, and has lost; None where that cannot be told."""
 
     rows_before: int | None
     rows_after: int | None
+    rows_removed: int | None
+
+    def __str__(self) -> str:
+        """In the words of the report: what adds up."""
+        before, after, removed = self
+        if before is None or after is None or removed is None:
+            return "how many rows are gone cannot be told"
+        new = after - before + removed
+        removed_and_new = [f"{count:,} {what}" for count, what in ((removed, "removed"), (new, "new")) if count]
+        return ", ".join([f"{before:,} rows before", *removed_and_new, f"{after:,} now"])
 
 
 @dataclass
