@@ -27,6 +27,9 @@ WITHOUT_BACKOFF = "import wootric_pipeline.api.transport as c; c.BACKOFF_SECONDS
 LOG_AT_ONCE = "import dlt.common.runtime.collector as c; c.LogCollector.maybe_log = lambda self: self.on_log()"
 """A prelude: what changes is shown at once with `--progress log`."""
 
+AT_ANY_PORT = "from wootric_pipeline.api.token import Credentials as c; c.account = c.former_account"
+"""A prelude: servers on loopback are the same account, whatever their ports."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -56,11 +59,15 @@ class Project:
     Args:
         folder: Where the script is started; the DuckDB file and `.dlt` are in it.
         settings: Of `[sources.wootric]`, given in the environment.
+
+    Attributes:
+        prelude: Python to run before the script, each time.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.script = SCRIPT
+        self.prelude = ""
         # Coverage follows into child processes by variables of its own.
         self.environment = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         self.environment |= {
@@ -85,7 +92,7 @@ class Project:
             environment: More variables.
         """
         variables = {**self.environment, **environment}
-        start = Start(str(self.script), words, prelude, str(self.folder), variables)
+        start = Start(str(self.script), words, f"{self.prelude}\n{prelude}", str(self.folder), variables)
         return Outcome(*_forks().run(start, TIMEOUT_SECONDS))
 
     def run_anew(self, *words: str, prelude: str = "", **environment: str) -> Outcome:
@@ -162,6 +169,7 @@ class Project:
         for state in folder.glob("dlt/pipelines/*/state.json"):
             state.write_text(state.read_text().replace(str(self.folder), str(folder)))
         twin = Project(folder)
+        twin.prelude = self.prelude
         moved = {"HOME", "DLT_DATA_DIR"}
         twin.environment |= {name: value for name, value in self.environment.items() if name not in moved}
         return twin

@@ -13,7 +13,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.sources import DltResource
 
 from . import settings
-from .api.address import address_of
+from .api.address import address_of, setting_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
 from .errors import WootricError
@@ -23,6 +23,7 @@ from .reading.reader import Reader
 from .reading.supervision import supervision
 from .resources import resource
 from .shape import Shape
+from .state import DEMO
 from .tables import CURSOR, TABLES
 from .version import VERSION
 
@@ -86,7 +87,9 @@ def wootric_source(
         ConfigurationError: A setting is missing, misspelled or cannot be.
         WootricError: While dlt extracts: a table cannot be read completely. Nothing of the run is committed then.
     """
-    refuse_misspelled(signature(wootric_source).parameters)
+    watched = supervision()
+    if not watched.is_demo:
+        refuse_misspelled(signature(wootric_source).parameters)
     start, end = settings.span(start_date, end_date)
     settings.at_least("lookback_seconds", lookback_seconds, 0)
     settings.at_least("rescan_days", rescan_days, 1)
@@ -98,9 +101,18 @@ def wootric_source(
         password=settings.given_password(password),
         account_token=settings.given(account_token),
     )
-    watched = supervision()
-    client = watched.notes.client = Client(address_of(base_url, region), credentials, connections=connections)
-    exclusion = watched.notes.exclusion = Exclusion(settings.patterns(exclude_columns) or ())
+    client = watched.notes.client = Client(
+        address_of(base_url, region),
+        credentials,
+        setting=setting_of(base_url, region),
+        connections=connections,
+    )
+    if watched.is_demo:
+        # It is served at another port each time.
+        client.accounts = (DEMO, *client.accounts)
+    exclusion = watched.notes.exclusion = Exclusion(
+        [*(settings.patterns(exclude_columns) or ()), *watched.exclude_columns]
+    )
     shape = Shape(properties, exclusion)
     reader = Reader(
         client,

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from dlt.common.destination.client import WithStagingDataset, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.json import DECODERS, PUA_CHARACTER_MAX, PUA_START
+from dlt.common.known_env import DLT_PROJECT_DIR
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
 from dlt.common.runtime.telemetry import stop_telemetry
@@ -49,6 +50,7 @@ from dlt.sources import DltResource
 
 Cursor = dlt.sources.incremental[datetime]
 SqlClient = SqlJobClientBase
+DATA_WRITER = "data_writer"
 
 
 # --- While dlt extracts.
@@ -425,11 +427,44 @@ def start_runtime() -> None:
     dlt.current.run_context().initialize_runtime()
 
 
-def settings_documents() -> Iterator[Mapping[str, Any]]:
+def settings_documents() -> Iterator[dict[str, Any]]:
     """What settings files, and whatever else dlt reads as a whole, hold; dlt can only be asked for names one knows."""
     for provider in dlt.config.config_providers:
         if isinstance(provider, BaseDocProvider):
             yield provider._config_doc
+
+
+def look_for_no_settings_files() -> None:
+    """Has dlt look for the project's files where there are none; before it is asked for a setting."""
+    os.environ[DLT_PROJECT_DIR] = os.path.dirname(__file__)
+
+
+def forget_settings(section: str, names: Iterable[str], *, but: str = "") -> None:
+    """Takes the settings of sources out of what dlt has read, and out of the environment of this process.
+
+    Args:
+        section: Under which they are; what is said there of how dlt writes files stays.
+        names: Of settings that dlt takes without a section, too.
+        but: The name of one that stays.
+    """
+    gone = {name for name in names if name != but}
+    for document in settings_documents():
+        for name in gone & document.keys():
+            del document[name]
+        _forget_all(document.get(section, {}), but)
+    for variable in list(os.environ):
+        first, *rest = variable.lower().split("__")
+        if first in gone or (first == section and rest[:1] != [DATA_WRITER] and rest[-1:] != [but]):
+            del os.environ[variable]
+
+
+def _forget_all(settings: dict[str, Any], but: str) -> None:
+    for name, value in list(settings.items()):
+        if isinstance(value, dict):
+            if name != DATA_WRITER:
+                _forget_all(value, but)
+        elif name != but:
+            del settings[name]
 
 
 def pipeline_settings() -> list[str]:

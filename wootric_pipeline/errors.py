@@ -5,6 +5,7 @@
     ├── AuthenticationFailed  Wootric refuses the credentials                              exit code 2
     │   └── ListRefused       they may not read one list                                   exit code 2
     ├── ApiUnavailable        no usable answer within the time given to retries            exit code 1
+    │   ├── HostUnreachable   not even an error, from the first request on                 exit code 1
     │   └── RateLimitExceeded only 429 answers within that time                            exit code 1
     ├── UnexpectedAnswer      an answer that is not what the API documents                 exit code 1
     │   └── RequestRefused    status 400: a parameter is not taken                         exit code 1
@@ -33,6 +34,10 @@ class ListRefused(AuthenticationFailed):
 
 class ApiUnavailable(WootricError):
     """The service gave no usable answer for as long as retries are allowed to take."""
+
+
+class HostUnreachable(ApiUnavailable):
+    """The host has never answered, so that no table can be read."""
 
 
 class RateLimitExceeded(ApiUnavailable):

@@ -21,12 +21,15 @@ COLUMNS_KEPT = 10
 PATHS_MAX = 10_000
 
 _ANY_KEY = "\0"
+_ALL_OF_A_LIST = ("value", "*")
+"""Columns of a child table without which it holds nothing: the elements of a list of texts, or all there are."""
 
 
 class Pattern:
     """A pattern such as `responses.ip_address`, `*.properties__*` or `*email`, compared regardless of case.
 
-    Behind the table, a dot means the same as the two underscores between the names of nested fields.
+    Behind the table, a dot means the same as the two underscores between the names of nested fields. The child table of
+    a list may be named, too: `responses__tags.value` is `responses.tags`.
 
     Attributes:
         text: As the user wrote it.
@@ -38,7 +41,7 @@ class Pattern:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        table, dot, column = text.partition(".")
+        table, dot, column = _in_row(*text.partition("."))
         whose = re.compile(translate(table), re.IGNORECASE)
         self.tables = tuple(name for name in TABLES if not dot or whose.fullmatch(name))
         self._has_table = bool(dot)
@@ -69,6 +72,14 @@ class Pattern:
     def is_documented(self) -> bool:
         """Whether it matches something that the documentation knows, or the key of any property."""
         return any(self.matches(name, _documented(TABLES[name])) for name in self.tables)
+
+
+def _in_row(table: str, dot: str, column: str) -> tuple[str, str, str]:
+    """The parts of a pattern, with a child table of a list as the list in the row."""
+    parent, separator, field = table.partition(SEPARATOR)
+    if not (dot and separator and field):
+        return table, dot, column
+    return parent, dot, field if column.lower() in _ALL_OF_A_LIST else f"{field}{SEPARATOR}{column}"
 
 
 class Exclusion:

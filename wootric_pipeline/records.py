@@ -109,8 +109,16 @@ def usable(table: Table, elements: Iterable[Any]) -> tuple[list[Row], dict[int, 
         try:
             rows.append(to_record(table, element))
         except UnexpectedAnswer as error:
-            unusable[crc32(repr(element).encode(errors="replace"))] = str(error)
+            unusable[_digest(element)] = str(error)
     return rows, unusable
+
+
+def _digest(element: Any) -> int:
+    """Tells an element from others, as far as it is not nested too deep for that."""
+    try:
+        return crc32(repr(element).encode(errors="replace"))
+    except RecursionError:
+        return crc32(repr(list(element)).encode(errors="replace"))
 
 
 def to_record(table: Table, row: Any) -> Row:

@@ -14,7 +14,7 @@ from .destinations.layout import kind_of, layout, require_packages
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
-from .state import RefreshUnderWay, keep_account
+from .state import FILTERED_BY, RefreshUnderWay, keep_account
 from .tables import PRIMARY_KEY, Table
 
 
@@ -37,7 +37,7 @@ def resource(
         require_packages(destination, files)
         laid_out = layout(destination, files)
         reader.notes.appends = laid_out.appends
-        keep_account(client.account, client.sign_in)
+        keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)
@@ -63,6 +63,7 @@ def resource(
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)
         if notes.complete and updated_at.end_value is None:
+            state[FILTERED_BY] = notes.filtered_by
             for warning in exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)):
                 reader.notes.warn(warning)
 

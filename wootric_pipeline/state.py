@@ -1,6 +1,6 @@
 """What dlt's state keeps beside the cursors, committed with the rows: the account, and full refreshes under way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dlt
@@ -11,26 +11,42 @@ from .errors import ConfigurationError
 ACCOUNT = "account"
 """In the state of the source: tells the account whose rows were loaded from others."""
 
+DEMO = "demo"
+"""In place of the demo's."""
+
+FILTERED_BY = "filtered_by"
+"""In the state of a table: the time by which rows were chosen when it was last read to its end."""
+
 REFRESH, LOADS, ROWS_BEFORE, READ = "refresh", "loads", "rows_before", "read"
 """In the state of a table whose full refresh is not complete: the loads that belong to it, how many rows there were
 before, and whether all has been read. Then what none of these loads has brought is gone."""
 
 
-def keep_account(account: str, sign_in: Callable[[], object]) -> None:
+def keep_account(accounts: Sequence[str], sign_in: Callable[[], object]) -> None:
     """Notes whose rows are loaded, unless that is known; see `check_account`."""
     state = dlt.current.source_state()
-    check_account(state, account, sign_in)
-    state[ACCOUNT] = account
+    check_account(state, accounts, sign_in)
+    state[ACCOUNT] = accounts[0]
 
 
-def check_account(state: Mapping[str, Any], account: str, sign_in: Callable[[], object]) -> None:
-    """Makes sure that the state of a source is an account's; former versions did not note whose it is.
+def is_of_another(state: Mapping[str, Any], accounts: Sequence[str]) -> bool:
+    """Whether the state of a source is another account's; the earliest versions did not note whose it is.
+
+    Args:
+        state: Of the source.
+        accounts: What tells the account from others, in this version and in former ones.
+    """
+    return state.get(ACCOUNT, accounts[0]) not in accounts
+
+
+def check_account(state: Mapping[str, Any], accounts: Sequence[str], sign_in: Callable[[], object]) -> None:
+    """Makes sure that the state of a source is an account's; see `is_of_another`.
 
     Raises:
         ConfigurationError: It is another account's.
         AuthenticationFailed: The credentials are nobody's.
     """
-    if state.get(ACCOUNT, account) != account:
+    if is_of_another(state, accounts):
         sign_in()
         raise ConfigurationError(
             "What was loaded before came with other credentials: if they are another account's, choose another "

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import DUCKDB_FILE, TABLE_NAMES, WITHOUT_BACKOFF, Outcome, Project, expected, project_for
+from tests.script import AT_ANY_PORT, DUCKDB_FILE, TABLE_NAMES, WITHOUT_BACKOFF, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
 USER_MISTAKE = 2
@@ -57,6 +57,7 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which the small account is loaded."""
     with Sandbox(small_account()) as sandbox:
         project = project_for(sandbox, tmp_path_factory.mktemp("loaded"))
+        project.prelude = AT_ANY_PORT
         assert project.run().code == 0
         return project
 
@@ -214,13 +215,53 @@ def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_pa
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--full-refresh", "--check"], "--check loads nothing; leave out --full-refresh."),
+        (["--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
+        (["--demo", "--check", "--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(project: Project, words: list[str], sentence: str) -> None:
+    assert_is_told(project, USER_MISTAKE, sentence, lambda: project.run(*words))
+
+
 def test_a_host_that_does_not_answer_is_told(project: Project) -> None:
     project.set(base_url="http://127.0.0.1:1")
     at_once = "import wootric_pipeline.api.transport as c; c.SIGN_IN_RETRY_SECONDS_MAX = 0"
     sentence = (
         "127.0.0.1:1 cannot be reached (the connection failed); check base_url under [sources.wootric] and the network."
     )
-    assert_is_told(project, USER_MISTAKE, sentence, lambda: project.run(prelude=at_once))
+    assert_is_told(project, FAILURE, sentence, lambda: project.run(prelude=at_once))
+    assert_is_told(project, FAILURE, sentence, lambda: project.run("--check", prelude=at_once))
+
+
+@pytest.mark.parametrize(
+    ("region", "sentence"),
+    [
+        ("eu", "api.wootric.eu cannot be reached ({}); check region under [sources.wootric] and the network."),
+        (None, "api.wootric.com cannot be reached ({}); check the network."),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("socket.gaierror(socket.EAI_NONAME, 'unknown')", "its name cannot be resolved"),
+        ("ConnectionRefusedError()", "the connection failed"),
+        ("TimeoutError()", "no answer in time"),
+    ],
+)
+def test_a_host_of_wootrics_that_does_not_answer_is_no_mistake(
+    tmp_path: Path, region: str | None, sentence: str, error: str, reason: str
+) -> None:
+    project = Project(tmp_path, client_id="a", client_secret="b", **({"region": region} if region else {}))
+    offline = (
+        "import wootric_pipeline.api.transport as c; c.SIGN_IN_RETRY_SECONDS_MAX = 0\n"
+        f"import socket\ndef fail(*_, **__): raise {error}\nsocket.getaddrinfo = fail"
+    )
+    outcome = project.run(prelude=offline)
+    assert (outcome.code, outcome.sentence) == (FAILURE, sentence.format(reason))
 
 
 @pytest.mark.parametrize(
@@ -375,7 +416,7 @@ def test_a_host_that_is_not_the_api_is_told(project: Project, status: int) -> No
 def test_a_sign_in_without_a_token_is_told(project: Project) -> None:
     with scripted({}, b"{}") as address:
         project.set(base_url=address)
-        sentence = "Wootric answered the sign-in without an access_token; check base_url."
+        sentence = "Wootric answered the sign-in without an access_token; check base_url under [sources.wootric]."
         assert_is_told(project, USER_MISTAKE, sentence, project.run)
 
 

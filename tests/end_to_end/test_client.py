@@ -12,7 +12,13 @@ from tests.conftest import NOON, Serve
 from tests.scripted import APPLICATION, PAGE, TOKEN, Answer, FakeClock, Scripted, answer, connected, issued, talking
 from wootric_pipeline.api.client import Client, Credentials
 from wootric_pipeline.api.transport import BROKEN_ANSWERS_MAX, SIGN_IN_RETRY_SECONDS_MAX
-from wootric_pipeline.errors import AuthenticationFailed, ConfigurationError, UnexpectedAnswer, WootricError
+from wootric_pipeline.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    HostUnreachable,
+    UnexpectedAnswer,
+    WootricError,
+)
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Account
 from wootric_pipeline.version import VERSION
 
@@ -197,7 +203,7 @@ def test_an_unreachable_host_is_told_within_seconds() -> None:
     with Scripted(PAGE) as stopped:
         pass
     with connected(stopped.url, clock) as client:
-        with pytest.raises(ConfigurationError, match=r"cannot be reached \(the connection failed\); check base_url"):
+        with pytest.raises(HostUnreachable, match=r"cannot be reached \(the connection failed\); check base_url"):
             client.sign_in()
         assert client.requests > 2
     assert clock.elapsed <= SIGN_IN_RETRY_SECONDS_MAX
@@ -219,7 +225,7 @@ def test_a_silent_host_is_told_as_such(serve: Serve, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("wootric_pipeline.api.transport.READ_TIMEOUT_SECONDS", 0.02)
     with (
         connected(serve(Account(), latency_seconds=0.1).url, FakeClock()) as client,
-        pytest.raises(ConfigurationError, match="no answer in time"),
+        pytest.raises(HostUnreachable, match="no answer in time"),
     ):
         client.sign_in()
 
@@ -230,7 +236,7 @@ def test_the_proxy_of_the_environment_is_used_and_sees_no_credentials(monkeypatc
     with Scripted(answer({}, 502)) as proxy, connected("https://api.wootric.example", FakeClock()) as client:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("https_proxy", proxy.url)
-        with pytest.raises(ConfigurationError, match="the proxy does not answer"):
+        with pytest.raises(HostUnreachable, match="the proxy does not answer"):
             client.sign_in()
         request = proxy.received[0]
     assert (request.method, request.target) == ("CONNECT", "api.wootric.example:443")

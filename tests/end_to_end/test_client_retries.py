@@ -12,7 +12,12 @@ from tests.conftest import NOON
 from tests.scripted import PAGE, RESET, TOKEN, Answer, FakeClock, Scripted, Talk, answer, connected, talking
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import BACKOFF_SECONDS_MAX, BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
-from wootric_pipeline.errors import ApiUnavailable, ConfigurationError, RateLimitExceeded, UnexpectedAnswer
+from wootric_pipeline.errors import (
+    ApiUnavailable,
+    HostUnreachable,
+    RateLimitExceeded,
+    UnexpectedAnswer,
+)
 
 TRUNCATED = Answer(200, b'[{"id": 1}]', missing=100)
 NO_JSON = Answer(200, b'[{"id": 1}')
@@ -93,7 +98,7 @@ def test_an_outage_at_sign_in_is_no_mistake_in_the_settings() -> None:
 
 
 def test_a_host_that_only_resets_connections_counts_as_unreachable() -> None:
-    with talking(PAGE, sign_in=(RESET,)) as talk, pytest.raises(ConfigurationError, match="cannot be reached"):
+    with talking(PAGE, sign_in=(RESET,)) as talk, pytest.raises(HostUnreachable, match="cannot be reached"):
         talk.client.sign_in()
 
 

@@ -202,9 +202,10 @@ def test_airbyte_discovery_primary_keys_exist_in_schema(catalog: Schema, table: 
 def test_airbyte_discovery_additional_properties_is_true(pipeline: Pipeline, tmp_path: Path, serve: Serve) -> None:
     """TestDiscovery.test_additional_properties_is_true, TargetSchemaUpdates: what the API adds becomes a column."""
     account, additions = Account(), [{}, {"device": "phone"}]
+    sandbox = serve(account)
     for second, fields in enumerate(additions):
         account.put("declines", {**row(second, NOON + second), **fields})
-        extract(pipeline, serve(account), "declines")
+        extract(pipeline, sandbox, "declines")
     assert Project(tmp_path).ask("SELECT id, device FROM wootric.declines ORDER BY id") == [(0, None), (1, "phone")]
 
 

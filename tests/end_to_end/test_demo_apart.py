@@ -1,5 +1,6 @@
 """The demo's invented rows and real ones never come into one dataset, whatever is configured or lost."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -89,3 +90,51 @@ def test_settings_of_pipelines_do_not_lead_the_demo_astray(real: Project, tmp_pa
     for _ in range(2):
         assert real.run("--demo", prelude=SMALL_DEMO).code == 0
     assert real.loaded(file.name) == before
+
+
+MISTAKES = {
+    "exclude_column": "x",
+    "region": "mars",
+    "start_date": "some day",
+    "checkpoint_minutes": -1,
+    "exclude_columns": "responses",
+    "connections": "many",
+    "files": "stone",
+}
+
+
+@pytest.mark.parametrize("place", ["environment", "bare", "file", "broken file"])
+def test_mistakes_in_real_settings_do_not_stop_the_demo(tmp_path: Path, place: str) -> None:
+    project = Project(tmp_path)
+    if place == "environment":
+        project.set(**MISTAKES)
+    elif place == "bare":
+        project.environment |= {name.upper(): str(value) for name, value in MISTAKES.items()}
+    elif place == "file":
+        lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in MISTAKES.items())
+        project.write(".dlt/secrets.toml", f"{lines}\n[sources.wootric]\n{lines}\n[source.wootric]\n{lines}\n")
+    else:
+        project.write(".dlt/secrets.toml", "[sources")
+    for _ in range(2):
+        outcome = project.run("--demo", prelude=SMALL_DEMO)
+        assert (outcome.code, outcome.stderr) == (0, "")
+    assert project.run("--demo", "--check", prelude=SMALL_DEMO).code == 0
+    # It grows as time goes by.
+    assert len(project.held("responses", file="wootric_demo.duckdb")) >= 1_000
+
+
+def test_the_demo_takes_of_settings_what_its_destination_needs(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    bucket = tmp_path / "bucket"
+    project.write(
+        ".dlt/config.toml",
+        "start_date = 'some day'\n[sources.wootric]\nexclude_column = 'x'\nregion = 'mars'\nfiles = 'jsonl'\n"
+        f"[destination.filesystem]\nbucket_url = '{bucket}'\n",
+    )
+    for _ in range(2):
+        outcome = project.run("--demo", "--destination", "filesystem", prelude=SMALL_DEMO)
+        assert (outcome.code, outcome.stderr) == (0, "")
+    assert list((bucket / "wootric_demo/responses").glob("*.jsonl*"))
+    project.write(".dlt/secrets.toml", "[sources")
+    outcome = project.run("--demo", "--destination", "filesystem", prelude=SMALL_DEMO)
+    assert (outcome.code, "secrets.toml is not valid TOML" in outcome.sentence) == (2, True)

@@ -102,8 +102,26 @@ def test_exclusions_may_be_a_list_or_a_text_in_the_environment(
     assert_two_are_left_out(project)
 
 
-def assert_two_are_left_out(project: Project) -> None:
-    outcome = project.run("--tables", "end_users")
+def test_exclusions_of_the_command_line_add_to_those_of_the_settings(
+    account: Account, serve: Serve, tmp_path: Path
+) -> None:
+    project = project_for(serve(account), tmp_path, exclude_columns="end_users.phone_number")
+    assert_two_are_left_out(project, "--exclude-columns", "*.properties__SSN")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["responses__tags.value", "Responses__Tags.VALUE", "responses__tags.*", "*__tags.value"]
+)
+def test_a_child_table_may_be_named(pipeline: Pipeline, account: Account, serve: Serve, pattern: str) -> None:
+    sandbox = serve(account)
+    notes = run(pipeline, sandbox, "responses", exclude_columns=[pattern])
+    assert (notes.rows, notes.warnings) == (1, [])
+    assert "responses__tags" not in pipeline.default_schema.tables
+    assert run(pipeline, sandbox, "responses").warnings == [TAKEN_BACK.format("responses", "tags")]
+
+
+def assert_two_are_left_out(project: Project, *words: str) -> None:
+    outcome = project.run("--tables", "end_users", *words)
     assert (outcome.code, outcome.stderr) == (0, "")
     columns = {column for (column, *_) in project.ask("DESCRIBE wootric.end_users")}
     assert NAMED - columns == {"properties__ssn"}

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import dlt
@@ -56,7 +57,7 @@ def test_what_does_not_come_again_goes_with_its_tags(pipeline: Pipeline, account
     account.delete("declines", 2_000)
     notes = run(pipeline, sandbox, refresh=True, minutes=0)
     assert notes.ok
-    assert notes.refreshed == {"end_users": (60, 60), "responses": (60, 59), "declines": (60, 59)}
+    assert notes.refreshed == {"end_users": (60, 60, 0), "responses": (60, 59, 1), "declines": (60, 59, 1)}
     for table in TABLES:
         assert loaded(pipeline, table) == whole(account, table)
     with pipeline.sql_client() as client:
@@ -122,9 +123,9 @@ def test_a_list_that_is_suddenly_empty_empties_nothing(
         )
         assert loaded(pipeline, "declines") == before
     account.rows["declines"].update(rows)
-    assert run(pipeline, sandbox).refreshed == {"declines": (60, 60)}
+    assert run(pipeline, sandbox).refreshed == {"declines": (60, 60, 0)}
     account.rows["declines"].clear()
-    assert run(pipeline, sandbox, "declines", refresh=True, empties=True).refreshed == {"declines": (60, 0)}
+    assert run(pipeline, sandbox, "declines", refresh=True, empties=True).refreshed == {"declines": (60, 0, 60)}
     assert loaded(pipeline, "declines") == {}
 
 
@@ -191,18 +192,22 @@ def test_the_report_says_how_many_rows_there_were(serve: Serve, account: Account
     project = project_for(serve(account), tmp_path)
     project.run()
     account.delete("responses", 1_003)
-    report = project.run("--json", "--full-refresh", "--tables", "responses").report
-    assert (report["tables"]["responses"]["rows_before"], report["tables"]["responses"]["rows_after"]) == (60, 59)
+    report = project.run("--json", "--full-refresh", "--tables", "responses").report["tables"]["responses"]
+    assert (report["rows_before"], report["rows_removed"], report["rows_after"]) == (60, 1, 59)
     account.delete("responses", 1_004)
+    account.delete("responses", 1_005)
+    account.put("responses", row(1_200, NOON + 59 * DAY))
+    account.delete("end_users", 3)
     lines = project.run("--full-refresh").stdout.splitlines()
-    assert "responses: refreshed; 59 rows before, 58 now." in lines
+    assert "responses: refreshed; 59 rows before, 2 removed, 1 new, 58 now." in lines
+    assert "end_users: refreshed; 60 rows before, 1 removed, 59 now." in lines
     assert "declines: refreshed; 60 rows before, 60 now." in lines
     assert project.held("responses") == expected(account, "responses")
 
 
 SHRINKS = (
-    "--full-refresh from 2023-12-01 on would remove what is older: responses holds 60 rows from 2023-11-14 on. Add "
-    "--yes to remove it, or choose an earlier --start-date."
+    "--full-refresh from 2023-12-01 on would remove what is older: 17 of 60 rows of responses. Add --yes to "
+    "remove it, or choose an earlier --start-date."
 )
 
 
@@ -232,6 +237,78 @@ def test_history_is_not_shortened_unless_that_is_said(
     assert project.run(*words).code == 0
 
 
+@pytest.mark.parametrize(
+    "behaviour", [{}, {"ignores_updated": frozenset(TABLES)}, {"ignores_sort_key": frozenset(TABLES)}]
+)
+def test_it_asks_nothing_where_all_that_was_loaded_comes_again(
+    serve: Serve, account: Account, tmp_path: Path, behaviour: dict[str, Any]
+) -> None:
+    # Changed after the start date, and created long before it.
+    account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
+    project = project_for(serve(account, **behaviour), tmp_path, start_date="2023-12-01T12:00:00.5Z")
+    assert project.run("--tables", "responses").code == 0
+    before = project.held("responses")
+    assert project.run("--tables", "responses", "--full-refresh").code == 0
+    assert project.held("responses") == before
+    # An earlier date brings more.
+    assert project.run("--tables", "responses", "--full-refresh", "--start-date", "2023-11-30").code == 0
+    assert before.items() < project.held("responses").items()
+
+
+def test_it_asks_where_rows_go_by_the_time_by_which_they_are_read(
+    serve: Serve, account: Account, tmp_path: Path
+) -> None:
+    sandbox = serve(account)
+    project = project_for(sandbox, tmp_path)
+    account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
+    words = ("--tables", "responses", "--full-refresh", "--start-date", "2023-12-01")
+    asks = SHRINKS.replace("17 of 60", "{} of 61")
+    assert project.run().code == 0
+    assert project.run(*words).sentence == asks.format(17)
+    sandbox.behaviour.ignores_updated = frozenset({"responses"})
+    assert project.run().code == 0
+    assert project.run(*words).sentence == asks.format(18)
+    # In a folder that knows nothing, too.
+    rmtree(project.folder / "dlt")
+    assert project.run(*words).sentence == asks.format(18)
+    report = project.run(*words, "--yes", "--json").report["tables"]["responses"]
+    assert (report["rows_before"], report["rows_after"]) == (61, 43)
+
+
+def test_it_asks_where_a_range_of_before_would_go(serve: Serve, account: Account, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path, start_date="2023-12-01")
+    assert project.run("--tables", "responses").code == 0
+    backfill = ("--tables", "responses", "--start-date", "2023-11-20", "--end-date", "2023-12-01")
+    assert project.run(*backfill).code == 0
+    outcome = project.run("--tables", "responses", "--full-refresh")
+    assert outcome.sentence == SHRINKS.replace("17 of 60", "11 of 54")
+
+
+def test_what_former_versions_have_loaded_is_counted_by_both_times(
+    pipeline: Pipeline, account: Account, serve: Serve
+) -> None:
+    account.put("responses", row(1_100, NOON + 30 * DAY, created=NOON - 500 * DAY))
+    notes = run(pipeline, serve(account), "responses", start_date="2023-11-20")
+    with pipeline.managed_state(extract_state=True) as state:
+        del state["sources"]["wootric"]["resources"]["responses"]["filtered_by"]
+    pipeline.run()
+    for day, sentence in ((20, None), (21, "2 of 55 rows"), (22, "3 of 55 rows")):
+        start = datetime(2023, 11, day, tzinfo=timezone.utc)
+        with nullcontext() if sentence is None else pytest.raises(ConfigurationError, match=sentence):
+            confirm(pipeline, notes, ["responses"], start, yes=False)
+
+
+def test_rescan_days_do_not_limit_what_is_loaded_first_or_anew(
+    pipeline: Pipeline, account: Account, serve: Serve
+) -> None:
+    sandbox = serve(account, ignores_updated=frozenset(TABLES))
+    run(pipeline, sandbox, "responses", rescan_days=3)
+    assert loaded(pipeline, "responses") == whole(account, "responses")
+    notes = run(pipeline, sandbox, "responses", refresh=True, rescan_days=3)
+    assert notes.refreshed == {"responses": (60, 60, 0)}
+    assert loaded(pipeline, "responses") == whole(account, "responses")
+
+
 def test_a_first_load_asks_nothing(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path)
     assert project.run("--full-refresh", "--start-date", "2023-12-01").code == 0
@@ -242,7 +319,7 @@ def test_a_first_load_asks_nothing(serve: Serve, account: Account, tmp_path: Pat
 def test_on_a_terminal_it_asks(
     serve: Serve, account: Account, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    run(pipeline, serve(account))
+    notes = run(pipeline, serve(account))
     asked: list[str] = []
 
     class Terminal:
@@ -262,21 +339,21 @@ def test_on_a_terminal_it_asks(
     monkeypatch.setattr("sys.stderr", Terminal())
     start = datetime(2023, 12, 1, tzinfo=timezone.utc)
     if answer == "y":
-        confirm(pipeline, ["responses"], start, yes=False)
+        confirm(pipeline, notes, ["responses"], start, yes=False)
     else:
         with pytest.raises(ConfigurationError, match="Nothing was removed, and nothing was loaded"):
-            confirm(pipeline, ["responses"], start, yes=False)
+            confirm(pipeline, notes, ["responses"], start, yes=False)
     assert "".join(asked) == f"{SHRINKS.partition(' Add')[0]} Remove it? [y/N] "
 
 
 def test_plain_files_are_not_shortened_unless_that_is_said(serve: Serve, account: Account, tmp_path: Path) -> None:
     destination = dlt.destinations.filesystem(str(tmp_path / "bucket"))
     pipeline = dlt.pipeline("wootric_pipeline", destination=destination, dataset_name="wootric")
-    run(pipeline, serve(account), "responses", files="jsonl", start_date="2023-11-20")
+    notes = run(pipeline, serve(account), "responses", files="jsonl", start_date="2023-11-20")
     for day, is_shorter in ((20, False), (21, True), (19, False)):
         start = datetime(2023, 11, day, tzinfo=timezone.utc)
         with pytest.raises(ConfigurationError, match="loaded from 2023-11-20") if is_shorter else nullcontext():
-            confirm(pipeline, ["responses"], start, yes=False)
+            confirm(pipeline, notes, ["responses"], start, yes=False)
 
 
 def test_a_row_that_moved_on_meanwhile_is_not_taken_for_gone(
@@ -297,6 +374,6 @@ def test_a_row_that_moved_on_meanwhile_is_not_taken_for_gone(
     with monkeypatch.context() as patch:
         patch.setattr(Pipeline, "load", load)
         notes = run(pipeline, sandbox, "responses", refresh=True)
-    assert notes.refreshed == {"responses": (60, 60)}
+    assert notes.refreshed == {"responses": (60, 60, 0)}
     assert notes.table("responses").rows == 59
     assert loaded(pipeline, "responses") == whole(account, "responses")

@@ -71,7 +71,7 @@ def test_a_misspelled_setting_in_a_file_is_refused(
     assert_is_refused(project.run(), sandbox, sentence)
 
 
-@pytest.mark.parametrize("words", [[], ["--check"], ["--demo"]])
+@pytest.mark.parametrize("words", [[], ["--check"]])
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [
@@ -88,8 +88,6 @@ def test_a_misspelled_setting_in_a_file_is_refused(
 def test_a_misspelled_variable_is_refused(
     project: Project, sandbox: Sandbox, words: list[str], name: str, nearest: str
 ) -> None:
-    if "--demo" in words and name.startswith("PIPELINES"):
-        nearest, name = nearest, name.replace("WOOTRIC_PIPELINE", "WOOTRIC_DEMO")
     outcome = project.run(*words, **{name: "2024-01-01"})
     assert_is_refused(outcome, sandbox, f"There is no setting {name}; the nearest is {nearest}.")
 

@@ -168,6 +168,23 @@ def test_texts_of_any_kind_are_loaded_as_they_are(serve: Serve, tmp_path: Path, 
     assert project.ask(query) == [(index, text, text, text) for index, text in enumerate(texts)]
 
 
+def test_a_value_that_is_nested_too_deep_for_json_stops_nothing(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps = json.dumps
+    deep = '{"a": [' * 2_000 + "1" + "]}" * 2_000
+    # Python does not write it either.
+    monkeypatch.setattr(json, "dumps", lambda *words, **named: dumps(*words, **named).replace('"DEEP"', deep))
+    account = account_of(3, {1: {"properties": {"plan": "Free", "deep": "DEEP"}}}, "end_users")
+    project = project_for(serve(account), tmp_path)
+    outcome = project.run("--json", "--tables", "end_users")
+    assert (outcome.code, outcome.report["tables"]["end_users"]["odd_values"]) == (0, 2)
+    held = project.ask("SELECT id, properties__plan, properties__deep__a FROM wootric.end_users ORDER BY id")
+    assert [(row_id, plan) for row_id, plan, _ in held] == [(0, None), (1, "Free"), (2, None)]
+    # It is a text of JSON as far as it was read.
+    assert held[1][2].count("null") == 1
+
+
 def test_a_property_that_is_nested_too_deep_is_a_text_of_json(serve: Serve, tmp_path: Path) -> None:
     deep: Any = "inside"
     for _ in range(400):

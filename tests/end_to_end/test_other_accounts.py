@@ -13,7 +13,7 @@ from tests.tables import expected, loaded
 from wootric_pipeline import wootric_source
 from wootric_pipeline.api.client import Credentials
 from wootric_pipeline.command.failures import explain
-from wootric_pipeline.sandbox import PASSWORD, USERNAME, Account, Sandbox
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 from wootric_pipeline.tables import TABLES
 
 DAY = 86_400
@@ -21,6 +21,11 @@ SENTENCE = (
     "What was loaded before came with other credentials: if they are another account's, choose another --dataset for "
     "this one; if the same account has got new ones, or this one shall take the other's place, load all tables again "
     "with --full-refresh."
+)
+
+REPLACES = (
+    "--full-refresh would replace what came with other credentials: 3 rows of end_users; 3 rows of responses; 3 rows "
+    "of declines. Add --yes to remove it, or choose another --dataset."
 )
 
 
@@ -50,8 +55,11 @@ def test_accounts_are_told_apart_whatever_their_secrets() -> None:
         digest(**person),
         digest(**person, account_token="NPS-1"),
         digest(**person, account_token="NPS-2"),
+        digest("https://api.wootric.com:8443", client_id="a", client_secret="1"),
+        digest("https://api.wootric.com/other/", client_id="a", client_secret="1"),
     ]
-    assert len({client, *others}) == 6
+    assert len({client, *others}) == 8
+    assert client == digest("https://API.wootric.com:443", client_id="a", client_secret="1")
     assert digest(**{**person, "password": "2"}) == others[2]
     assert not any(word in each for each in (client, *others) for word in ("wootric", "example", "NPS"))
 
@@ -85,7 +93,12 @@ def test_another_account_may_take_all_tables_over(serve: Serve, tmp_path: Any) -
     assert project.run().code == 0
     sandbox = serve(account_of(100, day=-5))
     other = project_for(sandbox, tmp_path, **as_person(sandbox), client_id="", client_secret="")
-    assert other.run("--full-refresh").code == 0
+    before = other.loaded()
+    outcome = other.run("--full-refresh")
+    assert (outcome.code, outcome.sentence) == (2, REPLACES)
+    assert {request.path for request in sandbox.requests} == {"/oauth/token"}
+    assert other.loaded() == before
+    assert other.run("--full-refresh", "--yes").code == 0
     assert {table: sorted(other.held(table)) for table in TABLES} == {table: [100, 101, 102] for table in TABLES}
     assert other.run().code == 0
     assert (project.run().code, project.run().sentence) == (2, SENTENCE)
@@ -124,4 +137,25 @@ def test_what_former_versions_have_loaded_is_adopted(pipeline: Pipeline, serve: 
     pipeline.run(wootric_source(**as_person(sandbox)))
     with pytest.raises(PipelineStepFailed) as failed:
         dlt.pipeline("wootric_pipeline").run(wootric_source(**access(sandbox)))
+    assert explain(failed.value) == (SENTENCE, 2)
+
+
+def test_accounts_behind_one_host_are_told_apart(pipeline: Pipeline, serve: Serve) -> None:
+    one, other = serve(account_of(1)), serve(account_of(100))
+    pipeline.run(wootric_source(**access(one)))
+    with pytest.raises(PipelineStepFailed) as failed:
+        pipeline.run(wootric_source(**access(other)))
+    assert explain(failed.value) == (SENTENCE, 2)
+
+
+def test_an_account_noted_by_its_host_alone_is_known_again(pipeline: Pipeline, serve: Serve) -> None:
+    sandbox, other = serve(account_of(1)), serve(account_of(100))
+    pipeline.run(wootric_source(**access(sandbox)))
+    credentials = Credentials(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    with pipeline.managed_state(extract_state=True) as state:
+        state["sources"]["wootric"]["account"] = credentials.former_account(sandbox.url)
+    pipeline.run()
+    pipeline.run(wootric_source(**access(sandbox)))
+    with pytest.raises(PipelineStepFailed) as failed:
+        pipeline.run(wootric_source(**access(other)))
     assert explain(failed.value) == (SENTENCE, 2)

@@ -152,6 +152,31 @@ def test_what_is_nested_too_deep_is_an_error(opens: bytes, inner: bytes, closes:
         parsed(opens * depth + inner + closes * depth)
 
 
+@pytest.mark.parametrize("depth", [1_100, 10**5])
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a\\"[":', b"}"), (b'[{"":', b"}]")])
+@pytest.mark.parametrize("inner", [b"1", b'"[\\\\"', b"NaN"])
+def test_a_value_that_is_nested_too_deep_is_null_where_it_is_and_counted(
+    depth: int, opens: bytes, closes: bytes, inner: bytes
+) -> None:
+    good, odd = parsed(in_row(opens * depth + inner + closes * depth))
+    assert (good, type(good)) == ({"id": 1, "text": "Fine."}, dict)
+    assert (odd["id"], odd_values([odd])) == (2, 1)
+    value, levels = odd["value"], 0
+    while value is not None:
+        (value,) = value.values() if isinstance(value, dict) else value
+        levels += 1
+    # In the list and in the row there are two more.
+    assert levels == 198
+
+
+def test_a_value_is_replaced_however_deep_it_is() -> None:
+    _, odd = parsed(
+        in_row(b"[" * 190 + rb'"\u0000"' + b"]" * 190 + b', "deep": ' + b"[" * 600 + rb'"\u0000"' + b"]" * 600)
+    )
+    assert odd_values([odd]) == 2
+    assert str(odd["value"]).strip("[]") == "'\ufffd'"
+
+
 FRAGMENTS = (b"[", b"]", b'"', b"\\", b"ud83d", b"u0000", b"NaN", b"\0", b"\xf0", b",", b"1e999", b"{", b"}", b":")
 
 

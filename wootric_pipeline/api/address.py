@@ -43,6 +43,13 @@ def address_of(base_url: str, region: str | None) -> str:
     return base_url
 
 
+def setting_of(base_url: str, region: str | None) -> str | None:
+    """The setting that the address comes from; None where none says anything. See `address_of`."""
+    if base_url != DEFAULT_BASE_URL:
+        return "base_url"
+    return "region" if region is not None else None
+
+
 def checked(base_url: str) -> str:
     """A base URL without a slash at its end.
 

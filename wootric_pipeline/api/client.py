@@ -25,20 +25,31 @@ class Client:
     Args:
         base_url: Where the API is: https, or http for loopback only.
         credentials: See `Credentials`.
+        setting: Which one the address comes from; None where none says anything.
         connections: How many requests may be under way at once.
         clock: Time; only tests pass one.
+
+    Attributes:
+        connections: As given.
+        accounts: What tells the account from others, and what told it in former versions.
 
     Raises:
         ConfigurationError: The address is none, or the credentials are incomplete.
     """
 
     def __init__(
-        self, base_url: str, credentials: Credentials, *, connections: int = 4, clock: Clock | None = None
+        self,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        setting: str | None = "base_url",
+        connections: int = 4,
+        clock: Clock | None = None,
     ) -> None:
-        self._transport = Transport(base_url, connections, clock)
+        self._transport = Transport(base_url, connections, clock, setting=setting)
         self._tokens = Tokens(credentials, self._transport)
         self.connections = connections
-        self.account = credentials.account(base_url)
+        self.accounts: tuple[str, ...] = credentials.account(base_url), credentials.former_account(base_url)
 
     def get(self, path: str, params: Params) -> list[Any]:
         """One page of a list.

@@ -25,6 +25,8 @@ TOKEN_SECONDS_MAX = 366 * 86_400.0
 """Longer lifetimes are not believed."""
 TOKEN_MARGIN_SECONDS = 60.0
 
+_PORTS = (80, 443)
+"""Of http and https."""
 _TOKEN = re.compile("[!-~]+")
 """Whatever a header can hold."""
 
@@ -41,8 +43,15 @@ class Credentials:
 
     def account(self, base_url: str) -> str:
         """Tells accounts apart: a digest of the address and of who signs in, the same with a new secret or password."""
+        return self._digest(_place(base_url))
+
+    def former_account(self, base_url: str) -> str:
+        """The digest as former versions made it, of the host alone."""
+        return self._digest(str(urlsplit(base_url).hostname))
+
+    def _digest(self, place: str) -> str:
         who = self.client_id if self.client_id and self.client_secret else f"{self.username} {self.account_token}"
-        return hashlib.sha256(f"{urlsplit(base_url).hostname} {who}".encode()).hexdigest()
+        return hashlib.sha256(f"{place} {who}".encode()).hexdigest()
 
     def grant(self) -> dict[str, str]:
         """The form fields of the token request.
@@ -62,6 +71,13 @@ class Credentials:
             "Set client_id and client_secret, or username and password, under [sources.wootric] in secrets.toml, which "
             f"was looked for in {settings_folder()}, or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
         )
+
+
+def _place(base_url: str) -> str:
+    """Host, port and path of an address; a port or a path that says nothing is left out."""
+    parts = urlsplit(base_url)
+    port = "" if parts.port in (None, *_PORTS) else f":{parts.port}"
+    return f"{parts.hostname}{port}{parts.path.rstrip('/')}"
 
 
 class BearerToken(requests.auth.AuthBase):
@@ -122,7 +138,9 @@ class Tokens:
         content = self._signed_in(started)
         token = content.get("access_token") if isinstance(content, dict) else None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise AuthenticationFailed("Wootric answered the sign-in without an access_token; check base_url.")
+            raise AuthenticationFailed(
+                f"Wootric answered the sign-in without an access_token; {self._transport.advice}."
+            )
         lifetime_seconds = _lifetime_seconds(content.get("expires_in"))
         margin_seconds = min(TOKEN_MARGIN_SECONDS, lifetime_seconds / 2)
         self._ends = self._transport.clock.monotonic() + lifetime_seconds - margin_seconds
@@ -147,9 +165,7 @@ class Tokens:
                 "[sources.wootric]."
             )
         if not answer.is_by_another and (answer.status == 404 or not answer.is_json):
-            raise ConfigurationError(
-                f"{host} does not answer as the Wootric API does; check base_url under [sources.wootric]."
-            )
+            raise ConfigurationError(f"{host} does not answer as the Wootric API does; {self._transport.advice}.")
         return content_of(answer, TOKEN_PATH, host)
 
 

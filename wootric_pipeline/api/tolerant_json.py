@@ -28,6 +28,10 @@ _SUSPECT = (
 
 The first byte of each is rare, and found much faster than the whole.
 """
+_LIST_OF_OBJECTS = re.compile(rb"\s*\[\s*\{")
+_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
+_NESTING_MAX = 200
+"""Objects and lists within one another that are left where there are more than Python can go through."""
 _DIGITS = bytes(ord("0") if byte in b"0123456789." else ord(" ") for byte in range(256))
 _DIGITS_SURE = 15
 """A number of so many digits is the same as one of double precision."""
@@ -37,7 +41,7 @@ _BIGINT_DIGITS = 18
 
 
 def parsed(body: bytes) -> Any:
-    """What JSON says, with U+FFFD for characters and null for numbers that cannot be loaded.
+    """What JSON says, with U+FFFD for characters and null for numbers that cannot be loaded and for what is too deep.
 
     A byte order mark before it, control characters in texts and bytes that are not UTF-8 are taken, too. A number that
     neither 64 bits nor double precision hold with all its digits is `Digits`.
@@ -46,9 +50,19 @@ def parsed(body: bytes) -> Any:
         As usual; a row in a list of which values were replaced, or which holds dlt's marks, is an `OddRow`.
 
     Raises:
-        ValueError: It is no JSON, or is nested too deep.
+        ValueError: It is no JSON, or something else than a row's value is nested too deep.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
+    try:
+        return _parsed(body)
+    except RecursionError:
+        if not _LIST_OF_OBJECTS.match(body):
+            # There is no row to save.
+            raise ValueError("nested too deep") from None
+        return _parsed(_shallow(body))
+
+
+def _parsed(body: bytes) -> Any:
     try:
         content = json.loadb(body)
         if _LONG_NUMBER in body.translate(_DIGITS):
@@ -57,19 +71,29 @@ def parsed(body: bytes) -> Any:
             return content
     except ValueError:
         content = _leniently(body)
-    try:
-        return [_row(element) for element in content] if isinstance(content, list) else _loadable(content, _Found())
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    return [_row(element) for element in content] if isinstance(content, list) else _loadable(content, _Found())
 
 
 def _leniently(body: bytes) -> Any:
     # Bytes that are not UTF-8 become halves of a character, so that they are told from a U+FFFD that was sent.
     text = body.decode("utf-8", "surrogateescape")
-    try:
-        return tolerant.loads(text, strict=False, parse_int=_whole, parse_float=_fraction)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    return tolerant.loads(text, strict=False, parse_int=_whole, parse_float=_fraction)
+
+
+def _shallow(body: bytes) -> bytes:
+    """JSON with `NaN`, which is replaced and counted, for each object and list that is nested too deep to be parsed."""
+    kept, depth, start = [], 0, 0
+    for token in _STRING_OR_BRACKET.finditer(body):
+        if token[0] in (b"{", b"["):
+            depth += 1
+            if depth == _NESTING_MAX + 1:
+                kept.append(body[start : token.start()])
+        elif token[0] in (b"}", b"]"):
+            depth -= 1
+            if depth == _NESTING_MAX:
+                kept.append(b"NaN")
+                start = token.end()
+    return b"".join((*kept, body[start:])) if depth <= _NESTING_MAX else b""
 
 
 def _whole(digits: str) -> int | Digits:

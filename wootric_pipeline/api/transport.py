@@ -21,7 +21,7 @@ from dlt import __version__ as dlt_version
 from requests.exceptions import ContentDecodingError
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from ..errors import ApiUnavailable, ConfigurationError, RateLimitExceeded, UnexpectedAnswer
+from ..errors import ApiUnavailable, ConfigurationError, HostUnreachable, RateLimitExceeded, UnexpectedAnswer
 from ..version import VERSION
 from .address import checked, sign_in_base
 from .answers import Answer, what
@@ -50,6 +50,7 @@ BROKEN_ANSWERS_MAX = 5
 Params = Mapping[str, str | int]
 Outcome = Answer | requests.RequestException
 
+_NOT_ACCEPTED, _NO_SUCH_NAME = "its TLS certificate is not accepted", "its name cannot be resolved"
 _HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated)\[\w+\]")
 """Names of parameters whose values are no secrets and no personal data."""
 
@@ -63,16 +64,21 @@ class Transport:
         base_url: Where the API is: https, or http for loopback only.
         connections: How many requests may be under way at once.
         clock: Time; only tests pass one.
+        setting: Which one the address comes from; None where none says anything.
 
     Attributes:
         host: Of the address, for messages.
+        advice: What to check where it does not answer as it should.
         requests: How many were sent, repeated ones included.
         rate_limit: What the server said of it.
         server_ahead_seconds: How far its clock is ahead of the local one, by the `Date` header of its answers.
     """
 
-    def __init__(self, base_url: str, connections: int, clock: Clock | None = None) -> None:
-        self._base_url = checked(base_url)
+    def __init__(
+        self, base_url: str, connections: int, clock: Clock | None = None, *, setting: str | None = "base_url"
+    ) -> None:
+        self._base_url, self._setting = checked(base_url), setting
+        self.advice = f"check {setting} under [sources.wootric]" if setting else "check the network"
         self.host = urlsplit(self._base_url).netloc
         self.clock = clock or Clock()
         self._session = DirectSession()
@@ -112,8 +118,9 @@ class Transport:
             form: What is posted to sign in.
 
         Raises:
-            ConfigurationError: The host was never reached.
-            ApiUnavailable: There was no such answer in time; `RateLimitExceeded`, where a limit is why.
+            ConfigurationError: The host was never reached, and the setting is why.
+            ApiUnavailable: There was no such answer in time; `RateLimitExceeded`, where a limit is why, and
+                `HostUnreachable`, where there never was any.
             UnexpectedAnswer: One was too large to be read.
         """
         broken = 0
@@ -220,14 +227,19 @@ class Transport:
 
     def _given_up(self, path: str, last: Outcome, waited_seconds: float) -> Exception:
         if isinstance(last, requests.RequestException) and not self._answered:
-            return ConfigurationError(
-                f"{self.host} cannot be reached ({_reason(last)}); check base_url under [sources.wootric] "
-                "and the network."
-            )
+            return self._unreachable(_reason(last))
         duration = f"{waited_seconds:.0f} seconds"
         if isinstance(last, Answer) and last.status == 429:
             return RateLimitExceeded(f"Wootric answered {path} with 429, too many requests, for {duration}.")
         return ApiUnavailable(f"Wootric gave no usable answer to {path} for {duration} (last: {_what(last)}).")
+
+    def _unreachable(self, reason: str) -> Exception:
+        """A certificate is somebody's to put right, and so is a name that was made up; all else may be an outage."""
+        advice = f"{self.advice} and the network" if self._setting else self.advice
+        sentence = f"{self.host} cannot be reached ({reason}); {advice}."
+        if reason == _NOT_ACCEPTED or (reason == _NO_SUCH_NAME and self._setting == "base_url"):
+            return ConfigurationError(sentence)
+        return HostUnreachable(sentence)
 
     def _sleep(self, seconds: float) -> None:
         with self._pause:
@@ -261,13 +273,13 @@ def _what(outcome: Outcome) -> str:
 def _reason(error: Exception) -> str:
     """What went wrong, without the address and the query that requests puts into its messages."""
     if isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower():
-        return "its TLS certificate is not accepted"
+        return _NOT_ACCEPTED
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy does not answer"
     if isinstance(error, requests.exceptions.Timeout) or any(isinstance(arg, ReadTimeoutError) for arg in error.args):
         return "no answer in time"
     if "resolve" in str(error) or "getaddrinfo" in str(error):
-        return "its name cannot be resolved"
+        return _NO_SUCH_NAME
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the answer broke off"
     return "the connection failed"

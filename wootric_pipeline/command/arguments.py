@@ -38,7 +38,9 @@ def arguments(program: str) -> Arguments:
 def _add_what(parser: Arguments) -> None:
     parser.add_argument("--demo", action="store_true", help="load the sandbox account; no credentials, no network")
     parser.add_argument("--tables", metavar="A,B", help=f"only these of {', '.join(TABLES)}")
-    parser.add_argument("--exclude-columns", metavar="T.C,...", help="drop these before anything is written; * matches")
+    parser.add_argument(
+        "--exclude-columns", metavar="T.C,...", help="drop these, too, before anything is written; * matches"
+    )
     parser.add_argument(
         "--start-date", metavar="D", help="first day to load, ISO date or time (default: settings, else all)"
     )
@@ -66,3 +68,13 @@ def _add_output(parser: Arguments) -> None:
     )
     parser.add_argument("--debug", action="store_true", help="the whole log and whole tracebacks; they may hold rows")
     parser.add_argument("--log-file", metavar="FILE", help="append the log to this file, which only you may read")
+
+
+def check_combination(options: argparse.Namespace) -> None:
+    """Raises ConfigurationError if one option would do nothing beside another, or without it."""
+    if options.full_refresh and options.end_date:
+        raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
+    if options.full_refresh and options.check:
+        raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
+    if options.yes and not options.full_refresh:
+        raise ConfigurationError("--yes answers what --full-refresh asks; add that, or leave out --yes.")

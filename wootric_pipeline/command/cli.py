@@ -17,15 +17,15 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
-from ..errors import ConfigurationError
+from ..dlt_internals import look_for_no_settings_files
 from ..misspelling import refuse_misspelled
 from ..starting import FAILURE, started
 from ..version import VERSION
 from . import report
-from .arguments import arguments
+from .arguments import arguments, check_combination
 from .check import check
 from .consent import confirm
-from .demo import demo_account, demo_answers
+from .demo import demo_account, demo_answers, leave_settings_out
 from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
@@ -74,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str, int]:
     """The report for people, what failed in sentences, and the exit code; what happened is in the log."""
     try:
+        if options.demo and not options.destination:
+            look_for_no_settings_files()
         set_up_dlt()
+        if options.demo:
+            leave_settings_out(options.destination)
         about["pipeline"] = pipeline_name(options)
         lock = exclusive_run(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait)
         with nullcontext() if options.check else lock:
@@ -94,11 +98,11 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
 
 def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
-    refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
+    if not options.demo:
+        refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
     names = [table.name for table in settings.tables(options.tables)]
     settings.span(options.start_date, options.end_date)
-    if options.full_refresh and options.end_date:
-        raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
+    check_combination(options)
     minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
     settings.at_least("checkpoint_minutes", minutes, 0)
     pipeline = pipeline_of(options)
@@ -124,7 +128,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         else:
             anew = options.full_refresh or is_new
             if anew:
-                confirm(pipeline, names, _start(options), yes=options.yes)
+                confirm(pipeline, run, names, _start(options), yes=options.yes)
             with shown(pipeline, options):
                 load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
             failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
@@ -141,7 +145,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     given = {
         "start_date": options.start_date,
         "end_date": options.end_date,
-        "exclude_columns": settings.patterns(options.exclude_columns),
+        "also_exclude": settings.patterns(options.exclude_columns),
     }
     return {name: value for name, value in given.items() if value}
 

@@ -3,14 +3,19 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 from dlt import Pipeline
 
-from ..dlt_internals import local_value
+from .. import wootric_source
+from ..dlt_internals import forget_settings, local_value
+from ..misspelling import SOURCES
 from .loading import follow_destination
 from .report import as_table
 
+FILES = "files"
+"""The one setting of the source that is about the destination."""
 DEMO_STATE_KEY = "demo_history_ends_at"
 
 DEMO_QUERIES = {
@@ -24,6 +29,15 @@ SELECT tags.value AS tag, count(*) AS responses, round(avg(responses.score), 1) 
 FROM {dataset}.responses__tags AS tags JOIN {dataset}.responses ON responses._dlt_id = tags._dlt_parent_id
 GROUP BY tag ORDER BY responses DESC LIMIT 5""",
 }
+
+
+def leave_settings_out(destination: str | None) -> None:
+    """Has dlt know no setting but those of the destination, if one is asked for: a mistake in others stops no demo.
+
+    Args:
+        destination: Of the command line.
+    """
+    forget_settings(SOURCES, signature(wootric_source).parameters, but=FILES if destination else "")
 
 
 @contextmanager
@@ -42,7 +56,8 @@ def demo_account(pipeline: Pipeline) -> Iterator[tuple[dict[str, Any], bool]]:
     if not is_new:
         account.advance(time.time())
     with Sandbox(account) as sandbox:
-        yield {"base_url": sandbox.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}, is_new
+        access = {"base_url": sandbox.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        yield {**access, "is_demo": True}, is_new
 
 
 def demo_answers(pipeline: Pipeline) -> str:

@@ -14,11 +14,13 @@ from dlt.sources import DltSource
 
 from ..destinations.stored import Unused, stored
 from ..dlt_internals import declared_columns, forget_in_schema, has_schema, source_state, table_chain
-from ..state import ACCOUNT, LOADS, READ, REFRESH, ROWS_BEFORE, check_account
+from ..state import ACCOUNT, FILTERED_BY, LOADS, READ, REFRESH, ROWS_BEFORE, check_account, is_of_another
 from ..tables import CURSOR
 from .run import Refreshed, Run
 
 log = logging.getLogger("wootric_pipeline.command")
+
+BIRTH = "created_at"
 
 Commit = Callable[[Pipeline], object]
 """Loads what was extracted."""
@@ -36,18 +38,19 @@ def begin_refresh(pipeline: Pipeline, source: str, run: Run, tables: Sequence[st
         # Nothing was ever loaded.
         return
     known = pipeline.state.get("sources", {}).get(source, {})
-    takes_over = set(known.get("resources", {})) <= set(tables)
-    if not takes_over:
+    if not (takes_over := _is_all(known, tables)):
         client = run.connected()
-        check_account(known, client.account, client.sign_in)
+        check_account(known, client.accounts, client.sign_in)
     before = _rows_before(pipeline, run, tables)
     with source_state(pipeline, source) as state:
         if takes_over:
             state.pop(ACCOUNT, None)
         resources = state.setdefault("resources", {})
-        for name in tables:
-            resources.pop(name, None)
-        resources |= {name: {REFRESH: {LOADS: [], ROWS_BEFORE: before[name], READ: False}} for name in before}
+        times = {name: resources.pop(name, {}).get(FILTERED_BY) for name in tables}
+        resources |= {
+            name: {FILTERED_BY: times[name], REFRESH: {LOADS: [], ROWS_BEFORE: before[name], READ: False}}
+            for name in before
+        }
     if pipeline.has_pending_data:
         commit(pipeline)
     # Had its cursor not been forgotten before, a table made anew would get none but the newest rows.
@@ -112,21 +115,60 @@ def _read(pipeline: Pipeline, source: str, run: Run) -> dict[str, dict[str, Any]
     }
 
 
+def _is_all(state: Mapping[str, Any], tables: Sequence[str]) -> bool:
+    """Whether nothing but some tables was loaded, as the state of the source has it."""
+    return set(state.get("resources", {})) <= set(tables)
+
+
+def of_others(pipeline: Pipeline, source: str, run: Run, tables: Sequence[str]) -> list[str]:
+    """What a full refresh would replace of another account's rows, by table.
+
+    Raises:
+        AuthenticationFailed: The credentials are nobody's.
+    """
+    known = pipeline.state.get("sources", {}).get(source, {})
+    client = run.connected()
+    if not is_of_another(known, client.accounts) or not _is_all(known, tables):
+        return []
+    client.sign_in()
+    with stored(pipeline) as destination:
+        if destination is None:
+            return list(known.get("resources", {}))
+        found = {name: None if destination.gone(name) else destination.rows(name) for name in _known(pipeline, tables)}
+    return [f"{'all' if rows is None else f'{rows:,}'} rows of {name}" for name, rows in found.items() if rows != 0]
+
+
 def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: datetime) -> list[str]:
     """What a full refresh from a start date on would remove although it may exist, by table."""
     found = []
     resources = pipeline.state.get("sources", {}).get(source, {}).get("resources", {})
+    # The API knows whole seconds, so it is asked for all rows of the first.
+    start = start.replace(microsecond=0)
     with stored(pipeline) as destination:
         if destination is None:
             return []
         for name in _known(pipeline, tables):
-            rows, oldest = destination.rows(name), destination.oldest(name)
-            if rows is None and (first := _first_start(resources.get(name, {}))) != start:
-                found += [f"{name} was loaded from {first:%Y-%m-%d} on"] if first and first < start else []
-                found += [f"{name} was loaded from the beginning"] if first is None else []
-            if oldest is not None and oldest < start:
-                found.append(f"{name} holds {rows:,} rows from {oldest:%Y-%m-%d} on")
+            if destination.gone(name):
+                continue
+            state = resources.get(name, {})
+            is_later = (first := _first_start(state)) is None or first < start
+            rows = destination.rows(name)
+            if rows is None and is_later:
+                found.append(f"{name} was loaded from {f'{first:%Y-%m-%d} on' if first else 'the beginning'}")
+            column = _axis(pipeline, name, state.get(FILTERED_BY), is_later=is_later)
+            if rows and (older := destination.older(name, start, column)):
+                found.append(f"{older:,} of {rows:,} rows of {name}")
     return found
+
+
+def _axis(pipeline: Pipeline, table: str, filtered_by: str | None, *, is_later: bool) -> str:
+    """The time by which a table's rows come again from a start date on.
+
+    Former versions did not note it. Then it is the one by which more rows would go, unless the table was loaded from
+    that date: by the other, it holds older rows as a matter of course.
+    """
+    is_created = filtered_by == "created" or (filtered_by is None and is_later)
+    return BIRTH if is_created and BIRTH in pipeline.default_schema.tables[table]["columns"] else CURSOR
 
 
 def _first_start(state: Mapping[str, Any]) -> datetime | None:
@@ -159,12 +201,14 @@ def _complete(
         if before != 0 and not empties and not (notes.rows_read if after is None else after):
             notes.error = _no_rows(name, before)
             return False
+        held = destination.rows(name)
         destination.keep(name, loads)
         unused = destination.unused(name, declared)
     _drop(pipeline, run, unused)
     notes.complete = True
-    run.refreshed[name] = Refreshed(before, after)
-    log.info("%s: refreshed; %s rows before, %s after.", name, before, after)
+    removed = None if held is None or after is None else held - after
+    run.refreshed[name] = Refreshed(before, after, removed)
+    log.info("%s: refreshed; %s.", name, run.refreshed[name])
     return True
 
 

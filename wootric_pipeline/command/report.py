@@ -100,7 +100,7 @@ def _remarks(run: Run) -> list[str]:
     lines = []
     for name, notes in run.tables.items():
         if (refreshed := run.refreshed.get(name)) and refreshed.rows_before is not None:
-            lines.append(f"{name}: refreshed; {refreshed.rows_before:,} rows before, {refreshed.rows_after:,} now.")
+            lines.append(f"{name}: refreshed; {refreshed}.")
         if notes.odd_values:
             lines.append(_replaced(name, notes.odd_values))
         if notes.mode == "created":

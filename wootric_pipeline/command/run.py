@@ -12,7 +12,7 @@ from dlt.sources import DltSource
 from .. import wootric_source
 from ..reading.checkpoint import Checkpoint
 from ..reading.notes import Mode, Notes
-from ..reading.supervision import supervised
+from ..reading.supervision import Supervision, supervised
 
 
 class SchemaChange(NamedTuple):
@@ -24,10 +24,20 @@ class SchemaChange(NamedTuple):
 
 
 class Refreshed(NamedTuple):
-    """How many rows a table had before a full refresh, and has now; None where that cannot be told."""
+    """How many rows a table had before a full refresh, has now, and has lost; None where that cannot be told."""
 
     rows_before: int | None
     rows_after: int | None
+    rows_removed: int | None
+
+    def __str__(self) -> str:
+        """In the words of the report: what adds up."""
+        before, after, removed = self
+        if before is None or after is None or removed is None:
+            return "how many rows are gone cannot be told"
+        new = after - before + removed
+        removed_and_new = [f"{count:,} {what}" for count, what in ((removed, "removed"), (new, "new")) if count]
+        return ", ".join([f"{before:,} rows before", *removed_and_new, f"{after:,} now"])
 
 
 @dataclass
@@ -81,7 +91,15 @@ class Run(Notes):
         return sum(notes.rows for notes in self.tables.values())
 
 
-def source_for(run: Run, **arguments: Any) -> DltSource:
-    """A `wootric_source` that takes its notes in a run and pauses at its checkpoint."""
-    with supervised(run, run.checkpoint):
+def source_for(run: Run, *, also_exclude: Sequence[str] = (), is_demo: bool = False, **arguments: Any) -> DltSource:
+    """A `wootric_source` that takes its notes in a run and pauses at its checkpoint.
+
+    Args:
+        run: Takes the notes.
+        also_exclude: Patterns of columns that are left out beside those that `exclude_columns` names, in the arguments
+            or the settings.
+        is_demo: Whether the demo is read.
+        arguments: Of `wootric_source`.
+    """
+    with supervised(Supervision(run, run.checkpoint, also_exclude, is_demo)):
         return wootric_source(**arguments)

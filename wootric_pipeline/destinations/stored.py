@@ -7,7 +7,7 @@ full refresh merges all rows into the old ones, and in the end removes those tha
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Protocol
 
 from dlt import Pipeline, Schema
@@ -23,11 +23,10 @@ from ..dlt_internals import (
     table_chain,
     tables_with_cursor,
 )
-from ..tables import CURSOR, TABLES
+from ..tables import TABLES
 from .layout import FILES, kind_of
 
 LOAD_ID, ROW_ID, ROOT_ID, DLT_PREFIX = "_dlt_load_id", "_dlt_id", "_dlt_root_id", "_dlt_"
-BIRTH = "created_at"
 COLUMNS_A_QUERY = 500
 """PostgreSQL takes at most 1,664."""
 
@@ -60,8 +59,8 @@ class Stored(Protocol):
     def rows(self, table: str, loads: Sequence[str] | None = None) -> int | None:
         """How many rows there are, or how many that are of some loads; None where that cannot be told."""
 
-    def oldest(self, table: str) -> datetime | None:
-        """When the oldest row was created, UTC; None if there is none, or that cannot be told."""
+    def older(self, table: str, than: datetime, column: str) -> int | None:
+        """How many rows have a time before another, UTC, in a column; None where that cannot be told."""
 
     def keep(self, table: str, loads: Sequence[str]) -> None:
         """Removes all rows but those of some loads."""
@@ -153,10 +152,10 @@ class SqlTables:
         where = "" if loads is None else f" WHERE {self._of(loads)}"
         return int(self._first_row(f"SELECT count(*) FROM {self._table(table)}{where}")[0])
 
-    def oldest(self, table: str) -> datetime | None:
+    def older(self, table: str, than: datetime, column: str) -> int | None:
         """See `Stored`."""
-        column = BIRTH if BIRTH in self._schema.tables[table]["columns"] else CURSOR
-        return utc(self._first_row(f"SELECT min({self._column(column)}) FROM {self._table(table)}")[0])
+        query = f"SELECT count(*) FROM {self._table(table)} WHERE {self._column(column)} < %s"
+        return int(self._first_row(query, than)[0])
 
     def keep(self, table: str, loads: Sequence[str]) -> None:
         """See `Stored`; at once, where there are transactions."""
@@ -222,8 +221,8 @@ class SqlTables:
         # Ids of loads are digits and a point.
         return f"{self._column(LOAD_ID)} IN ({', '.join(repr(load) for load in loads or [''])})"
 
-    def _first_row(self, query: str) -> Sequence[Any]:
-        rows = self._sql.execute_sql(query)
+    def _first_row(self, query: str, *values: Any) -> Sequence[Any]:
+        rows = self._sql.execute_sql(query, *values)
         return tuple(rows[0]) if rows else (0,)
 
     def _table(self, name: str) -> str:
@@ -234,12 +233,3 @@ class SqlTables:
 
     def _transaction(self) -> AbstractContextManager[Any]:
         return self._sql.begin_transaction() if self._sql.capabilities.supports_transactions else nullcontext()
-
-
-def utc(moment: Any) -> datetime | None:
-    """A time of a destination, which may be a text, and be without its zone, UTC."""
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    if not isinstance(moment, datetime):
-        return None
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)

@@ -1,15 +1,14 @@
 """Tables made of files, where they are stored: Delta, Iceberg, and plain files that are only ever appended to."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any, Protocol
 
 from dlt import Schema
 
 from ..dlt_internals import open_table, plain_files, table_chain
-from ..tables import CURSOR
-from .stored import BIRTH, LOAD_ID, Unused, is_declared, utc
+from .stored import LOAD_ID, Unused, is_declared
 
 ICEBERG_FILTERS = "pyiceberg.expressions"
 """Imported by its name: types differ by whether it is installed."""
@@ -68,15 +67,14 @@ class FileTables:
         opened = self._open(table, kept)
         return opened.rows(loads) if opened else 0
 
-    def oldest(self, table: str) -> datetime | None:
+    def older(self, table: str, than: datetime, column: str) -> int | None:
         """See `Stored`."""
         kept = self._format(table)
         opened = self._open(table, kept) if kept else None
         if opened is None:
             return None
-        column = BIRTH if BIRTH in opened.columns else CURSOR
-        found = [value for batch in opened.batches([column]) for value in batch.column(0).to_pylist() if value]
-        return utc(min(found)) if found else None
+        values = (value for batch in opened.batches([column]) for value in batch.column(0).to_pylist())
+        return sum(value is not None and _in_utc(value) < than for value in values)
 
     def keep(self, table: str, loads: Sequence[str]) -> None:
         """See `Stored`."""
@@ -178,3 +176,8 @@ class _Iceberg:
         with self._table.update_schema() as update:
             for column in columns:
                 update.delete_column(column)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time of a file, in UTC if it is without its zone."""
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment

@@ -40,6 +40,7 @@ class TableNotes:
         rows_answered: Rows on all pages, also those that came before.
         requests: Pages asked for.
         mode: The time the table was read along.
+        filtered_by: The time by which rows were chosen; a start date is about that.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
         as_of: The reading went on with one that was broken off and had begun then, UNIX seconds.
         complete: Whether everything that was to be read has been.
@@ -55,6 +56,7 @@ class TableNotes:
     rows_answered: int = 0
     requests: int = 0
     mode: Mode | None = None
+    filtered_by: Mode | None = None
     cursor_before: datetime | None = None
     cursor_after: datetime | None = None
     as_of: int | None = None

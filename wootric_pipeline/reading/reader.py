@@ -26,7 +26,7 @@ from ..dlt_internals import (
     raise_if_signalled,
     show_wait,
 )
-from ..errors import AuthenticationFailed, ConfigurationError, ListRefused, WootricError
+from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, ListRefused, WootricError
 from ..records import to_record, usable
 from ..tables import CURSOR, PRIMARY_KEY, Table
 from .listing import UPDATED, Listing, Page, Params
@@ -39,6 +39,9 @@ from .supervision import Supervision
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
 HALFWAY, EMPTY, OVERLAP = "halfway", "empty", "overlap"
+
+OF_ALL = (AuthenticationFailed, ConfigurationError, HostUnreachable)
+"""What stops one table stops all."""
 
 RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
@@ -203,7 +206,7 @@ class Reader:
             if notes.error is not None:
                 log.warning(notes.error)
             return
-        is_of_all = isinstance(error, (AuthenticationFailed, ConfigurationError)) and not isinstance(error, ListRefused)
+        is_of_all = isinstance(error, OF_ALL) and not isinstance(error, ListRefused)
         if is_of_all or not self.notes.isolates_tables:
             raise error
         notes.error = str(error)
@@ -258,7 +261,8 @@ class Reader:
             until=_second(end),
             # A range in the past says when rows were updated, which leaves open when they were created.
             created_since=None if end else _second(first),
-            rescan_days=self._rescan_days,
+            # What was never loaded, or is loaded anew, is loaded whole.
+            rescan_days=self._rescan_days if committed else None,
             halfway=Halfway(*halfway) if halfway else None,
             known_until=None if end else _second(committed),
             known_empty=known_empty,
@@ -320,7 +324,7 @@ def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
         log.warning(
             "%s: the updated filter or the sort_key is ignored; it is read along created_at instead.", table.name
         )
-    notes.mode, notes.as_of = scan.mode, scan.as_of
+    notes.mode, notes.filtered_by, notes.as_of = scan.mode, scan.filtered_by, scan.as_of
 
 
 def _second(moment: datetime | None) -> int | None:

@@ -113,6 +113,8 @@ class Scan:
 
     Attributes:
         mode: The time the table is read along, once that is known.
+        filtered_by: The time by which rows were chosen, once that is known: a list in the order of their creation may
+            still be filtered by `updated_at`.
         as_of: When the reading began that this one goes on with, UNIX seconds; None where it is one of its own.
     """
 
@@ -120,6 +122,7 @@ class Scan:
         self, listing: Listing, pool: Pool, clocks: Callable[[], Clocks], may_split: Callable[[], bool] = lambda: False
     ) -> None:
         self.mode: Literal["updated", "created"] | None = None
+        self.filtered_by: Literal["updated", "created"] | None = None
         self.as_of: int | None = None
         self._listing = listing
         self._pool = pool
@@ -147,7 +150,7 @@ class Scan:
             yield from self._along_created(span, filtered=filtered)
 
     def _along_updated(self, span: Span) -> Iterator[Batch | None]:
-        bounds = Bounds(UPDATED, span.since, span.until)
+        bounds, self.filtered_by = Bounds(UPDATED, span.since, span.until), "updated"
         walk = Walk(
             self._listing,
             bounds,
@@ -189,6 +192,7 @@ class Scan:
         A row updated after the reading began does not count for the cursor, which would pass the updates meanwhile of
         rows that were already read.
         """
+        self.filtered_by = "updated" if filtered else "created"
         begun = self._begun(span, filtered=filtered)
         updated, halfway = Bounds(UPDATED, begun.since, span.until), begun
         # What was updated before the end was created before it.
