@@ -62,9 +62,18 @@ def test_a_run_writes_down_where_each_table_begins_and_ends(serve: Serve, accoun
     assert logged(project) == [
         STARTED.format(VERSION, "declines"),
         "INFO wootric_pipeline.reading: declines: reads what has changed since 2023-11-14 22:08:22 UTC.",
-        "INFO wootric_pipeline.reading: declines: read completely; 3 rows with 5 requests.",
-        "INFO wootric_pipeline.command: Committed so far: declines 3 rows.",
-        "INFO wootric_pipeline.command: Ended with 3 rows and 5 requests, after 0.1 s.",
+        "INFO wootric_pipeline.reading: declines: read completely; 1 rows with 5 requests.",
+        "INFO wootric_pipeline.command: Committed so far: declines 1 rows.",
+        "INFO wootric_pipeline.command: Ended with 1 rows and 5 requests, after 0.1 s.",
+    ]
+    project.run(*words)
+    assert logged(project) == [
+        STARTED.format(VERSION, "declines"),
+        "INFO wootric_pipeline.reading: declines: reads what has changed since 2023-11-14 22:08:25 UTC.",
+        "INFO wootric_pipeline.reading: declines: read completely; 0 rows with 5 requests.",
+        "INFO wootric_pipeline.command: Nothing has changed: there is nothing to load.",
+        "INFO wootric_pipeline.command: Committed so far: declines 0 rows.",
+        "INFO wootric_pipeline.command: Ended with 0 rows and 5 requests, after 0.1 s.",
     ]
 
 
