@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -453,6 +454,12 @@ def _forget_all(settings: dict[str, Any], but: str) -> None:
 def pipeline_settings() -> list[str]:
     """The names of what may be set of a pipeline, under `[pipelines.<name>]`."""
     return list(PipelineConfiguration.get_resolvable_fields())
+
+
+def destination_settings(pipeline: Pipeline) -> list[str]:
+    """The names of what may be set of a pipeline's destination, under `[destination.<name>]`."""
+    destination = pipeline.destination
+    return [*destination.spec.get_resolvable_fields(), *signature(type(destination).__init__).parameters]
 
 
 def active_pipeline_name() -> str | None:
