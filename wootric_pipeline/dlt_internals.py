@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -447,29 +448,35 @@ def forget_settings(section: str, names: Iterable[str], *, but: str = "") -> Non
         names: Of settings that dlt takes without a section, too.
         but: The name of one that stays.
     """
+
+    def forget_all(settings: dict[str, Any]) -> None:
+        for name, value in list(settings.items()):
+            if isinstance(value, dict):
+                if name != DATA_WRITER:
+                    forget_all(value)
+            elif name != but:
+                del settings[name]
+
     gone = {name for name in names if name != but}
     for document in settings_documents():
         for name in gone & document.keys():
             del document[name]
-        _forget_all(document.get(section, {}), but)
+        forget_all(document.get(section, {}))
     for variable in list(os.environ):
         first, *rest = variable.lower().split("__")
         if first in gone or (first == section and rest[:1] != [DATA_WRITER] and rest[-1:] != [but]):
             del os.environ[variable]
 
 
-def _forget_all(settings: dict[str, Any], but: str) -> None:
-    for name, value in list(settings.items()):
-        if isinstance(value, dict):
-            if name != DATA_WRITER:
-                _forget_all(value, but)
-        elif name != but:
-            del settings[name]
-
-
 def pipeline_settings() -> list[str]:
     """The names of what may be set of a pipeline, under `[pipelines.<name>]`."""
     return list(PipelineConfiguration.get_resolvable_fields())
+
+
+def destination_settings(pipeline: Pipeline) -> list[str]:
+    """The names of what may be set of a pipeline's destination, under `[destination.<name>]`."""
+    destination = pipeline.destination
+    return [*destination.spec.get_resolvable_fields(), *signature(type(destination).__init__).parameters]
 
 
 def active_pipeline_name() -> str | None:

@@ -27,8 +27,14 @@ SECTIONS = (*TABLES, "schema", "data_writer", "extract", "normalize", "load", *O
 NOT_OURS = ("wootric_pipeline",)
 """Sections of which a user could think that they are the source's."""
 
-NEAR, CERTAIN = 0.6, 0.8
-"""How alike names are: of a section that is ours whatever is in it, and of one that may be somebody else's."""
+OURS_ALONE = ("account_token", "exclude_columns", "lookback_seconds", "rescan_days")
+"""Settings that no other source has; what is much alike is meant for them, wherever it stands."""
+OF_OTHERS = ("excluded_columns",)
+"""What is alike, and is a setting of a source of dlt's."""
+DESTINATION = "destination"
+
+NEAR, CERTAIN, SURE = 0.6, 0.8, 0.9
+"""How alike names are: of a section that is ours whatever is in it, of one that may be somebody else's, and of none."""
 
 
 def refuse_misspelled(arguments: Collection[str], pipeline: str | None = None) -> None:
@@ -43,7 +49,8 @@ def refuse_misspelled(arguments: Collection[str], pipeline: str | None = None) -
         for path in _paths(document, ()):
             if (right := names.right_path(path)) is not None:
                 section = ".".join(path[:-1])
-                _refuse(f"{shown(path[-1])} under [{shown(section)}]", _in_file(path, right), names.like(right))
+                where = f" under [{shown(section)}]" if section else ""
+                _refuse(f"{shown(path[-1])}{where}", _in_file(path, right), names.like(right))
     for variable in os.environ:
         # Single underscores are a slip, too; where dlt would look, there are two, and capitals.
         path = tuple(re.sub("^(sources?)_+(wootric)_+", r"\1__\2__", variable.lower()).split("__"))
@@ -52,6 +59,27 @@ def refuse_misspelled(arguments: Collection[str], pipeline: str | None = None) -
             right = path
         if right is not None:
             _refuse(shown(variable), "__".join(right).upper() if right[-1] else "", names.like(right))
+
+
+def refuse_misspelled_of_destination(name: str, known: Collection[str]) -> None:
+    """Raises ConfigurationError if a setting of a destination, which dlt would ignore, is much like one that there is.
+
+    Args:
+        name: Of the destination.
+        known: The names of its settings.
+    """
+    for document in settings_documents():
+        for path in _paths(document, ()):
+            if path[:2] == (DESTINATION, name) and (nearest := _nearest_unknown(path[2:], known)):
+                _refuse(f"{shown(path[-1])} under [{DESTINATION}.{shown(name)}]", nearest, known)
+    for variable in os.environ:
+        path = tuple(variable.lower().split("__"))
+        if path[:2] == (DESTINATION, name) and (nearest := _nearest_unknown(path[2:], known)):
+            _refuse(shown(variable), "__".join((DESTINATION, name, nearest)).upper(), known)
+
+
+def _nearest_unknown(path: Path, known: Collection[str]) -> str:
+    return _nearest(path[0], known, CERTAIN) if len(path) == 1 and path[0] not in known else ""
 
 
 def _paths(document: Mapping[str, Any], sections: Path) -> Iterator[Path]:
@@ -97,7 +125,9 @@ class _Names:
             return (*SOURCE, _nearest(path[-1], self.of_source))
         if self.checks_pipeline and len(path) > 2 and path[1] == self.pipeline:
             return self._in_pipeline(path)
-        return None
+        if len(path) > 1 and path[0] != DESTINATION and _nearest(path[0], (DESTINATION,), SURE):
+            return (DESTINATION, *path[1:])
+        return self._in_no_section(path)
 
     def like(self, path: Path) -> Iterable[str]:
         """All that there are where a path leads."""
@@ -135,6 +165,15 @@ class _Names:
             return is_alike and not is_longer and bool(_nearest(rest[0], self.of_source, CERTAIN))
         is_alone = len(path) == 2 and path[0].lower() == SOURCE[1] != self.pipeline
         return is_alone and bool(_nearest(path[1], self.of_source, CERTAIN))
+
+    def _in_no_section(self, path: Path) -> Path | None:
+        """Of what stands alone, below `[sources]`, where dlt finds it, too, or below another pipeline's name."""
+        sections, name = path[:-1], path[-1]
+        is_of_other = sections[:1] == (PIPELINES,) and len(sections) == 2
+        if sections not in ((), (SOURCES,)) and not is_of_other:
+            return None
+        nearest = "" if name.lower() in OF_OTHERS else _nearest(name, OURS_ALONE, SURE)
+        return (*SOURCE, nearest) if nearest and (is_of_other or name.lower() != nearest) else None
 
     def _in_pipeline(self, path: Path) -> Path | None:
         top, pipeline, name = path[:3]

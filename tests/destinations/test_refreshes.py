@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def refreshing(request: pytest.FixtureRequest, serve: Serve, servers: Servers, t
     kind: str = request.param
     account = DemoAccount(NOON, end_users=40, responses=110, declines=30)
     project = project_for(serve(account), tmp_path / "project", lookback_seconds=0, checkpoint_minutes=0)
-    name = {"sqlite": "sqlalchemy", "file-delta": "filesystem"}.get(kind, kind)
+    name = {"sqlite": "sqlalchemy", "file-delta": "filesystem", "file-iceberg": "filesystem"}.get(kind, kind)
     place = {**configuration(kind, servers, tmp_path), "DESTINATION_TYPE": name, "DATASET_NAME": tmp_path.name}
     if kind == "duckdb":
         place["DESTINATION__DUCKDB__CREDENTIALS"] = str(tmp_path / "surveys.duckdb")
@@ -156,3 +157,21 @@ def test_a_full_refresh_may_die_at_each_step(refreshing: Refreshing) -> None:
         assert refreshing.run("--full-refresh", prelude=prelude).code in (0, -signal.SIGKILL)
         assert_none_is_missing(before, now(account), refreshing.held()[0])
     refreshing.completes("--full-refresh")
+
+
+@pytest.mark.parametrize(
+    "refreshing",
+    ["sqlite", "file-delta", "file-iceberg", pytest.param("postgres", marks=[postgres, with_postgres])],
+    indirect=True,
+)
+def test_it_counts_what_a_later_start_would_remove(refreshing: Refreshing) -> None:
+    account = refreshing.account
+    seconds = sorted(each["updated_at"] // SECOND for each in account.rows["responses"].values())
+    start = datetime.fromtimestamp(seconds[10], timezone.utc).isoformat()
+    older = sum(second < seconds[10] for second in seconds)
+    refreshing.completes()
+    words = ("--full-refresh", "--tables", "responses", "--start-date", start)
+    outcome = refreshing.run(*words)
+    assert (outcome.code, f"older: {older} of 110 rows of responses. Add" in outcome.sentence) == (2, True)
+    assert refreshing.run(*words, "--yes").code == 0
+    assert refreshing.run(*words).code == 0

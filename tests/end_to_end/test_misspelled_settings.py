@@ -51,6 +51,11 @@ def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None
         ("Sources.Wootric", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
         ("sources.wotric", "start_date", "the nearest is start_date under [sources.wootric]."),
         ("sources.wootric_pipeline", "start_date", "the nearest is start_date under [sources.wootric]."),
+        ("sources", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
+        ("pipelines.other", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
+        ("pipelines.other", "rescan_day", "the nearest is rescan_days under [sources.wootric]."),
+        ("destinations.duckdb", "credentials", "the nearest is credentials under [destination.duckdb]."),
+        ("destination.duckdb", "credential", "the nearest is credentials."),
         ("wootric", "start_date", "the nearest is start_date under [sources.wootric]."),
         (PIPELINE, "start_date", "the nearest is start_date under [sources.wootric]."),
         (PIPELINE, "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
@@ -79,6 +84,8 @@ def test_a_misspelled_setting_in_a_file_is_refused(
         ("SOURCES__WOOTRIC__START_DAT", "SOURCES__WOOTRIC__START_DATE"),
         ("SOURCES__WOOTRIC__CHECKPOINT_MINUTE", "SOURCES__WOOTRIC__CHECKPOINT_MINUTES"),
         ("SOURCES__WOOTRIC__RESPONSE__MAX_TABLE_NESTING", "SOURCES__WOOTRIC__RESPONSES__MAX_TABLE_NESTING"),
+        ("EXCLUDE_COLUMN", "SOURCES__WOOTRIC__EXCLUDE_COLUMNS"),
+        ("DESTINATION__DUCKDB__CREDENTIAL", "DESTINATION__DUCKDB__CREDENTIALS"),
         ("SOURCE__WOOTRIC__START_DATE", "SOURCES__WOOTRIC__START_DATE"),
         ("SOURCES_WOOTRIC_START_DATE", "SOURCES__WOOTRIC__START_DATE"),
         ("sources__wootric__start_date", "SOURCES__WOOTRIC__START_DATE"),
@@ -90,6 +97,12 @@ def test_a_misspelled_variable_is_refused(
 ) -> None:
     outcome = project.run(*words, **{name: "2024-01-01"})
     assert_is_refused(outcome, sandbox, f"There is no setting {name}; the nearest is {nearest}.")
+
+
+def test_a_misspelled_setting_outside_all_sections_is_refused(project: Project, sandbox: Sandbox) -> None:
+    project.write(".dlt/config.toml", 'exclude_colums = "end_users.email"\n')
+    sentence = "There is no setting exclude_colums; the nearest is exclude_columns under [sources.wootric]."
+    assert_is_refused(project.run(), sandbox, sentence)
 
 
 def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project, sandbox: Sandbox) -> None:
@@ -113,6 +126,9 @@ def test_what_dlt_knows_is_not_refused(project: Project) -> None:
     project.write(
         ".dlt/config.toml",
         """
+        excluded_columns = ["of sql_table"]
+        start_dat = "of anybody"
+        rescan_days = 90
         [sources.wootric]
         max_table_nesting = 5
         schema_contract = { columns = "evolve" }
@@ -145,6 +161,8 @@ def test_what_dlt_knows_is_not_refused(project: Project) -> None:
         start_date = "of another pipeline"
         [wootric_pipeline.sources.wootric]
         connections = 2
+        [destination.postgres]
+        credential = "of another destination"
         [destination.wootric]
         credentials = "of a destination of that name"
         """,

@@ -17,7 +17,7 @@ import pytest
 from dlt import Pipeline
 from dlt.common import json
 from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers import ConfigTomlProvider, SecretsTomlProvider
+from dlt.common.configuration.providers import ConfigTomlProvider, EnvironProvider, SecretsTomlProvider
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
 from dlt.sources.credentials import ConnectionStringCredentials
@@ -538,6 +538,48 @@ def test_what_settings_files_hold_is_found(monkeypatch: pytest.MonkeyPatch, tmp_
         {"nobody": {"secret": "s"}},
         {"alone": 1, "nobody": {"reads": {"this": ["a"], "Or this": {"that": 2}}}},
     ]
+
+
+def test_settings_are_forgotten_for_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt/config.toml").write_text(
+        'region = "eu"\nother = 1\n[sources]\nregion = "eu"\n'
+        '[sources.wootric]\nregion = "eu"\nfiles = "jsonl"\n[sources.data_writer]\nfile_max_items = 5\n'
+    )
+    monkeypatch.setattr(type(dlt.config), "config_providers", [EnvironProvider(), ConfigTomlProvider(".dlt")])
+    variables = ("REGION", "SOURCES__REGION", "SOURCES__WOOTRIC__REGION")
+    for variable in (*variables, "SOURCES__WOOTRIC__FILES", "SOURCES__DATA_WRITER__BUFFER_MAX_ITEMS", "OTHER"):
+        monkeypatch.setenv(variable, "1")
+    dlt_internals.forget_settings("sources", ["region", "files"], but="files")
+    assert list(dlt_internals.settings_documents()) == [
+        {"other": 1, "sources": {"wootric": {"files": "jsonl"}, "data_writer": {"file_max_items": 5}}}
+    ]
+    assert not set(variables) & set(os.environ)
+    assert dlt.config.get("sources.wootric.region") is None
+    assert dlt.config.get("sources.wootric.files") == "1"
+    assert dlt.config.get("sources.data_writer.buffer_max_items") == "1"
+    dlt_internals.forget_settings("sources", ["region", "files"])
+    assert dlt.config.get("sources.wootric.files") is None
+
+
+def test_settings_files_of_the_project_are_looked_for_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLT_PROJECT_DIR", "here")
+    dlt_internals.look_for_no_settings_files()
+    assert not Path(dlt.current.run_context().settings_dir).exists()
+    assert os.environ["DLT_PROJECT_DIR"] == str(Path(str(dlt_internals.__file__)).parent)
+
+
+def test_the_settings_of_a_destination_are_those_that_take_effect(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = dlt_internals.destination_settings(pipeline)
+    assert {"credentials", "create_indexes", "staging_dataset_name_layout", "replace_strategy"} < set(known)
+    assert "credential" not in known
+    monkeypatch.setenv("DESTINATION__DUCKDB__STAGING_DATASET_NAME_LAYOUT", "%s_before")
+    named = dlt.pipeline("internals", destination="duckdb", dataset_name="data")
+    with named.destination_client() as client:
+        config: Any = client.config
+    assert config.staging_dataset_name_layout == "%s_before"
 
 
 def test_the_settings_of_pipelines_are_those_that_take_effect(monkeypatch: pytest.MonkeyPatch) -> None:
