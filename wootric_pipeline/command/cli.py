@@ -17,6 +17,7 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
+from ..destinations.locks import kept_open
 from ..errors import ConfigurationError
 from ..misspelling import refuse_misspelled
 from ..starting import FAILURE, started
@@ -113,7 +114,9 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         about["dataset"],
     )
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
-    keep_demo_apart(pipeline)
+    run.waits = options.wait
+    with kept_open(pipeline, wait=run.waits):
+        keep_demo_apart(pipeline)
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )

@@ -12,7 +12,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
 from ..destinations.files import show_new_columns
-from ..destinations.locks import exclusive
+from ..destinations.locks import exclusive, kept_open
 from ..destinations.memory import sparing_memory
 from ..destinations.stored import stored
 from ..dlt_internals import (
@@ -54,7 +54,8 @@ def load(
 ) -> None:
     """Loads tables until each is complete or has failed for a reason noted in `run`.
 
-    A long reading is committed every few minutes: a run that is killed goes on near where it was.
+    A long reading is committed every few minutes: a run that is killed goes on near where it was. No other loader of
+    the dataset is at work meanwhile, as far as the destination knows of locks.
 
     Args:
         pipeline: Where to.
@@ -67,11 +68,22 @@ def load(
         empties: Whether a full refresh may leave a table without rows that had some.
 
     Raises:
+        ConfigurationError: Another loader is at work, and the run does not wait.
         WootricError: Nothing can be read at all.
         PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
     """
-    _begin(pipeline, run, tables if full_refresh else ())
-    waiting = _there(pipeline, run, tables)
+    with exclusive(pipeline, wait=run.waits):
+        with kept_open(pipeline, wait=run.waits):
+            _begin(pipeline, run, tables if full_refresh else ())
+            waiting = _there(pipeline, run, tables)
+        _load_all(pipeline, source, run, waiting, checkpoint_minutes)
+        with kept_open(pipeline, wait=run.waits):
+            complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
+            _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
+    drop_old_packages(pipeline, PACKAGES_KEPT)
+
+
+def _load_all(pipeline: Pipeline, source: DltSource, run: Run, waiting: list[str], checkpoint_minutes: float) -> None:
     run.checkpoint.end()
     try:
         _load_to_the_end(pipeline, source, run, waiting, checkpoint_minutes)
@@ -85,9 +97,6 @@ def load(
         raise
     finally:
         run.checkpoint.end()
-    complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
-    _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
-    drop_old_packages(pipeline, PACKAGES_KEPT)
 
 
 def _load_to_the_end(
@@ -99,7 +108,8 @@ def _load_to_the_end(
         with sparing_memory(pipeline, compacts=not in_pieces), signals.intercepted_signals():
             run.checkpoint.begin(checkpoint_minutes * SECONDS_PER_MINUTE, CHECKPOINT_ROWS)
             pipeline.extract(source.with_resources(*waiting))
-            _note(run, _load_extracted(pipeline))
+            with kept_open(pipeline, wait=run.waits):
+                _note(run, _load_extracted(pipeline))
             counts = (f"{name} {notes.rows:,} rows" for name, notes in run.tables.items())
             log.info("Committed so far: %s.", ", ".join(counts))
             # dlt forgets one that comes while the last job of a load is under way.
@@ -136,15 +146,13 @@ def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
 
 
 def _load_extracted(pipeline: Pipeline) -> LoadInfo:
-    """Loads what was extracted; no other loader can be in the midst of it, as far as the destination knows of locks."""
     pipeline.normalize()
-    with exclusive(pipeline):
-        try:
-            return pipeline.load()
-        except PipelineStepFailed as failure:
-            if isinstance(failure.exception, KeyboardInterrupt) or not show_new_columns(pipeline):
-                raise
+    try:
         return pipeline.load()
+    except PipelineStepFailed as failure:
+        if isinstance(failure.exception, KeyboardInterrupt) or not show_new_columns(pipeline):
+            raise
+    return pipeline.load()
 
 
 def follow_destination(pipeline: Pipeline) -> None:
@@ -191,5 +199,4 @@ def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
     schema = pipeline.default_schema
     children = [f"{name}__{field}" for name in tables for field in TABLES[name].text_lists]
     if [name for name in children if mark_as_seen(schema, name)]:
-        with exclusive(pipeline):
-            pipeline.sync_schema()
+        pipeline.sync_schema()

@@ -1,0 +1,128 @@
+"""Two programs that load into one dataset at the same time, with plain dlt: no row is lost, and none comes twice."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import NOON, PROJECT, Serve, Servers, access
+from tests.destinations.test_destination_failures import postgres
+from tests.destinations.test_destinations import configuration, pipeline_to
+from tests.tables import expected, loaded
+from wootric_pipeline.sandbox import DemoAccount
+from wootric_pipeline.tables import TABLES
+
+ROUNDS = 50
+MIDDLE = "2022-11-14"
+ALL = {"start_date": "2019-01-01", "end_date": "2023-11-15"}
+SAME_RANGE = [ALL, ALL]
+SIDE_BY_SIDE = [{**ALL, "end_date": MIDDLE}, {**ALL, "start_date": MIDDLE}]
+EVERYTHING: list[dict[str, str]] = [{}, {}]
+
+DESTINATIONS = [
+    pytest.param("postgres", marks=postgres),
+    "duckdb",
+    "sqlite",
+    "file-delta",
+]
+LOADED: dict[str, Any] = {"ok": True}
+KINDS = {"file-delta": "filesystem", "sqlite": "sqlalchemy"}
+
+
+class Loader:
+    """A program that loads what it is told; see `tests/loader.py`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def begin(self, **order: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+
+@contextmanager
+def loader(folder: Path, settings: dict[str, str], seed: str) -> Iterator[Loader]:
+    """Starts one with a working folder of its own, as on another machine."""
+    folder.mkdir()
+    environment = {"PATH": "", "HOME": str(folder), "DLT_DATA_DIR": str(folder), "PYTHONPATH": str(PROJECT)}
+    environment |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL", **settings}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.loader", seed], cwd=folder, env=environment, encoding="utf-8",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            yield Loader(process)
+        finally:
+            process.kill()
+
+
+Two = Callable[[str], list[Loader]]
+
+
+@pytest.fixture
+def two(servers: Servers, tmp_path: Path) -> Iterator[Two]:
+    """Starts two loaders for a kind of destination, whose settings become the test's, too."""
+    with ExitStack() as running, pytest.MonkeyPatch.context() as patch:
+
+        def start(kind: str) -> list[Loader]:
+            settings = configuration(kind, servers, tmp_path)
+            if kind == "duckdb":
+                settings = {"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "surveys.duckdb")}
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            names = ("one", "other")
+            return [running.enter_context(loader(tmp_path / name, settings, name)) for name in names]
+
+        yield start
+
+
+def at_once(
+    loaders: Sequence[Loader], account: DemoAccount, kind: str, dataset: str, sources: Sequence[dict[str, Any]]
+) -> None:
+    """Has both load at the same time; both succeed, and whole tables are the account's then."""
+    destination = KINDS.get(kind, kind)
+    for each, source in zip(loaders, sources, strict=True):
+        each.begin(destination=destination, dataset=dataset, source=source, forgets=True)
+    assert [each.end() for each in loaders] == [LOADED, LOADED]
+    holds_everything(account, destination, dataset)
+
+
+def holds_everything(account: DemoAccount, destination: str, dataset: str) -> None:
+    pipeline = pipeline_to(destination, dataset)
+    pipeline.drop()
+    pipeline.sync_destination()
+    for table in TABLES:
+        assert loaded(pipeline, table) == expected(account, table), table
+    pipeline.deactivate()
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+@pytest.mark.parametrize("sources", [SAME_RANGE, SIDE_BY_SIDE, EVERYTHING], ids=["same range", "side by side", "all"])
+def test_two_at_once_lose_and_double_nothing(kind: str, sources: list[dict[str, str]], two: Two, serve: Serve) -> None:
+    account = DemoAccount(NOON, end_users=20, responses=60, declines=20)
+    sandbox = serve(account)
+    loaders = two(kind)
+    for number in range(3):
+        at_once(loaders, account, kind, f"round_{number}", [{**access(sandbox), **source} for source in sources])
+
+
+@pytest.mark.slow
+@postgres
+def test_fifty_rounds_on_postgres_lose_and_double_nothing(two: Two, serve: Serve) -> None:
+    account = DemoAccount(NOON, end_users=20, responses=60, declines=20)
+    sandbox = serve(account)
+    loaders = two("postgres")
+    for number in range(ROUNDS):
+        sources = SIDE_BY_SIDE if number % 2 else SAME_RANGE
+        at_once(loaders, account, "postgres", f"round_{number}", [{**access(sandbox), **each} for each in sources])
