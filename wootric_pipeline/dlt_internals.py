@@ -50,6 +50,7 @@ from dlt.sources import DltResource
 
 Cursor = dlt.sources.incremental[datetime]
 SqlClient = SqlJobClientBase
+SqlConnection = SqlClientBase[Any]
 
 
 # --- While dlt extracts.
@@ -240,12 +241,12 @@ def connect(pipeline: Pipeline) -> None:
         client.is_storage_initialized()
 
 
-def staging_dataset(client: SqlClientBase[Any]) -> str:
+def staging_dataset(client: SqlConnection) -> str:
     """The dataset from which rows are merged; its layout is a documented setting, its name is not."""
     return client.staging_dataset_name
 
 
-def dialect(client: SqlClientBase[Any]) -> str:
+def dialect(client: SqlConnection) -> str:
     """Of SQL, by SQLAlchemy's name for it; empty where SQLAlchemy is not between."""
     return str(getattr(client, "dialect_name", ""))
 

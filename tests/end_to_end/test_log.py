@@ -142,7 +142,7 @@ def lines_without_time(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]
 
 def test_waiting_for_another_run_is_written_down(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path)
-    waiting = "INFO wootric_pipeline.command: Waits for another run of wootric_pipeline to end."
+    waiting = "INFO wootric_pipeline.destinations: Waits for another run of wootric_pipeline to end."
     log = project.folder / LOG
     with exclusive_run("wootric_pipeline", project.folder / "dlt/pipelines"):
         process = project.start(*project.command("--wait", "--log-file", LOG, "--tables", "declines"))

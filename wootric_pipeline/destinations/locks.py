@@ -16,9 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from dlt import Pipeline
-from dlt.destinations.sql_client import SqlClientBase
 
-from ..dlt_internals import dialect, is_open_elsewhere, local_path, location, raise_if_signalled, staging_dataset
+from ..dlt_internals import (
+    SqlConnection,
+    dialect,
+    is_open_elsewhere,
+    local_path,
+    location,
+    raise_if_signalled,
+    staging_dataset,
+)
 from ..errors import ConfigurationError
 from .file_lock import try_lock
 from .layout import kind_of
@@ -165,19 +172,19 @@ def _of_server(pipeline: Pipeline, stack: ExitStack) -> list[Attempt]:
     return []
 
 
-def _client(pipeline: Pipeline, stack: ExitStack) -> SqlClientBase[Any]:
+def _client(pipeline: Pipeline, stack: ExitStack) -> SqlConnection:
     client: Any = pipeline.sql_client()
     stack.enter_context(client)
-    opened: SqlClientBase[Any] = client
-    return opened
+    connected: SqlConnection = client
+    return connected
 
 
-def _answers_true(client: SqlClientBase[Any], query: str) -> bool:
+def _answers_true(client: SqlConnection, query: str) -> bool:
     ((answer,),) = client.execute_sql(query) or [(False,)]
     return bool(answer)
 
 
-def _release_mysql(client: SqlClientBase[Any]) -> None:
+def _release_mysql(client: SqlConnection) -> None:
     # Were the connection gone, the lock would be, too; otherwise it goes back to a pool.
     with suppress(Exception):
         client.execute_sql("DO RELEASE_ALL_LOCKS()")
