@@ -22,6 +22,8 @@ from wootric_pipeline.tables import TABLES
 
 ROUNDS = 50
 DAY = 86_400
+REQUESTS_OF_RESPONSES = 4
+"""A look at what is before the range, two pages, and the list from its other end."""
 MIDDLE = "2022-11-14"
 ALL = {"start_date": "2019-01-01", "end_date": "2023-11-15"}
 SAME_RANGE = [ALL, ALL]
@@ -154,8 +156,11 @@ def test_what_was_read_before_another_loader_is_not_loaded_after_it(
     others: list[dict[str, Any]] = []
 
     def meanwhile(table: str) -> None:
-        """The first row of the range, which was read by now, moves out of it, and the other loader reads it there."""
-        if table == "responses" and len([each for each in sandbox.requests if each.path == "/v1/responses"]) == 2:
+        """The first row of the range, which has been read, moves out of it, and the other loader reads it there."""
+        if (
+            table == "responses"
+            and sum(each.path == "/v1/responses" for each in sandbox.requests) == REQUESTS_OF_RESPONSES
+        ):
             sandbox.behaviour.before_answer = None
             account.change("responses", old, (NOON + 2 * DAY) * SECOND, score=3)
             hourly.begin(destination=destination, dataset="stale", source=access(sandbox))
