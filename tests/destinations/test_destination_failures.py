@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, Serve, Servers
 from tests.destinations.test_destinations import change, configuration, pipeline_to
@@ -162,14 +163,14 @@ class Loading:
                 assert loaded(pipeline, table) == expected(self.account, table)
 
     @contextmanager
-    def locked_out(self) -> Iterator[None]:
-        """Locks the dataset, as a loader elsewhere does."""
+    def locked_out(self) -> Iterator[Pipeline]:
+        """Locks the dataset, as a loader elsewhere does; its pipeline."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.settings.items():
                 patch.setenv(name, value)
             pipeline = pipeline_to(self.settings["DESTINATION_TYPE"], self.settings["DATASET_NAME"])
             with exclusive(pipeline, wait=False):
-                yield
+                yield pipeline
 
     def shows_nothing_of_rows(self, outcome: Outcome) -> bool:
         emails = {row["email"] for row in self.account.rows["end_users"].values() if row.get("email")}
@@ -341,6 +342,31 @@ def test_a_run_of_another_machine_is_waited_for_or_told(to: To, kind: str) -> No
             assert not running.done(), running.result()
         assert running.result().code == 0
     loading.holds_everything()
+
+
+@postgres
+def test_a_lock_that_is_lost_with_its_connection_is_taken_again(to: To) -> None:
+    import psycopg2
+
+    loading = to("postgres")
+    locks = "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid != pg_backend_pid()"
+    with closing(psycopg2.connect(loading.settings["DESTINATION__POSTGRES__CREDENTIALS"])) as connection:
+        cursor = connection.cursor()
+
+        def holders() -> list[int]:
+            cursor.execute(locks)
+            return [pid for (pid,) in cursor.fetchall()]
+
+        with loading.locked_out() as pipeline:
+            (first,) = holders()
+            with exclusive(pipeline, wait=False):
+                assert holders() == [first]
+            cursor.execute("SELECT pg_terminate_backend(%s)", [first])
+            wait_until(lambda: not holders())
+            with exclusive(pipeline, wait=False):
+                (second,) = holders()
+                assert second != first
+            wait_until(lambda: not holders())
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlt import Pipeline
 
@@ -24,6 +24,7 @@ from ..dlt_internals import (
     local_path,
     location,
     raise_if_signalled,
+    sql_client,
     staging_dataset,
 )
 from ..errors import ConfigurationError
@@ -46,8 +47,21 @@ SELECT set_config(name, value, true) FROM pg_settings JOIN (VALUES
 Attempt = Callable[[], bool]
 """Tries to take a lock, and tells whether it is had then."""
 
-_owners: dict[str, str] = {}
-"""By what is locked, the working folder of the pipeline of this process that has it: file locks are a process's."""
+
+class _Held(NamedTuple):
+    """A lock of this process, which file locks do not keep apart from others of the process.
+
+    Attributes:
+        owner: The working folder of the pipeline that has it.
+        lasts: Whether it is not lost, with a connection for example.
+    """
+
+    owner: str
+    lasts: Callable[[], bool] = lambda: True
+
+
+_held: dict[str, _Held] = {}
+"""By what is locked."""
 
 log = logging.getLogger("wootric_pipeline.destinations")
 
@@ -70,7 +84,7 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
     """
     path = _lock_file(pipeline)
     locked, owner = str(path or location(pipeline)), os.path.realpath(pipeline.working_dir)
-    if _owners.get(locked) == owner:
+    if (held := _held.get(locked)) and held.owner == owner and held.lasts():
         yield
         return
     with ExitStack() as stack:
@@ -78,10 +92,14 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         otherwise = (
             f"Another run loads into the dataset {pipeline.dataset_name}; run again when it has ended, or with --wait."
         )
-        take(lambda: _owners.setdefault(locked, owner) == owner, wait=wait, what=what, otherwise=otherwise)
-        stack.callback(_owners.pop, locked)
-        for attempt in _of_file(path, stack) if path else _of_server(pipeline, stack):
+        mine = _Held(owner)
+        take(lambda: _held.setdefault(locked, mine).owner == owner, wait=wait, what=what, otherwise=otherwise)
+        stack.callback(_held.pop, locked, None)
+        attempts = _of_file(path, stack) if path else _of_server(pipeline, stack)
+        for attempt in attempts:
             take(attempt, wait=wait, what=what, otherwise=otherwise)
+        if attempts and not path:
+            _held[locked] = _Held(owner, partial(_lasts, attempts))
         yield
 
 
@@ -139,8 +157,9 @@ def _lock_file(pipeline: Pipeline) -> Path | None:
     path = local_path(client)
     if path is None:
         return None
-    is_file = kind_of(pipeline) != "filesystem"
-    return Path(os.path.realpath(path) + (f".{pipeline.dataset_name}.lock" if is_file else ".lock"))
+    # A folder is that of the dataset, and in a database the dataset has a name.
+    sql = sql_client(client)
+    return Path(os.path.realpath(path) + (f".{sql.sql_client.dataset_name}.lock" if sql else ".lock"))
 
 
 def _of_file(path: Path, stack: ExitStack) -> list[Attempt]:
@@ -177,6 +196,15 @@ def _client(pipeline: Pipeline, stack: ExitStack) -> SqlConnection:
     stack.enter_context(client)
     connected: SqlConnection = client
     return connected
+
+
+def _lasts(attempts: Sequence[Attempt]) -> bool:
+    """Whether locks of a server's are not lost: who has one gets it again at once, who has no connection does not."""
+    try:
+        return all(attempt() for attempt in attempts)
+    except Exception as error:
+        log.warning("The lock of the dataset was lost with its connection (%s); takes it again.", type(error).__name__)
+        return False
 
 
 def _answers_true(client: SqlConnection, query: str) -> bool:
