@@ -48,6 +48,8 @@ class Turns:
         try:
             self._try_to_begin(pipeline)
             self._give_up_pending(pipeline)
+        except Exception as error:
+            log.warning("What an earlier run has left cannot be given up: %s.", type(error).__name__)
         except BaseException:
             # Of an interrupt in here, dlt does not tell that the run has ended.
             self._end(pipeline)
