@@ -16,6 +16,7 @@ from . import settings
 from .api.address import address_of, setting_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
+from .destinations.turns import turns
 from .errors import WootricError
 from .exclusion import Exclusion
 from .misspelling import refuse_misspelled
@@ -122,8 +123,10 @@ def wootric_source(
         row_shape=f"{VERSION} {shape.key} {files}",
     )
 
+    schema = dlt.current.source_schema()
+    turns.of_source(schema.name)
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
-    dlt.current.source_schema().remove_type_detection("iso_timestamp")
+    schema.remove_type_detection("iso_timestamp")
 
     cursor = partial(
         dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False

@@ -44,6 +44,7 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract.hints import TResourceNestedHints
+from dlt.pipeline import trace as tracing
 from dlt.pipeline.configuration import PipelineConfiguration
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from dlt.pipeline.trace import TRACE_FILE_NAME
@@ -52,6 +53,7 @@ from dlt.sources import DltResource
 Cursor = dlt.sources.incremental[datetime]
 SqlClient = SqlJobClientBase
 DATA_WRITER = "data_writer"
+SqlConnection = SqlClientBase[Any]
 
 
 # --- While dlt extracts.
@@ -189,6 +191,18 @@ def trace_file(pipeline: Pipeline) -> Path:
     return Path(pipeline.working_dir, TRACE_FILE_NAME)
 
 
+def add_tracker(tracker: Any) -> None:
+    """Has dlt call a tracker when a run, and each step of one, begins and ends; what it raises is only logged."""
+    if tracker not in tracing.TRACKING_MODULES:
+        tracing.TRACKING_MODULES.append(tracker)
+
+
+def pending_schemas(pipeline: Pipeline) -> set[str]:
+    """The names of the schemas of what was extracted and not loaded to the end."""
+    pending = (*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages())
+    return {pipeline.get_load_package_info(load_id).schema_name for load_id in pending}
+
+
 def drop_locally(pipeline: Pipeline) -> None:
     """Forgets what is kept locally: first the state, with which dlt would miss the schemas were it killed half-way."""
     Path(pipeline.working_dir, Pipeline.STATE_FILE).unlink(missing_ok=True)
@@ -239,9 +253,26 @@ def connect(pipeline: Pipeline) -> None:
         client.is_storage_initialized()
 
 
-def staging_dataset(client: SqlClientBase[Any]) -> str:
+def staging_dataset(client: SqlConnection) -> str:
     """The dataset from which rows are merged; its layout is a documented setting, its name is not."""
     return client.staging_dataset_name
+
+
+def dialect(client: SqlConnection) -> str:
+    """Of SQL, by SQLAlchemy's name for it; empty where SQLAlchemy is not between."""
+    return str(getattr(client, "dialect_name", ""))
+
+
+def local_path(client: Any) -> str | None:
+    """The file of DuckDB's or SQLite's that a destination is, or the folder of a dataset; None of all others."""
+    config = client.config
+    if getattr(config, "is_local_filesystem", False):
+        return str(client.dataset_path).rstrip("/\\")
+    if config.destination_type not in ("duckdb", "sqlalchemy") or dialect(client.sql_client) not in ("", "sqlite"):
+        return None
+    # dlt calls one in memory, or of a connection that it was given, by a name with colons.
+    database: str | None = config.credentials.database
+    return database if database and not database.startswith(":") else None
 
 
 def pipelines_in(pipeline: Pipeline) -> set[str]:
@@ -549,6 +580,11 @@ def is_unusable_setting(error: BaseException) -> bool:
 def is_failed_connection(error: BaseException) -> bool:
     """Whether a destination could not be connected to, for whatever reason."""
     return isinstance(error, DestinationConnectionError)
+
+
+def is_open_elsewhere(error: BaseException) -> bool:
+    """Whether a DuckDB file cannot be opened since another process has it open, which only DuckDB's message tells."""
+    return is_failed_connection(error) and "Could not set lock on file" in str(error.__cause__ or error)
 
 
 def is_refused_statement(error: BaseException) -> bool:

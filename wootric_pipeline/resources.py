@@ -11,6 +11,7 @@ from dlt.sources import DltResource
 from .api.client import Client
 from .destinations.layout import hints as destination_hints
 from .destinations.layout import kind_of, layout, require_packages
+from .destinations.turns import turns
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
@@ -33,6 +34,7 @@ def resource(
     """
 
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
+        turns.begin(dlt.current.pipeline())
         destination = kind_of(dlt.current.pipeline())
         require_packages(destination, files)
         laid_out = layout(destination, files)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, Serve, Servers
 from tests.destinations.test_destinations import change, configuration, pipeline_to
@@ -25,6 +26,7 @@ from tests.end_to_end.test_privacy import LOUDEST
 from tests.script import Outcome, Project, project_for
 from tests.servers import SECRET_KEY, Server
 from tests.tables import expected, loaded
+from wootric_pipeline.destinations.locks import exclusive
 from wootric_pipeline.sandbox import DemoAccount
 from wootric_pipeline.tables import TABLES
 
@@ -159,6 +161,16 @@ class Loading:
             pipeline.sync_destination()
             for table in TABLES:
                 assert loaded(pipeline, table) == expected(self.account, table)
+
+    @contextmanager
+    def locked_out(self) -> Iterator[Pipeline]:
+        """Locks the dataset, as a loader elsewhere does; its pipeline."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.settings.items():
+                patch.setenv(name, value)
+            pipeline = pipeline_to(self.settings["DESTINATION_TYPE"], self.settings["DATASET_NAME"])
+            with exclusive(pipeline, wait=False):
+                yield pipeline
 
     def shows_nothing_of_rows(self, outcome: Outcome) -> bool:
         emails = {row["email"] for row in self.account.rows["end_users"].values() if row.get("email")}
@@ -303,11 +315,58 @@ def test_two_loaders_at_once_into_one_dataset_lose_nothing(to: To) -> None:
     ranges = [("--start-date", "2019-01-01", "--end-date", middle), ("--start-date", middle, "--end-date", end)]
     with ThreadPoolExecutor(2) as threads:
         running = [
-            threads.submit(loading.run, *words, prelude=SLOW_MERGE, DLT_DATA_DIR=str(loading.project.folder / name))
+            threads.submit(
+                loading.run, *words, "--wait", prelude=SLOW_MERGE, DLT_DATA_DIR=str(loading.project.folder / name)
+            )
             for name, words in zip(("one", "other"), ranges, strict=True)
         ]
     assert [each.result().code for each in running] == [0, 0]
     loading.holds_everything()
+
+
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=postgres), "duckdb", "file-delta"])
+def test_a_run_of_another_machine_is_waited_for_or_told(to: To, kind: str) -> None:
+    loading = to(kind)
+    loading.completes()
+    loading.change(10)
+    dataset = loading.settings["DATASET_NAME"]
+    others = {"DLT_DATA_DIR": str(loading.project.folder / "other")}
+    busy = f"Another run loads into the dataset {dataset}; run again when it has ended, or with --wait."
+    log = loading.project.folder / "wootric.log"
+    with ThreadPoolExecutor(1) as thread:
+        with loading.locked_out():
+            loading.fails(USER_MISTAKE, busy, **others)
+            running = thread.submit(loading.run, "--wait", "--log-file", str(log), **others)
+            waits = f"Waits for another run to end that loads into the dataset {dataset}."
+            wait_until(lambda: running.done() or (log.exists() and waits in log.read_text()))
+            assert not running.done(), running.result()
+        assert running.result().code == 0
+    loading.holds_everything()
+
+
+@postgres
+def test_a_lock_that_is_lost_with_its_connection_is_taken_again(to: To) -> None:
+    import psycopg2
+
+    loading = to("postgres")
+    locks = "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid != pg_backend_pid()"
+    with closing(psycopg2.connect(loading.settings["DESTINATION__POSTGRES__CREDENTIALS"])) as connection:
+        cursor = connection.cursor()
+
+        def holders() -> list[int]:
+            cursor.execute(locks)
+            return [pid for (pid,) in cursor.fetchall()]
+
+        with loading.locked_out() as pipeline:
+            (first,) = holders()
+            with exclusive(pipeline, wait=False):
+                assert holders() == [first]
+            cursor.execute("SELECT pg_terminate_backend(%s)", [first])
+            wait_until(lambda: not holders())
+            with exclusive(pipeline, wait=False):
+                (second,) = holders()
+                assert second != first
+            wait_until(lambda: not holders())
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,7 @@ def test_a_database_file_open_in_another_process_is_told(project: Project, words
         with held_open():
             return project.run(*words)
 
-    sentence = "The DuckDB file is open in another process; close it there and run again."
+    sentence = "The DuckDB file is open in another process; close it there, or run again with --wait."
     assert_is_told(project, FAILURE, sentence, outcome)
     assert project.run().code == 0
 

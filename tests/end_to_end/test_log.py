@@ -5,10 +5,11 @@ import re
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import Project, project_for
+from tests.script import DUCKDB_FILE, TABLE_NAMES, Project, expected, project_for
 from tests.scripted import TOKEN, Answer, answer, talking
 from wootric_pipeline.command.lock import exclusive_run
 from wootric_pipeline.sandbox import SECOND, Account, Refused
@@ -151,7 +152,7 @@ def lines_without_time(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]
 
 def test_waiting_for_another_run_is_written_down(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path)
-    waiting = "INFO wootric_pipeline.command: Waits for another run of wootric_pipeline to end."
+    waiting = "INFO wootric_pipeline.destinations: Waits for another run of wootric_pipeline to end."
     log = project.folder / LOG
     with exclusive_run("wootric_pipeline", project.folder / "dlt/pipelines"):
         process = project.start(*project.command("--wait", "--log-file", LOG, "--tables", "declines"))
@@ -163,6 +164,26 @@ def test_waiting_for_another_run_is_written_down(serve: Serve, account: Account,
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert lines_of(log.read_text())[1] == STARTED.format(VERSION, "declines")
+
+
+def test_a_database_file_that_is_open_elsewhere_is_waited_for(serve: Serve, account: Account, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path)
+    assert project.run("--tables", "declines").code == 0
+    waiting = "INFO wootric_pipeline.destinations: Waits for the DuckDB file to be closed in another process."
+    log = project.folder / LOG
+    with duckdb.connect(str(project.folder / DUCKDB_FILE), read_only=True):
+        process = project.start(*project.command("--wait", "--log-file", LOG))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (log.exists() and waiting in lines_of(log.read_text())):
+            time.sleep(0.05)
+        assert waiting in lines_of(log.read_text())
+        assert process.poll() is None
+    with process:
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert {table: project.held(table) for table in TABLE_NAMES} == {
+        table: expected(account, table) for table in TABLE_NAMES
+    }
 
 
 def test_the_file_is_appended_to_and_its_owners_alone(serve: Serve, account: Account, tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 import signal
 from pathlib import Path
 
+import dlt
 import pytest
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, row
+from tests.conftest import NOON, Serve, access, row
 from tests.end_to_end.test_losses import DAY, add, run, to
 from tests.tables import expected, loaded
+from wootric_pipeline import wootric_source
 from wootric_pipeline.sandbox import Account, Sandbox
 
 HOUR = 3_600
@@ -126,3 +128,34 @@ def test_a_destination_that_is_away_for_a_while_misses_nothing(
     away.rename(file)
     run(to(), sandbox)
     assert loaded(to(), "responses") == expected(account, "responses")
+
+
+@pytest.mark.parametrize("steps", [["extract"], ["extract", "normalize"]])
+def test_plain_dlt_loads_what_it_is_asked_for(serve: Serve, steps: list[str]) -> None:
+    account = Account()
+    sandbox = serve(account)
+    add(account, 0, 400)
+    arguments = {**access(sandbox), "start_date": "2020-01-01"}
+    pipeline = to()
+    pipeline.extract(wootric_source(**arguments, end_date="2024-01-01"))
+    if "normalize" in steps:
+        pipeline.normalize()
+    pipeline.deactivate()
+    to().run(wootric_source(**{**arguments, "start_date": "2024-01-01"}, end_date="2026-01-01"))
+    assert list(loaded(to(), "responses")) == [400]
+    to().run(wootric_source(**arguments, end_date="2026-01-01"))
+    assert loaded(to(), "responses") == expected(account, "responses")
+
+
+@pytest.mark.filterwarnings("ignore:The .warn. method is deprecated")
+def test_what_another_source_has_left_is_not_given_up(serve: Serve) -> None:
+    account = Account()
+    sandbox = serve(account)
+    add(account, 0)
+    pipeline = to()
+    pipeline.run(wootric_source(**access(sandbox)))
+    pipeline.extract([{"id": 7}], table_name="others", schema=dlt.Schema("another"))
+    pipeline.deactivate()
+    to().run(wootric_source(**access(sandbox)))
+    with to().sql_client("another") as client:
+        assert client.execute_sql("SELECT id FROM others") == [(7,)]

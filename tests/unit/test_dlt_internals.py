@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pytest
 from dlt import Pipeline
 from dlt.common import json
@@ -20,6 +22,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigTomlProvider, EnvironProvider, SecretsTomlProvider
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
+from dlt.pipeline import trace as tracing
 from dlt.sources.credentials import ConnectionStringCredentials
 
 from tests.conftest import PROJECT
@@ -451,6 +454,89 @@ def test_a_connection_is_tried(pipeline: Pipeline) -> None:
         dlt_internals.connect(pipeline_of(file="folder"))
     assert dlt_internals.is_failed_connection(failure.value)
     assert not dlt_internals.is_failed_connection(ValueError())
+
+
+HOLD_OPEN = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+
+
+def test_a_file_that_is_open_elsewhere_is_told_from_other_failures(pipeline: Pipeline) -> None:
+    command = [sys.executable, "-c", HOLD_OPEN, "internals.duckdb"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(Exception, match="internals") as failure:
+            dlt_internals.connect(pipeline)
+    assert dlt_internals.is_open_elsewhere(failure.value)
+    Path("folder").mkdir()
+    with pytest.raises(Exception, match="folder") as failure:
+        dlt_internals.connect(pipeline_of(file="folder"))
+    assert not dlt_internals.is_open_elsewhere(failure.value)
+
+
+def test_what_lies_on_this_machine_is_told(tmp_path: Path) -> None:
+    def path(destination: Any) -> str | None:
+        pipeline = dlt.pipeline("internals", destination=destination, dataset_name="data")
+        return dlt_internals.local_path(pipeline.destination_client())
+
+    destinations = dlt.destinations
+    assert path(destinations.duckdb("surveys.duckdb")) == str(tmp_path / "surveys.duckdb")
+    assert path(destinations.sqlalchemy("sqlite:///surveys.db")) == str(tmp_path / "surveys.db")
+    assert path(destinations.filesystem("bucket")) == str(tmp_path / "bucket/data")
+    assert path(destinations.filesystem(f"file://{tmp_path}/bucket")) == str(tmp_path / "bucket/data")
+    assert path(destinations.sqlalchemy("sqlite:///:memory:")) is None
+    with duckdb.connect() as connection:
+        assert path(destinations.duckdb(connection)) is None
+
+
+def test_the_dialect_of_a_database_is_told(pipeline: Pipeline) -> None:
+    sqlite = dlt.pipeline("sqlite", destination=dlt.destinations.sqlalchemy("sqlite:///surveys.db"))
+    assert [dlt_internals.dialect(each.sql_client()) for each in (pipeline, sqlite)] == ["", "sqlite"]
+
+
+class Told:
+    """A tracker that notes what it is told, and fails."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_start_trace(self, _trace: object, step: str, _pipeline: Pipeline) -> None:
+        self.calls.append(f"{step} begins")
+        raise ValueError
+
+    def on_start_trace_step(self, _trace: object, step: str, _pipeline: Pipeline) -> None:
+        self.calls.append(step)
+
+    def on_end_trace_step(self, *_about: Any) -> None:
+        pass
+
+    def on_end_trace(self, _trace: object, _pipeline: Pipeline, _send_state: bool) -> None:
+        self.calls.append("end")
+
+
+def test_a_tracker_is_told_of_runs_and_steps_however_they_end(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "TRACKING_MODULES", [])
+    tracker = Told()
+    dlt_internals.add_tracker(tracker)
+    dlt_internals.add_tracker(tracker)
+    pipeline.run(source_of([row(1, DAY_1)]))
+    assert tracker.calls == ["run begins", "run", "extract", "normalize", "load", "end"]
+    tracker.calls.clear()
+    monkeypatch.setattr(pipeline, "_load", lambda *_words, **_named: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.load()
+    assert tracker.calls == ["load begins", "load", "end"]
+
+
+def test_what_is_pending_has_a_schema(pipeline: Pipeline) -> None:
+    assert dlt_internals.pending_schemas(pipeline) == set()
+    pipeline.extract(source_of([row(1, DAY_1)]))
+    assert dlt_internals.pending_schemas(pipeline) == {"internal"}
+    pipeline.normalize()
+    assert dlt_internals.pending_schemas(pipeline) == {"internal"}
+    pipeline.load()
+    assert dlt_internals.pending_schemas(pipeline) == set()
 
 
 def test_rows_are_merged_from_the_staging_dataset(pipeline: Pipeline) -> None:

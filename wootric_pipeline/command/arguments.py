@@ -29,7 +29,8 @@ def arguments(program: str) -> Arguments:
     _add_what(parser)
     _add_where(parser)
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
-    parser.add_argument("--wait", action="store_true", help="wait while another run of the pipeline is under way")
+    waiting = "wait for another run of the pipeline or dataset, and while the DuckDB file is open elsewhere"
+    parser.add_argument("--wait", action="store_true", help=waiting)
     _add_output(parser)
     parser.add_argument("--version", action="version", version=f"wootric_pipeline {VERSION}")
     return parser

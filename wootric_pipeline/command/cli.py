@@ -17,6 +17,7 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
+from ..destinations.locks import kept_open
 from ..dlt_internals import destination_settings, look_for_no_settings_files
 from ..misspelling import refuse_misspelled, refuse_misspelled_of_destination
 from ..starting import FAILURE, started
@@ -118,7 +119,9 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     )
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
-    keep_demo_apart(pipeline)
+    run.waits = options.wait
+    with kept_open(pipeline, wait=run.waits):
+        keep_demo_apart(pipeline)
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )

@@ -65,7 +65,7 @@ _BY_MESSAGE: Mapping[str, Mapping[str, Told]] = {
     "duckdb": {
         "No space left|File too large|Disk quota exceeded": _DISK_FULL,
         "Could not set lock on file": (
-            "The DuckDB file is open in another process; close it there and run again.",
+            "The DuckDB file is open in another process; close it there, or run again with --wait.",
             FAILURE,
         ),
         # The second is said of a file whose disk was full when it was made.

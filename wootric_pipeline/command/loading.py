@@ -14,7 +14,7 @@ from dlt.sources import DltSource
 from ..destinations.delta import merging_few_files, tend
 from ..destinations.files import show_new_columns
 from ..destinations.indexes import add_indexes
-from ..destinations.locks import exclusive
+from ..destinations.locks import exclusive, kept_open
 from ..destinations.memory import sparing_memory
 from ..destinations.stored import stored
 from ..dlt_internals import (
@@ -57,7 +57,8 @@ def load(
 ) -> None:
     """Loads tables until each is complete or has failed for a reason noted in `run`.
 
-    A long reading is committed every few minutes: a run that is killed goes on near where it was.
+    A long reading is committed every few minutes: a run that is killed goes on near where it was. No other loader of
+    the dataset is at work meanwhile, as far as the destination knows of locks.
 
     Args:
         pipeline: Where to.
@@ -70,11 +71,22 @@ def load(
         empties: Whether a full refresh may leave a table without rows that had some.
 
     Raises:
+        ConfigurationError: Another loader is at work, and the run does not wait.
         WootricError: Nothing can be read at all.
         PipelineStepFailed: dlt or the destination failed; what was loaded before stays valid.
     """
-    _begin(pipeline, run, tables if full_refresh else ())
-    waiting = _there(pipeline, run, tables)
+    with exclusive(pipeline, wait=run.waits):
+        with kept_open(pipeline, wait=run.waits):
+            _begin(pipeline, run, tables if full_refresh else ())
+            waiting = _there(pipeline, run, tables)
+        _load_all(pipeline, source, run, waiting, checkpoint_minutes)
+        with kept_open(pipeline, wait=run.waits):
+            complete_refresh(pipeline, source, run, load_extracted, empties=empties)
+            _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
+    drop_old_packages(pipeline, PACKAGES_KEPT)
+
+
+def _load_all(pipeline: Pipeline, source: DltSource, run: Run, waiting: list[str], checkpoint_minutes: float) -> None:
     run.checkpoint.end()
     try:
         _load_to_the_end(pipeline, source, run, waiting, checkpoint_minutes)
@@ -88,9 +100,6 @@ def load(
         raise
     finally:
         run.checkpoint.end()
-    complete_refresh(pipeline, source, run, load_extracted, empties=empties)
-    _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
-    drop_old_packages(pipeline, PACKAGES_KEPT)
 
 
 def _load_to_the_end(
@@ -105,7 +114,8 @@ def _load_to_the_end(
             if drop_empty_packages(pipeline):
                 log.info("Nothing has changed: there is nothing to load.")
             else:
-                _note(run, load_extracted(pipeline))
+                with kept_open(pipeline, wait=run.waits):
+                    _note(run, load_extracted(pipeline))
             counts = (f"{name} {notes.rows:,} rows" for name, notes in run.tables.items())
             log.info("Committed so far: %s.", ", ".join(counts))
             # dlt forgets one that comes while the last job of a load is under way.
@@ -142,14 +152,13 @@ def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
 
 
 def load_extracted(pipeline: Pipeline) -> LoadInfo:
-    """Loads what was extracted; no other loader can be in the midst of it, as far as the destination knows of locks."""
+    """Loads what was extracted, and keeps the tables fit for the next load."""
     pipeline.normalize()
-    with exclusive(pipeline):
-        with merging_few_files(pipeline):
-            info = _loaded(pipeline)
-        if info.loads_ids:
-            add_indexes(pipeline)
-            tend(pipeline)
+    with merging_few_files(pipeline):
+        info = _loaded(pipeline)
+    if info.loads_ids:
+        add_indexes(pipeline)
+        tend(pipeline)
     return info
 
 
@@ -206,5 +215,4 @@ def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
     schema = pipeline.default_schema
     children = [f"{name}__{field}" for name in tables for field in TABLES[name].text_lists]
     if [name for name in children if mark_as_seen(schema, name)]:
-        with exclusive(pipeline):
-            pipeline.sync_schema()
+        pipeline.sync_schema()

@@ -1,37 +1,12 @@
-"""One run at a time: a lock that the operating system takes away from a process however that ends.
+"""One run of a pipeline at a time on one machine, since its working folder is one."""
 
-The lock is one of `fcntl.lockf`, not of the package filelock, which uses `flock`: that is handed down to forked child
-processes, and those of a run that was killed would keep it as long as they live.
-"""
-
-import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO
 
-from ..errors import ConfigurationError
-
-log = logging.getLogger("wootric_pipeline.command")
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[str], *, wait: bool) -> None:
-        while True:
-            try:
-                # Waits for ten seconds at most.
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-                return
-            except OSError:
-                if not wait:
-                    raise
-else:
-    import fcntl
-
-    def _lock(file: IO[str], *, wait: bool) -> None:
-        fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+from ..destinations.file_lock import try_lock
+from ..destinations.locks import take
 
 
 @contextmanager
@@ -51,13 +26,6 @@ def exclusive_run(pipeline_name: str, pipelines_folder: str | Path, *, wait: boo
     path.parent.mkdir(parents=True, exist_ok=True)
     # Left in place: one that was removed would not keep off those who have already opened it.
     with path.open("a", encoding="utf-8") as file:
-        try:
-            _lock(file, wait=False)
-        except (BlockingIOError, PermissionError) as error:
-            if not wait:
-                raise ConfigurationError(
-                    f"Another run of {pipeline_name} is under way; run again when it has ended, or with --wait."
-                ) from error
-            log.info("Waits for another run of %s to end.", pipeline_name)
-            _lock(file, wait=True)
+        under_way = f"Another run of {pipeline_name} is under way; run again when it has ended, or with --wait."
+        take(partial(try_lock, file), wait=wait, what=f"another run of {pipeline_name} to end", otherwise=under_way)
         yield

@@ -46,6 +46,7 @@ class Run(Notes):
 
     Attributes:
         checkpoint: Begun by whoever loads.
+        waits: Whether it waits for other runs to end, and for a DuckDB file to be closed elsewhere.
         schema_changes: In the order in which they came about.
         refreshed: The tables whose full refresh this run has completed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
@@ -53,6 +54,7 @@ class Run(Notes):
     """
 
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    waits: bool = False
     schema_changes: list[SchemaChange] = field(default_factory=list)
     refreshed: dict[str, Refreshed] = field(default_factory=dict)
     checked: dict[str, Mode | None] = field(default_factory=dict)

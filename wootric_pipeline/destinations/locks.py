@@ -1,41 +1,222 @@
-"""Keeps loaders of one dataset apart, where the destination has locks."""
+"""Keeps loaders of one dataset apart, where its destination has locks.
+
+dlt copies rows into a staging dataset that all loaders share, and merges them from there: one would empty it between
+the copy and the merge of another, and both would call that success (dlt 1.31). And what was read before another loader
+has loaded newer versions must not be loaded after them: so a dataset is locked from before the reading.
+"""
 
 import hashlib
 import logging
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from dlt import Pipeline
 
-from ..dlt_internals import raise_if_signalled, staging_dataset
+from ..dlt_internals import (
+    SqlConnection,
+    dialect,
+    is_open_elsewhere,
+    local_path,
+    location,
+    raise_if_signalled,
+    sql_client,
+    staging_dataset,
+)
+from ..errors import ConfigurationError
+from .file_lock import try_lock
 from .layout import kind_of
 
 LOCK_POLL_SECONDS = 0.2
+MYSQL_DIALECTS = ("mysql", "mariadb")
+MYSQL_IDLE_SECONDS_MAX = 2_147_483
+"""The longest that MySQL lets a connection be idle on every system."""
+
+LASTING = """
+SELECT set_config(name, value, true) FROM pg_settings JOIN (VALUES
+    ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'),
+    ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '15'), ('tcp_keepalives_count', '4')
+) AS wanted (name, value) USING (name)
+"""
+"""Has a transaction of PostgreSQL's last however long a run takes, and not much longer than a machine that is gone."""
+
+Attempt = Callable[[], bool]
+"""Tries to take a lock, and tells whether it is had then."""
+
+
+class _Held(NamedTuple):
+    """A lock of this process, which file locks do not keep apart from others of the process.
+
+    Attributes:
+        owner: The working folder of the pipeline that has it.
+        lasts: Whether it is not lost, with a connection for example.
+    """
+
+    owner: str
+    lasts: Callable[[], bool] = lambda: True
+
+
+_held: dict[str, _Held] = {}
+"""By what is locked."""
 
 log = logging.getLogger("wootric_pipeline.destinations")
 
 
 @contextmanager
-def exclusive(pipeline: Pipeline) -> Iterator[None]:
-    """Keeps other loaders away from a dataset, on PostgreSQL; elsewhere it does nothing.
+def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
+    """Keeps other loaders away from a dataset, in this process and elsewhere.
 
-    dlt copies rows into a staging dataset that all loaders share, and merges them from there: one would empty it
-    between the copy and the merge of another, and both would call that success (dlt 1.31). The server takes the lock
-    back when the connection ends, however that comes about.
+    On PostgreSQL, MySQL and MariaDB the server keeps the lock, and takes it back when the connection ends, however that
+    comes about; for DuckDB, SQLite and files on a disk it is the operating system. Elsewhere nothing is locked. What
+    the pipeline has locked already stays so.
+
+    Args:
+        pipeline: Whose dataset.
+        wait: Wait until the other loader has ended, instead of giving up.
+
+    Raises:
+        ConfigurationError: Another loader is at work.
+        Exception: Whatever the destination raises when it cannot be reached.
     """
-    if kind_of(pipeline) != "postgres":
+    path = _lock_file(pipeline)
+    locked, owner = str(path or location(pipeline)), os.path.realpath(pipeline.working_dir)
+    if (held := _held.get(locked)) and held.owner == owner and held.lasts():
         yield
         return
-    with pipeline.sql_client() as client:
-        name = staging_dataset(client).encode()
-        key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
-        waiting = False
-        while client.execute_sql(f"SELECT pg_try_advisory_lock({key})") != [(True,)]:
-            if not waiting:
-                log.info("Waits for another loader of the dataset %s.", pipeline.dataset_name)
-                waiting = True
-            # A statement that waits could not be interrupted.
-            raise_if_signalled()
-            time.sleep(LOCK_POLL_SECONDS)
+    with ExitStack() as stack:
+        what = f"another run to end that loads into the dataset {pipeline.dataset_name}"
+        otherwise = (
+            f"Another run loads into the dataset {pipeline.dataset_name}; run again when it has ended, or with --wait."
+        )
+        mine = _Held(owner)
+        take(lambda: _held.setdefault(locked, mine).owner == owner, wait=wait, what=what, otherwise=otherwise)
+        stack.callback(_held.pop, locked, None)
+        attempts = _of_file(path, stack) if path else _of_server(pipeline, stack)
+        for attempt in attempts:
+            take(attempt, wait=wait, what=what, otherwise=otherwise)
+        if attempts and not path:
+            _held[locked] = _Held(owner, partial(_lasts, attempts))
         yield
+
+
+@contextmanager
+def kept_open(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
+    """Waits until a DuckDB file is open in no other process, and keeps it open, so that none can open it meanwhile.
+
+    Elsewhere, or if it is not to wait, it does nothing: a file that is open elsewhere makes loading fail.
+    """
+    if not wait or kind_of(pipeline) != "duckdb":
+        yield
+        return
+    with ExitStack() as stack:
+        take(partial(_opened, pipeline, stack), wait=wait, what="the DuckDB file to be closed in another process")
+        yield
+
+
+def _opened(pipeline: Pipeline, stack: ExitStack) -> bool:
+    try:
+        _client(pipeline, stack)
+    except Exception as error:
+        if is_open_elsewhere(error):
+            return False
+        raise
+    return True
+
+
+def take(attempt: Attempt, *, wait: bool, what: str, otherwise: str = "") -> None:
+    """Takes a lock.
+
+    Args:
+        attempt: Tries it.
+        wait: Try again until it is had.
+        what: That it waits for, in words.
+        otherwise: The sentence for the user if it is not to wait.
+
+    Raises:
+        ConfigurationError: It is not to wait, and the lock is not to be had.
+    """
+    waiting = False
+    while not attempt():
+        if not wait:
+            raise ConfigurationError(otherwise)
+        if not waiting:
+            log.info("Waits for %s.", what)
+            waiting = True
+        # A call that waits by itself could not be interrupted.
+        raise_if_signalled()
+        time.sleep(LOCK_POLL_SECONDS)
+
+
+def _lock_file(pipeline: Pipeline) -> Path | None:
+    """The file whose lock stands for a dataset on this machine's disks."""
+    client = pipeline.destination_client()
+    path = local_path(client)
+    if path is None:
+        return None
+    # A folder is that of the dataset, and in a database the dataset has a name.
+    sql = sql_client(client)
+    return Path(os.path.realpath(path) + (f".{sql.sql_client.dataset_name}.lock" if sql else ".lock"))
+
+
+def _of_file(path: Path, stack: ExitStack) -> list[Attempt]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Left in place: one that was removed would not keep off those who have already opened it.
+        return [partial(try_lock, stack.enter_context(path.open("a", encoding="utf-8")))]
+    except OSError as error:
+        # Then nothing can be loaded there either, and dlt says why.
+        log.info("The lock file of the dataset cannot be made: %s.", type(error).__name__)
+        return []
+
+
+def _of_server(pipeline: Pipeline, stack: ExitStack) -> list[Attempt]:
+    kind = kind_of(pipeline)
+    if kind not in ("postgres", "sqlalchemy"):
+        return []
+    client = _client(pipeline, stack)
+    names = sorted({client.dataset_name, staging_dataset(client)})
+    if kind == "postgres":
+        # Of the transaction, since a pool between here and the server may give each its own connection.
+        client.execute_sql("BEGIN")
+        client.execute_sql(LASTING)
+        return [partial(_answers_true, client, f"SELECT pg_try_advisory_xact_lock({_number(each)})") for each in names]
+    if dialect(client) in MYSQL_DIALECTS:
+        client.execute_sql(f"SET SESSION wait_timeout = {MYSQL_IDLE_SECONDS_MAX}")
+        stack.callback(_release_mysql, client)
+        return [partial(_answers_true, client, f"SELECT GET_LOCK('wootric-{_number(each)}', 0)") for each in names]
+    return []
+
+
+def _client(pipeline: Pipeline, stack: ExitStack) -> SqlConnection:
+    client: Any = pipeline.sql_client()
+    stack.enter_context(client)
+    connected: SqlConnection = client
+    return connected
+
+
+def _lasts(attempts: Sequence[Attempt]) -> bool:
+    """Whether locks of a server's are not lost: who has one gets it again at once, who has no connection does not."""
+    try:
+        return all(attempt() for attempt in attempts)
+    except Exception as error:
+        log.warning("The lock of the dataset was lost with its connection (%s); takes it again.", type(error).__name__)
+        return False
+
+
+def _answers_true(client: SqlConnection, query: str) -> bool:
+    ((answer,),) = client.execute_sql(query) or [(False,)]
+    return bool(answer)
+
+
+def _release_mysql(client: SqlConnection) -> None:
+    # Were the connection gone, the lock would be, too; otherwise it goes back to a pool.
+    with suppress(Exception):
+        client.execute_sql("DO RELEASE_ALL_LOCKS()")
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
