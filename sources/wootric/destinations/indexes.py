@@ -1,1 +1,0 @@
-../../../wootric_pipeline/destinations/indexes.py
