@@ -72,10 +72,11 @@ def resource(
         primary_key=PRIMARY_KEY,
         write_disposition="merge",
         columns=shape.columns(table),
-        references=_references(table, shape),
     )
     # What is documented of resources has no room for a description.
-    return made.apply_hints(additional_table_hints=described_by(table.name, Layout()))
+    return made.apply_hints(
+        additional_table_hints=described_by(table.name, Layout()), references=_references(table, shape)
+    )
 
 
 def _references(table: Table, shape: Shape) -> TTableReferenceParam | None:

@@ -656,6 +656,7 @@ TYPES = {
     "dlt.common.schema.typing.TTableReference",
     "dlt.common.schema.typing.TTableReferenceParam",
     "dlt.common.schema.typing.TWriteDispositionConfig",
+    "dlt.destinations.sql_client.SqlClientBase",
     "dlt.extract.hints.TResourceHints",
     "dlt.extract.hints.TResourceNestedHints",
 }

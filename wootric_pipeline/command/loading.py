@@ -11,6 +11,7 @@ from dlt.common.runtime import signals
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
+from ..destinations.comments import write_comments
 from ..destinations.files import show_new_columns
 from ..destinations.locks import exclusive
 from ..destinations.memory import sparing_memory
@@ -87,6 +88,7 @@ def load(
         run.checkpoint.end()
     complete_refresh(pipeline, source, run, _load_extracted, empties=empties)
     _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
+    write_comments(pipeline)
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
 
