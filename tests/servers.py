@@ -154,12 +154,12 @@ def _cluster(package: Path, folder: Path) -> Server:
     return Server(address, [*command, "-c", "fsync=off"], folder, lambda: _has_database(port), user)
 
 
-def superuser(port: int) -> Any:
+def superuser(port: int, database: str = "postgres") -> Any:
     """A connection of the superuser, without transactions."""
     import psycopg2
 
     connection = psycopg2.connect(
-        host="127.0.0.1", port=port, user="superuser", password="superuser-secret", dbname="postgres"
+        host="127.0.0.1", port=port, user="superuser", password="superuser-secret", dbname=database
     )
     connection.autocommit = True
     return connection

@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dlt
@@ -163,8 +164,15 @@ def as_typed(text: str) -> str:
     return TEXT_MARK + text if first <= text[:1] <= last else text
 
 
-def list_of_texts() -> TResourceNestedHints:
-    """Hints for the child table of a list of texts, with the columns dlt makes when a list first has an element."""
+def list_of_texts(
+    described: Mapping[str, str] = MappingProxyType({}), table_hints: Mapping[str, Any] = MappingProxyType({})
+) -> TResourceNestedHints:
+    """Hints for the child table of a list of texts, with the columns dlt makes when a list first has an element.
+
+    Args:
+        described: What columns mean, by name.
+        table_hints: Of the table; dlt takes them, although its type of such hints has no room for them.
+    """
     columns: dict[str, TColumnSchema] = {
         "value": {"data_type": "text"},
         "_dlt_root_id": {"data_type": "text", "nullable": False, "root_key": True},
@@ -172,7 +180,11 @@ def list_of_texts() -> TResourceNestedHints:
         "_dlt_list_idx": {"data_type": "bigint", "nullable": False},
         "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
     }
-    return {"columns": {name: {**column, "name": name} for name, column in columns.items()}}
+    for name, column in columns.items():
+        column["name"] = name
+        if name in described:
+            column["description"] = described[name]
+    return {"columns": columns, "additional_table_hints": dict(table_hints)}  # type: ignore[typeddict-unknown-key]
 
 
 def mark_as_seen(schema: Schema, table: str) -> bool:

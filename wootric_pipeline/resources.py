@@ -5,18 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import dlt
+from dlt.common.schema.typing import TTableReference, TTableReferenceParam
 from dlt.extract.hints import TResourceHints
 from dlt.sources import DltResource
 
 from .api.client import Client
+from .destinations.layout import Layout, described_by, kind_of, layout, require_packages
 from .destinations.layout import hints as destination_hints
-from .destinations.layout import kind_of, layout, require_packages
 from .destinations.turns import turns
 from .dlt_internals import Cursor
 from .reading.reader import Reader
 from .shape import Shape
 from .state import FILTERED_BY, RefreshUnderWay, keep_account
-from .tables import PRIMARY_KEY, Table
+from .tables import END_USERS, PERSON, PRIMARY_KEY, Table
 
 
 def resource(
@@ -69,6 +70,25 @@ def resource(
             for warning in exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)):
                 reader.notes.warn(warning)
 
-    return dlt.resource(
-        rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
+    made = dlt.resource(
+        rows,
+        name=table.name,
+        primary_key=PRIMARY_KEY,
+        write_disposition="merge",
+        columns=shape.columns(table),
     )
+    # What is documented of resources has no room for a description.
+    return made.apply_hints(
+        additional_table_hints=described_by(table.name, Layout()), references=_references(table, shape)
+    )
+
+
+def _references(table: Table, shape: Shape) -> TTableReferenceParam | None:
+    """Notes for whoever reads the schema, and for destinations that note keys and do not enforce them."""
+    is_loaded = PERSON in table.columns and not shape.exclusion.excludes(table, PERSON)
+    person: TTableReference = {
+        "columns": [PERSON],
+        "referenced_table": END_USERS.name,
+        "referenced_columns": [PRIMARY_KEY],
+    }
+    return [person] if is_loaded else None

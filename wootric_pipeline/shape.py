@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from dlt import Schema
 from dlt.common.schema.typing import TColumnSchema
 
+from .descriptions import descriptions
 from .dlt_internals import as_typed, column_name
 from .errors import ConfigurationError
 from .exclusion import Exclusion
@@ -67,12 +68,13 @@ class Shape:
         )
 
     def columns(self, table: Table) -> dict[str, TColumnSchema]:
-        """The declared columns of a table that are left."""
+        """The declared columns of a table that are left, with what they mean."""
+        described = descriptions(table.name)
         declared: dict[str, DataType | Literal["json"]] = {**table.columns, **table.flattened}
         if self.properties == "json":
             declared.update(dict.fromkeys(table.properties, "json"))
         columns: dict[str, TColumnSchema] = {
-            name: {"name": name, "data_type": data_type}
+            name: {"name": name, "data_type": data_type, "description": described[name]}
             for name, data_type in declared.items()
             if not self.exclusion.excludes(table, name)
         }

@@ -18,6 +18,8 @@ TIMESTAMP: DataType = "timestamp"
 
 PRIMARY_KEY = "id"
 CURSOR = "updated_at"
+PERSON = "end_user_id"
+"""Of tables that refer to `end_users`."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import tomlkit
 
+from tests import columns
 from tests.conftest import PROJECT
 from tests.documents import (
     AWAITED,
@@ -36,6 +37,7 @@ from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
 from wootric_pipeline.api.wire import ANSWER_BYTES_MAX, ANSWER_SECONDS_MAX
 from wootric_pipeline.command.loading import CHECKPOINT_ROWS
+from wootric_pipeline.descriptions import TABLE_DESCRIPTIONS
 from wootric_pipeline.reading.listing import PAGE_ROWS, PAGES_MAX
 from wootric_pipeline.reading.order import DISTINCT_SECONDS_PROVING, WINDOW_PAGES
 from wootric_pipeline.reading.ties import PASSES_MAX
@@ -334,6 +336,13 @@ def test_columns_are_explained_with_their_types(name: str) -> None:
     declared = {**TABLES[name].columns, **TABLES[name].flattened}
     free = {f"{path}__...": "by value" for path in TABLES[name].properties}
     assert documented == {**declared, **free}
+
+
+def test_columns_are_explained_as_in_the_schema() -> None:
+    document = DOCUMENTS["docs/columns.md"]
+    assert document == columns.with_tables(document)
+    begins = [f"## {name} {TABLE_DESCRIPTIONS[name]}" for name in columns.DOCUMENTED]
+    assert [begin for begin in begins if begin not in " ".join(document.split())] == []
 
 
 def test_meanings_have_a_source() -> None:

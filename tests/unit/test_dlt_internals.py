@@ -810,8 +810,12 @@ TYPES = {
     "dlt.common.schema.typing.TColumnSchema",
     "dlt.common.schema.typing.TFileFormat",
     "dlt.common.schema.typing.TTableFormat",
+    "dlt.common.schema.typing.TTableReference",
+    "dlt.common.schema.typing.TTableReferenceParam",
     "dlt.common.schema.typing.TWriteDispositionConfig",
+    "dlt.destinations.sql_client.SqlClientBase",
     "dlt.extract.hints.TResourceHints",
+    "dlt.extract.hints.TResourceNestedHints",
 }
 """Of which only type checkers take notice."""
 OF_PROGRESS = "dlt.common.runtime.collector"

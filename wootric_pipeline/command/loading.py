@@ -11,6 +11,7 @@ from dlt.common.runtime import signals
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
+from ..destinations.comments import write_comments
 from ..destinations.delta import merging_few_files, tend
 from ..destinations.files import show_new_columns
 from ..destinations.indexes import add_indexes
@@ -83,6 +84,7 @@ def load(
         with kept_open(pipeline, wait=run.waits):
             complete_refresh(pipeline, source, run, load_extracted, empties=empties)
             _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
+            write_comments(pipeline)
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
 

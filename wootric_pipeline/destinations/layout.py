@@ -4,15 +4,17 @@ Found out by running them (dlt 1.31). Files on S3 and the like merge in table fo
 keeps the elements that a list has lost: so lists stay inside the row, as JSON.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import dlt
 from dlt.common.pipeline import SupportsPipeline
 from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
-from dlt.extract.hints import TResourceHints
+from dlt.extract.hints import TResourceHints, TResourceNestedHints
 
+from ..descriptions import TABLE_DESCRIPTIONS, descriptions
 from ..dlt_internals import list_of_texts
 from ..errors import ConfigurationError
 from ..tables import PRIMARY_KEY, Table
@@ -50,6 +52,10 @@ NEEDED: dict[TTableFormat, tuple[str, ...]] = {
 """By the format of tables made of files: dlt's extra, and the modules that come with it."""
 
 
+DESCRIPTION_HINTS = {"bigquery": "x-bigquery-table-description"}
+"""Where dlt passes on what a table is described by, but under a name of its own."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """How rows are laid out at a destination.
@@ -63,6 +69,7 @@ class Layout:
         scoped: Whether the rows to replace are looked up from those that come, and not the other way round.
         times_typed: How often texts go through files in which dlt marks types: once before load files are made, and
             once more where these are such files themselves.
+        description_hint: A second name of the hint that describes a table.
     """
 
     file_format: TFileFormat | None = None
@@ -72,6 +79,7 @@ class Layout:
     appends: bool = False
     scoped: bool = False
     times_typed: int = 1
+    description_hint: str | None = None
 
 
 def checked_files(files: str) -> str:
@@ -102,6 +110,7 @@ def layout(destination: str, files: str) -> Layout:
             TABLE_FORMATS.get(destination),
             scoped=destination in SCOPED,
             times_typed=2 if destination in TYPED_FILES else 1,
+            description_hint=DESCRIPTION_HINTS.get(destination),
         )
     if files == "delta":
         return Layout("parquet", "delta", lists_in_rows=True, upserts=True)
@@ -141,7 +150,8 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
     """
     columns: dict[str, TColumnSchema] = {}
     if laid_out.lists_in_rows:
-        columns = {name: {"name": name, "data_type": "json"} for name in table.lists}
+        described = descriptions(table.name)
+        columns = {name: {"name": name, "data_type": "json", "description": described[name]} for name in table.lists}
     disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
     if laid_out.upserts:
         disposition = {"disposition": "merge", "strategy": "upsert"}
@@ -153,5 +163,17 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
         write_disposition=disposition,
         table_format=laid_out.table_format,
         file_format=laid_out.file_format,
-        nested_hints=None if laid_out.lists_in_rows else {name: list_of_texts() for name in table.text_lists},
+        nested_hints=None if laid_out.lists_in_rows else _lists_of_texts(table, laid_out),
+        additional_table_hints=described_by(table.name, laid_out),
     )
+
+
+def _lists_of_texts(table: Table, laid_out: Layout) -> dict[str | Sequence[str], TResourceNestedHints]:
+    children = {name: f"{table.name}__{name}" for name in table.text_lists}
+    return {name: list_of_texts(descriptions(child), described_by(child, laid_out)) for name, child in children.items()}
+
+
+def described_by(table: str, laid_out: Layout) -> dict[str, Any]:
+    """The hints that say what a table is."""
+    names = ("description", laid_out.description_hint) if laid_out.description_hint else ("description",)
+    return dict.fromkeys(names, TABLE_DESCRIPTIONS[table])

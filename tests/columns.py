@@ -1,0 +1,52 @@
+"""The tables of columns in docs/columns.md: `python -m tests.columns` writes them anew."""
+
+import re
+
+from tests.conftest import PROJECT
+from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS
+from wootric_pipeline.dlt_internals import list_of_texts
+from wootric_pipeline.tables import TABLES
+
+DOCUMENT = PROJECT / "docs/columns.md"
+DOCUMENTED = ("end_users", "responses", "responses__tags", "declines")
+HEAD = "| column | type | meaning | source |\n|---|---|---|---|\n"
+
+
+def with_tables(document: str) -> str:
+    """The document with the first table below each table's heading as it has to be."""
+    for name in DOCUMENTED:
+        document, count = re.subn(
+            rf"(^## {name}\n(?:(?!#|\|).*\n)*)(?:\|.*\n)+",
+            lambda found, name=name: found[1] + HEAD + "".join(map(_line, _rows(name))),  # type: ignore[misc]
+            document,
+            flags=re.MULTILINE,
+        )
+        assert count == 1, name
+    return document
+
+
+def _rows(name: str) -> list[tuple[str, str, str, str]]:
+    types = dict(TABLES[name].documented) if name in TABLES else _types_of_a_list()
+    lists = TABLES[name].lists if name in TABLES else ()
+    rows = []
+    for column, (text, source) in COLUMN_DESCRIPTIONS[name].items():
+        if name in TABLES and column in TABLES[name].properties:
+            rows.append((f"{column}__...", "by value", f"{text}, [a column for each key](#properties)", source))
+        elif column not in lists:
+            rows.append((column, types[column], text, source))
+    return rows
+
+
+def _types_of_a_list() -> dict[str, str]:
+    columns = list_of_texts()["columns"]
+    assert isinstance(columns, dict)
+    return {name: str(column["data_type"]) for name, column in columns.items()}
+
+
+def _line(row: tuple[str, str, str, str]) -> str:
+    column, data_type, text, source = row
+    return f"| `{column}` | {data_type} | {text} | {source} |\n"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")

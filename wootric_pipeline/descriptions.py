@@ -1,0 +1,134 @@
+"""What tables and columns mean, for dlt's schema, for comments in databases and for docs/columns.md.
+
+In words of its own, from the vendor's API documentation and from what others have recorded of the service; where nobody
+says what a field means, this does not either. `python -m tests.columns` writes the tables of docs/columns.md from here.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Meaning(NamedTuple):
+    """What a column means.
+
+    Attributes:
+        text: Readable by itself; names are in backquotes, as in Markdown.
+        source: Where it is from, as docs/columns.md explains: `D`, `R`, `S`, `-` or `dlt`, or several with commas.
+    """
+
+    text: str
+    source: str
+
+
+TABLE_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "end_users": "One row for each person who was surveyed, or made known to Wootric by your software.",
+        "responses": "One row for each answer to a survey.",
+        "responses__tags": "One row for each tag of a response.",
+        "responses__notes": "One row for each note of a response; what notes are is not documented.",
+        "declines": "One row for each survey that a person closed without an answer.",
+    }
+)
+
+_CHANGED = Meaning("when the row last changed; the cursor", "D")
+
+_LIST: Mapping[str, Meaning] = {
+    "_dlt_parent_id": Meaning("`responses._dlt_id` of the response it belongs to", "dlt"),
+    "_dlt_root_id": Meaning("the same as `_dlt_parent_id`; dlt deletes by it what a response has lost", "dlt"),
+    "_dlt_list_idx": Meaning("its place in the list, from 0", "dlt"),
+    "_dlt_id": Meaning("the row's own name; the primary key", "dlt"),
+}
+
+COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
+    {
+        "end_users": {
+            "id": Meaning("Wootric's number of the person; the primary key", "D"),
+            "created_at": Meaning("when the person was created in Wootric", "D"),
+            "updated_at": _CHANGED,
+            "email": Meaning(
+                "the person's e-mail address; not unique: null for people known by their phone alone, and `Unknown` "
+                "for some",
+                "D, R",
+            ),
+            "phone_number": Meaning("the person's phone number", "D"),
+            "external_id": Meaning("the number or name by which your own software knows the person", "D"),
+            "external_created_at": Meaning(
+                "when the person was created in your own software, in UNIX seconds: not a timestamp", "D"
+            ),
+            "last_surveyed": Meaning("when the person was last surveyed; null for never", "D"),
+            "last_seen_at": Meaning("when the person was last seen; often null", "D, R"),
+            "last_response__id": Meaning(
+                "`responses.id` of the person's latest response; null while there is none", "D"
+            ),
+            "last_response__score": Meaning("the score of the person's latest response", "D"),
+            "last_response__text": Meaning("the comment of the person's latest response", "D"),
+            "last_response__survey__channel": Meaning(
+                "where the person's latest response was given, such as `web`, `email` or `mobile:ios`", "D, R"
+            ),
+            "settings__email_nps": Meaning("whether the person may be surveyed by e-mail", "D"),
+            "settings__mobile_nps": Meaning("whether the person may be surveyed in a mobile app", "D"),
+            "settings__web_nps": Meaning("whether the person may be surveyed on a web page", "D"),
+            "settings__force_mobile_survey": Meaning(
+                "whether the person is asked in the mobile app at the next chance, whatever the sampling; null for no",
+                "D, R",
+            ),
+            "settings__force_web_survey": Meaning(
+                "whether the person is asked on the web page at the next chance, whatever the sampling; null for no",
+                "D, R",
+            ),
+            "settings__surveys_disabled_by_end_user": Meaning(
+                "by its name: the person wants no more surveys; null in all answers seen", "-"
+            ),
+            "user_id": Meaning("of former versions of the API, a number there; null today", "D"),
+            "page_views_count": Meaning("page views counted; of former versions of the API, null today", "D, S"),
+            "properties": Meaning("your own properties of the person as they are now", "D"),
+        },
+        "responses": {
+            "id": Meaning("Wootric's number of the response; the primary key", "D"),
+            "created_at": Meaning("when the response was given; whoever imports responses may choose any time", "D"),
+            "updated_at": _CHANGED,
+            "end_user_id": Meaning("`end_users.id` of who gave the response", "D"),
+            "survey_id": Meaning("which survey the response belongs to", "D"),
+            "score": Meaning(
+                "0-10 in NPS surveys, 1-7 in CES, 1-5 or 1-10 in CSAT; the API does not say which it is", "D"
+            ),
+            "text": Meaning("the comment; null or empty without one", "D"),
+            "completed": Meaning(
+                "whether the response is complete; it is false in all of the vendor's samples, also with a comment", "D"
+            ),
+            "excluded_from_calculations": Meaning(
+                "whether Wootric leaves the response out of its figures, as scores given by e-mail scanners", "D"
+            ),
+            "ip_address": Meaning("IP address from which the response was given", "D"),
+            "origin_url": Meaning("address of the page on which the response was given", "D"),
+            "end_user__email": Meaning(
+                "the person's e-mail address; in recorded answers, and no part of the documentation", "R"
+            ),
+            "end_user__properties": Meaning(
+                "your own properties of the person as they were when the survey was taken", "D"
+            ),
+            "tags": Meaning("the tags of the response, a list of texts", "D"),
+            "notes": Meaning("the notes of the response, a list; what notes are is not documented", "D"),
+        },
+        "responses__tags": {"value": Meaning("the tag", "D"), **_LIST},
+        "responses__notes": {"value": Meaning("the note, where notes are texts", "-"), **_LIST},
+        "declines": {
+            "id": Meaning("Wootric's number of the decline; the primary key", "D"),
+            "created_at": Meaning("when the survey was declined; whoever imports declines may choose any time", "D"),
+            "updated_at": _CHANGED,
+            "end_user_id": Meaning("`end_users.id` of who declined", "D"),
+            "survey_id": Meaning("which survey was declined, as in `responses`", "D"),
+            "ip_address": Meaning("IP address from which the survey was declined", "D"),
+            "origin_url": Meaning("address of the page on which the survey was declined", "D"),
+            "end_user__properties": Meaning(
+                "your own properties of the person as they were when the survey was declined", "D"
+            ),
+        },
+    }
+)
+
+
+def descriptions(table: str) -> dict[str, str]:
+    """What the columns of a table mean, in plain text."""
+    return {name: meaning.text.replace("`", "") for name, meaning in COLUMN_DESCRIPTIONS.get(table, {}).items()}
