@@ -17,7 +17,7 @@ from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
 from wootric_pipeline.reading import overlap
 from wootric_pipeline.reading.reader import OVERLAP
-from wootric_pipeline.sandbox import SECOND, Account, Sandbox
+from wootric_pipeline.sandbox import SECOND, Account, Refused, Sandbox
 
 LOOKBACK_SECONDS = 300
 ROUNDS = 6
@@ -175,6 +175,33 @@ def test_more_rows_than_are_kept_are_loaded_again(
         assert counts(notes) == (2, 4, True)
         assert notes.table("responses").rows_again == 2
     assert_equal(account)
+
+
+def test_a_row_that_is_left_out_has_no_other_loaded_again(account: Account, serve: Serve) -> None:
+    account.put("responses", {**row(10, NOON + 500), "created_at": None})
+    sandbox = serve(account)
+    assert counts(run(sandbox)) == (10, 0, False)
+    before = FILE.read_bytes()
+    assert counts(run(sandbox)) == (0, 6, False)
+    assert FILE.read_bytes() == before
+    account.put("responses", row(10, NOON + 500))
+    assert counts(run(sandbox)) == (1, 6, True)
+    assert_equal(account)
+
+
+def test_a_table_that_cannot_be_read_stays_known(account: Account, serve: Serve) -> None:
+    sandbox = serve(account)
+    run(sandbox)
+    before, known = FILE.read_bytes(), kept()
+
+    def refuse(_table: str) -> None:
+        raise Refused(403, "forbidden")
+
+    sandbox.behaviour.before_answer = refuse
+    assert counts(run(sandbox)) == (0, 0, False)
+    assert (FILE.read_bytes(), kept()) == (before, known)
+    sandbox.behaviour.before_answer = None
+    assert counts(run(sandbox)) == (0, 6, True)
 
 
 def test_plain_dlt_counts_the_rows_that_it_loads(account: Account, serve: Serve) -> None:
