@@ -94,6 +94,11 @@ def with_comments(toml: str) -> str:
     return re.sub(r"^# (?=\w+ = )", "", toml, flags=re.MULTILINE)
 
 
+def with_lines(python: str) -> str:
+    """An example with its commented lines in force."""
+    return re.sub(r"^( *)# (?=\"\w+\": |\w+\[)", r"\1", python, flags=re.MULTILINE)
+
+
 def shell_lines(text: str) -> list[str]:
     """The commands of a block, one each, without what is explained behind."""
     without_comments = (re.sub(r"\s+#.*", "", line) for line in text.splitlines())

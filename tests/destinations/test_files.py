@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import pytest
@@ -18,7 +19,7 @@ import tomlkit
 
 from tests.conftest import NOON, Serve, Servers
 from tests.destinations.test_destinations import change, extension, pipeline_to, run
-from tests.documents import COMMAND, block, section, shell_lines, with_comments, words
+from tests.documents import COMMAND, block, section, shell_lines, with_comments, with_lines, words
 from tests.end_to_end import test_readme
 from tests.end_to_end.test_readme import put_in_force, resolved
 from tests.script import Project, project_for
@@ -35,6 +36,7 @@ READ_DELTA = block("python", "import DeltaTable")
 READ_ICEBERG = block("python", "get_iceberg_tables")
 VIEWS = block("sql", "CREATE VIEW loads")
 READ_S3 = block("python", "register_filesystem")
+SECRET = block("sql", "CREATE SECRET")
 FOLDERS = block("", "_dlt_loads/")
 TO_POSTGRES = block("sh", "export ")
 CHECK_POSTGRES = block("sh", "--destination postgres --check")
@@ -101,12 +103,9 @@ def s3_store(folder: Path, endpoint: str) -> Store:
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Store:
     if request.param == "local":
         return local_files(tmp_path)
-    # The examples are for AWS: by these variables their readers find another store.
-    monkeypatch.setenv("AWS_ENDPOINT_URL", servers["s3"].address)
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     return s3_store(tmp_path, servers["s3"].address)
 
 
@@ -231,7 +230,7 @@ def test_delta_tables_are_read_as_shown(store: Store, serve: Serve, settings_fil
         happen(account, step, second)
         run(pipeline_to("filesystem", DATASET), sandbox)
     shown: dict[str, Any] = {}
-    exec(store.here(READ_DELTA), shown)
+    exec(store.here(with_lines(READ_DELTA)), shown)
     rows = {"responses": shown["responses"].to_pylist()}
     assert read(lambda table: rows.get(table, []), "responses") == expected(account, "responses")
     by_tag = {
@@ -278,7 +277,7 @@ def connection_to(store: Store) -> duckdb.DuckDBPyConnection:
     shown: dict[str, Any] = {}
     if store.snippet == LOCAL:
         return duckdb.connect("surveys.duckdb")
-    exec(store.here(READ_S3), shown)
+    exec(store.here(with_lines(READ_S3)), shown)
     connection: duckdb.DuckDBPyConnection = shown["connection"]
     return connection
 
@@ -316,6 +315,22 @@ def test_views_of_plain_files_follow_the_account(store: Store, files: str, serve
             for table, rows in read_rows.items():
                 assert versions(connection, view_statements(store, files)[table]) == rows
     assert all(rows > len(account.rows[table]) for table, rows in read_rows.items())
+
+
+@pytest.mark.xdist_group("s3")
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
+def test_views_read_with_a_secret_as_shown(store: Store, serve: Serve, settings_file: Path) -> None:
+    pytest.importorskip("duckdb_extension_httpfs")
+    account = small_account()
+    put_in_force(store.settings, settings_file)
+    run(pipeline_to("filesystem", DATASET), serve(account), files="parquet")
+    shown, host = store.here(SECRET), urlsplit(store.names["https://minio.example.com"]).netloc
+    with duckdb.connect() as connection:
+        extension("httpfs")
+        connection.execute(shown.replace("minio.example.com", host).replace("USE_SSL true", "USE_SSL false"))
+        for view in view_statements(store, "parquet").values():
+            connection.execute(view)
+        assert_views_show(connection, account)
 
 
 def assert_appending_is_told(notes: Run) -> None:
