@@ -139,12 +139,17 @@ def test_what_make_is_asked_for_exists() -> None:
     assert {name for name in named - AWAITED if name.removeprefix("make ") not in targets()} == set()
 
 
+FOR_LOOKING = ("pandas", "marimo", "ibis-framework[duckdb]")
+"""What nothing here needs, but data frames and dlt's page: tried by hand."""
+
+
 def is_installable(requirement: str) -> bool:
     """Whether there is what pip or uv is asked to install, with the extras."""
     found = re.fullmatch(r"(?:wootric-pipeline|\.)\[([\w,]+)\](?: @ git\+REPOSITORY)?", requirement)
     if found:
         return set(found[1].split(",")) <= extras()
-    return requirement in (".", "git+REPOSITORY", "dlt[cli]") or requirement in pinned()
+    known = requirement in (".", "git+REPOSITORY", "dlt[cli]") or requirement in FOR_LOOKING
+    return known or requirement.replace("dlt[hub]", "dlt[duckdb]") in pinned()
 
 
 def pinned() -> list[str]:

@@ -56,6 +56,7 @@ def test_a_run_writes_down_where_each_table_begins_and_ends(serve: Serve, accoun
         "INFO wootric_pipeline.reading: declines: reads all there is.",
         "INFO wootric_pipeline.reading: declines: read completely; 3 rows with 5 requests.",
         "INFO wootric_pipeline.command: Committed so far: declines 3 rows.",
+        "INFO wootric_pipeline.destinations: Wrote 8 comments of declines.",
         "INFO wootric_pipeline.command: Ended with 3 rows and 5 requests, after 0.1 s.",
     ]
     account.change("declines", 0, (NOON + 5) * SECOND)

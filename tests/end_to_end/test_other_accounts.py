@@ -133,7 +133,8 @@ def test_what_former_versions_have_loaded_is_adopted(pipeline: Pipeline, serve: 
     pipeline.run(wootric_source(**access(sandbox)))
     with pipeline.managed_state(extract_state=True) as state:
         del state["sources"]["wootric"]["account"]
-    pipeline.run()
+    pipeline.normalize()
+    pipeline.load()
     pipeline.run(wootric_source(**as_person(sandbox)))
     with pytest.raises(PipelineStepFailed) as failed:
         dlt.pipeline("wootric_pipeline").run(wootric_source(**access(sandbox)))
@@ -154,7 +155,8 @@ def test_an_account_noted_by_its_host_alone_is_known_again(pipeline: Pipeline, s
     credentials = Credentials(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
     with pipeline.managed_state(extract_state=True) as state:
         state["sources"]["wootric"]["account"] = credentials.former_account(sandbox.url)
-    pipeline.run()
+    pipeline.normalize()
+    pipeline.load()
     pipeline.run(wootric_source(**access(sandbox)))
     with pytest.raises(PipelineStepFailed) as failed:
         pipeline.run(wootric_source(**access(other)))

@@ -154,6 +154,8 @@ def test_sections_named_in_the_text_have_the_settings() -> None:
         "runtime": RuntimeConfiguration,
         "load": LoadStorageConfiguration,
         "destination.duckdb": dlt.destinations.duckdb().spec,
+        "destination.snowflake": dlt.destinations.snowflake().spec,
+        "destination.databricks": dlt.destinations.databricks().spec,
     }
     blocks_of_pipelines = [tomlkit.parse(each.text).unwrap().get("pipelines", {}) for each in blocks("toml")]
     in_blocks = [

@@ -84,7 +84,8 @@ def load(
         with kept_open(pipeline, wait=run.waits):
             complete_refresh(pipeline, source, run, load_extracted, empties=empties)
             _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
-            write_comments(pipeline)
+            with sparing_memory(pipeline, compacts=False):
+                write_comments(pipeline)
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
 
@@ -153,18 +154,19 @@ def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
     return [name for name in tables if name not in gone]
 
 
-def load_extracted(pipeline: Pipeline) -> LoadInfo:
+def load_extracted(pipeline: Pipeline) -> LoadInfo | None:
     """Loads what was extracted, and keeps the tables fit for the next load."""
     pipeline.normalize()
     with merging_few_files(pipeline):
         info = _loaded(pipeline)
-    if info.loads_ids:
+    # dlt answers None where there is nothing to load.
+    if info:
         add_indexes(pipeline)
         tend(pipeline)
     return info
 
 
-def _loaded(pipeline: Pipeline) -> LoadInfo:
+def _loaded(pipeline: Pipeline) -> LoadInfo | None:
     try:
         return pipeline.load()
     except PipelineStepFailed as failure:
