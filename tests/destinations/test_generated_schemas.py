@@ -27,6 +27,7 @@ from sqlglot import exp
 from tests.conftest import NOON, Serve, access
 from wootric_pipeline import wootric_source
 from wootric_pipeline.command import loading
+from wootric_pipeline.descriptions import TABLE_DESCRIPTIONS, descriptions
 from wootric_pipeline.sandbox import SECOND, DemoAccount
 from wootric_pipeline.tables import RESPONSES, TABLES
 
@@ -158,6 +159,7 @@ class Generated:
         client: The destination's; it has the schema.
         formats: Of the files to load.
         created, staged: The statements that create each table, and its twin that rows are merged from.
+        comments: The statements that say what each table is, where it is not said as it is created.
         added: The statements that add the column `text` to the responses.
         merges: The statements that merge each root table and its children.
     """
@@ -167,6 +169,7 @@ class Generated:
     formats: set[str]
     created: dict[str, exp.Expression] = field(default_factory=dict)
     staged: dict[str, exp.Expression] = field(default_factory=dict)
+    comments: dict[str, list[str]] = field(default_factory=dict)
     added: list[str] = field(default_factory=list)
     merges: dict[str, list[exp.Expression]] = field(default_factory=dict)
 
@@ -181,8 +184,10 @@ class Generated:
         """The statements that create each table of the schema, one for each."""
         created = {}
         for name in self.client.schema.tables:
-            (statement,), _ = self.client._build_schema_update_sql([(name, {})])
+            (statement, *comments), _ = self.client._build_schema_update_sql([(name, {})])
             created[name] = self.parse(statement)
+            assert all(isinstance(self.parse(comment), exp.Comment) for comment in comments)
+            self.comments[name] = comments
         return created
 
     def merge(self, root: str) -> list[exp.Expression]:
@@ -336,7 +341,7 @@ def test_names_are_quoted(generated: Generated) -> None:
 
 @each_with_columns
 def test_a_new_column_is_added(generated: Generated) -> None:
-    statement, *others = generated.added
+    statement, *others = (each for each in generated.added if not each.startswith("COMMENT ON TABLE "))
     added = generated.parse(statement)
     assert isinstance(added, exp.Alter)
     assert generated.types(added) == {generated.name("text"): generated.type_of("text")}
@@ -344,6 +349,25 @@ def test_a_new_column_is_added(generated: Generated) -> None:
     assert name.args["quoted"]
     # Valid for Snowflake, and without effect; sqlglot does not know it.
     assert all(re.fullmatch(r'ALTER TABLE "WOOTRIC"."RESPONSES"\sDROP CLUSTERING KEY', other) for other in others)
+
+
+@pytest.mark.parametrize(
+    "generated",
+    [(name, "columns") for name in ("snowflake", "bigquery", "databricks")],
+    indirect=True,
+    ids="-".join,
+)
+def test_columns_are_described_as_they_are_made(generated: Generated, request: pytest.FixtureRequest) -> None:
+    destination, _ = request.node.callspec.params["generated"]
+    for table in (*TABLES, "responses__tags"):
+        created = generated.created[table]
+        lines = created.find_all(exp.ColumnDef)
+        told = {column.name.lower(): [each.name for each in column.find_all(exp.Literal)] for column in lines}
+        wanted = {name: text for name, text in descriptions(table).items() if name in told}
+        assert {*wanted} >= {*TABLES[table].documented} if table in TABLES else wanted == descriptions(table)
+        assert {name: text for name, text in wanted.items() if text not in told[name]} == {}
+        of_table = created.sql() + "".join(generated.comments[table])
+        assert (TABLE_DESCRIPTIONS[table] in of_table) is (destination != "snowflake")
 
 
 class Played:
