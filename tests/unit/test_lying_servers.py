@@ -160,6 +160,18 @@ def test_behind_a_second_that_cannot_be_read_reading_goes_on() -> None:
 @given(scenarios(KINDS))
 @example(Scenario(Plan(rows=120, seconds_apart=60.0), Lies(page_rows=10)))
 @example(Scenario(Plan(rows=120, seconds_apart=60.0), Lies(glitches=(Glitch("empty", at=2),))))
+@example(
+    Scenario(
+        Plan(rows=12, seconds_apart=3.0, seed=39526465, updated_later=0.0, to_the_microsecond=True),
+        Lies(
+            page_rows=1,
+            per_page_refused_above=29,
+            refuses=frozenset({"sort_key=updated_at", "sort_key=created_at"}),
+            glitches=(Glitch("empty", at=7),),
+        ),
+        "end_users",
+    )
+)
 def test_servers_that_lie(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

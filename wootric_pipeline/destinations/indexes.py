@@ -6,6 +6,7 @@ makes no index on either (dlt 1.31), so that a database reads all tables whole e
 
 import logging
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from dlt import Pipeline, Schema
@@ -69,8 +70,8 @@ def _add_index(sql: Any, table: str, column: str) -> bool:
 
 
 def _add_by_sqlalchemy(sql: Any, name: str, table: str, column: str) -> bool:
-    import sqlalchemy
-
+    # By its name: types differ by whether it is installed.
+    sqlalchemy = import_module("sqlalchemy")
     reflected = sql.reflect_table(table, sqlalchemy.MetaData())
     if reflected is None or any(next(iter(index.columns)).name == column for index in reflected.indexes):
         return False

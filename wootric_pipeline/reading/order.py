@@ -154,6 +154,9 @@ class Windows:
             page = self._listing.page(window, *self._within, number=number)
             if number > self._listing.pages_max:
                 break
+            if page and empty:
+                # There are rows behind it: it was empty by mistake, or all its rows are left out.
+                yield self._seen.take(self._listing.page(window, *self._within, number=number - 1), moves=False)
             empty = 0 if page else empty + 1
             if empty == 2:
                 return
