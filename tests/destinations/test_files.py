@@ -304,6 +304,9 @@ def test_views_of_plain_files_follow_the_account(store: Store, files: str, serve
     read_rows = dict.fromkeys(TABLES, 0)
     for second, step in enumerate(STEPS if store.snippet == LOCAL else FEW_STEPS):
         happen(account, step, second)
+        if step == "no tags":
+            for table in ("end_users", "declines"):
+                account.change(table, min(account.rows[table]), (NOON + second) * SECOND)
         notes = run(pipeline_to("filesystem", DATASET), sandbox, files=files)
         assert_appending_is_told(notes)
         read_rows = {table: rows + notes.table(table).rows for table, rows in read_rows.items()}
