@@ -474,6 +474,8 @@ def test_a_file_that_is_open_elsewhere_is_told_from_other_failures(pipeline: Pip
 
 
 def test_what_lies_on_this_machine_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+
     def path(destination: Any) -> str | None:
         pipeline = dlt.pipeline("internals", destination=destination, dataset_name="data")
         return dlt_internals.local_path(pipeline.destination_client())
@@ -489,6 +491,7 @@ def test_what_lies_on_this_machine_is_told(tmp_path: Path) -> None:
 
 
 def test_the_dialect_of_a_database_is_told(pipeline: Pipeline) -> None:
+    pytest.importorskip("sqlalchemy")
     sqlite = dlt.pipeline("sqlite", destination=dlt.destinations.sqlalchemy("sqlite:///surveys.db"))
     assert [dlt_internals.dialect(each.sql_client()) for each in (pipeline, sqlite)] == ["", "sqlite"]
 
