@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -108,6 +109,8 @@ def at_once(
 ) -> None:
     """Has both load at the same time; both succeed, and whole tables are the account's then."""
     destination = KINDS.get(kind, kind)
+    # One server has the datasets of all tests, each with an account of its own.
+    dataset += f"_{urlsplit(sources[0]['base_url']).port}"
     for each, source in zip(loaders, sources, strict=True):
         each.begin(destination=destination, dataset=dataset, source=source, forgets=True)
     assert [each.ends() for each in loaders] == [LOADED, LOADED]

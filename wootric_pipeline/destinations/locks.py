@@ -32,6 +32,8 @@ from .file_lock import try_lock
 from .layout import kind_of
 
 LOCK_POLL_SECONDS = 0.2
+SERVERS = ("postgres", "sqlalchemy")
+"""Kinds of destinations whose server may keep a lock."""
 MYSQL_DIALECTS = ("mysql", "mariadb")
 MYSQL_IDLE_SECONDS_MAX = 2_147_483
 """The longest that MySQL lets a connection be idle on every system."""
@@ -83,6 +85,9 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     path = _lock_file(pipeline)
+    if path is None and kind_of(pipeline) not in SERVERS:
+        yield
+        return
     locked, owner = str(path or location(pipeline)), os.path.realpath(pipeline.working_dir)
     if (held := _held.get(locked)) and held.owner == owner and held.lasts():
         yield
@@ -174,12 +179,9 @@ def _of_file(path: Path, stack: ExitStack) -> list[Attempt]:
 
 
 def _of_server(pipeline: Pipeline, stack: ExitStack) -> list[Attempt]:
-    kind = kind_of(pipeline)
-    if kind not in ("postgres", "sqlalchemy"):
-        return []
     client = _client(pipeline, stack)
     names = sorted({client.dataset_name, staging_dataset(client)})
-    if kind == "postgres":
+    if kind_of(pipeline) == "postgres":
         # Of the transaction, since a pool between here and the server may give each its own connection.
         client.execute_sql("BEGIN")
         client.execute_sql(LASTING)
