@@ -328,18 +328,24 @@ def test_a_range_is_committed_in_pieces_too(pipeline: Pipeline, serve: Serve, be
     account = DemoAccount(NOON, end_users=60, responses=160, declines=60)
     sandbox = serve(account, **behaviour)
     extract(pipeline, sandbox)
-    cursors = pipeline.state["sources"]
+    before_the_range = known(pipeline)
     before = list_requests(sandbox)
     run = Run()
     dates: dict[str, Any] = {"start_date": "2020-01-01", "end_date": "2023-11-16"}
     load(pipeline, source_for(run, **dates, **access(sandbox)), run, list(TABLES), checkpoint_minutes=0)
     assert_equal(pipeline, account)
     assert run.ok
-    assert pipeline.state["sources"] == cursors
+    assert known(pipeline) == before_the_range
     with pipeline.sql_client() as client:
         loads = client.execute_sql("SELECT count(*) FROM _dlt_loads") or []
     assert loads[0][0] > 4
     assert list_requests(sandbox) - before <= (60 + 160 + 60) / 50 * 1.05 + 3 * 4
+
+
+def known(pipeline: Pipeline) -> dict[str, Any]:
+    """What the state keeps of tables, but for the rows of the overlap, which a range has loaded again."""
+    resources: dict[str, dict[str, Any]] = pipeline.state["sources"]["wootric"]["resources"]
+    return {name: {key: value for key, value in state.items() if key != "overlap"} for name, state in resources.items()}
 
 
 @pytest.mark.parametrize("dates", [{}, {"start_date": "2010-01-01", "end_date": "2023-11-16"}])
