@@ -4,6 +4,8 @@ from . import starting  # noqa: F401  # before dlt, whose import takes a second
 
 # isort: split
 import logging
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from inspect import signature
 from typing import Optional
@@ -17,11 +19,12 @@ from .api.address import address_of, setting_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
 from .destinations.turns import turns
+from .dlt_internals import Cursor
 from .errors import WootricError
 from .exclusion import Exclusion
 from .misspelling import refuse_misspelled
 from .reading.reader import Reader
-from .reading.supervision import supervision
+from .reading.supervision import Supervision, supervision
 from .resources import resource
 from .shape import Shape
 from .state import DEMO
@@ -91,44 +94,55 @@ def wootric_source(
     watched = supervision()
     if not watched.is_demo:
         refuse_misspelled(signature(wootric_source).parameters)
-    start, end = settings.span(start_date, end_date)
-    settings.at_least("lookback_seconds", lookback_seconds, 0)
-    settings.at_least("rescan_days", rescan_days, 1)
-    settings.at_least("connections", connections, 1)
-    credentials = Credentials(
-        client_id=settings.given(client_id),
-        client_secret=settings.given(client_secret),
-        username=settings.given(username),
-        password=settings.given_password(password),
-        account_token=settings.given(account_token),
-    )
-    client = watched.notes.client = Client(
-        address_of(base_url, region),
-        credentials,
-        setting=setting_of(base_url, region),
-        connections=connections,
-    )
-    if watched.is_demo:
-        # It is served at another port each time.
-        client.accounts = (DEMO, *client.accounts)
-    exclusion = watched.notes.exclusion = Exclusion(
-        [*(settings.patterns(exclude_columns) or ()), *watched.exclude_columns]
-    )
-    shape = Shape(properties, exclusion)
-    reader = Reader(
-        client,
-        watched,
-        lookback_seconds=lookback_seconds,
-        rescan_days=rescan_days,
-        row_shape=f"{VERSION} {shape.key} {files}",
-    )
+    for name, value, least in (
+        ("lookback_seconds", lookback_seconds, 0),
+        ("rescan_days", rescan_days, 1),
+        ("connections", connections, 1),
+    ):
+        settings.at_least(name, value, least)
+    cursor = _cursor(*settings.span(start_date, end_date))
+    credentials = _credentials(client_id, client_secret, username, password, account_token)
+    client = _client(watched, credentials, base_url, region, connections)
+    shape = Shape(properties, _exclusion(watched, exclude_columns))
+    row_shape = f"{VERSION} {shape.key} {files}"
+    reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days, row_shape=row_shape)
 
     schema = dlt.current.source_schema()
     turns.of_source(schema.name)
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     schema.remove_type_detection("iso_timestamp")
-
-    cursor = partial(
-        dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False
-    )
     return [resource(table, reader, cursor(), shape, checked_files(files), client) for table in TABLES.values()]
+
+
+def _cursor(start: datetime | None, end: datetime | None) -> Callable[[], Cursor]:
+    """Makes the cursors of tables, from the first day to load to the moment before which rows are loaded."""
+    return partial(dlt.sources.incremental, CURSOR, initial_value=start, end_value=end, allow_external_schedulers=False)
+
+
+def _credentials(
+    client_id: str | None, client_secret: str | None, username: str | None, password: str | None, token: str | None
+) -> Credentials:
+    return Credentials(
+        client_id=settings.given(client_id),
+        client_secret=settings.given(client_secret),
+        username=settings.given(username),
+        password=settings.given_password(password),
+        account_token=settings.given(token),
+    )
+
+
+def _client(
+    watched: Supervision, credentials: Credentials, base_url: str, region: str | None, connections: int
+) -> Client:
+    address, setting = address_of(base_url, region), setting_of(base_url, region)
+    client = watched.notes.client = Client(address, credentials, setting=setting, connections=connections)
+    if watched.is_demo:
+        # It is served at another port each time.
+        client.accounts = (DEMO, *client.accounts)
+    return client
+
+
+def _exclusion(watched: Supervision, exclude_columns: str | list[str] | None) -> Exclusion:
+    patterns = [*(settings.patterns(exclude_columns) or ()), *watched.exclude_columns]
+    exclusion = watched.notes.exclusion = Exclusion(patterns)
+    return exclusion

@@ -1,6 +1,6 @@
 """One table of an account as a dlt resource: its pages get their shape, and dlt gets what the destination needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -35,23 +35,15 @@ def resource(
     """
 
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
-        turns.begin(dlt.current.pipeline())
-        destination = kind_of(dlt.current.pipeline())
-        require_packages(destination, files)
-        laid_out = layout(destination, files)
-        reader.notes.appends = laid_out.appends
+        laid_out = _layout(reader, files)
         keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
         hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
         state = dlt.current.resource_state(table.name)
         exclusion = shape.exclusion.of(table, dlt.current.source_schema())
         exclusion.note(state)
-        shaping = shape.shaping(
-            table,
-            dlt.current.source_schema(),
-            lists_in_rows=laid_out.lists_in_rows,
-            times_typed=laid_out.times_typed,
-        )
+        typed, in_rows = laid_out.times_typed, laid_out.lists_in_rows
+        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=in_rows, times_typed=typed)
         dropped = shape.exclusion.dropped_last(table)
         for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped):
             if page == [] and laid_out.upserts:
@@ -67,20 +59,30 @@ def resource(
         refresh.note(is_read=notes.complete)
         if notes.complete and updated_at.end_value is None:
             state[FILTERED_BY] = notes.filtered_by
-            for warning in exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)):
-                reader.notes.warn(warning)
+            _warn(reader, exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)))
 
     made = dlt.resource(
-        rows,
-        name=table.name,
-        primary_key=PRIMARY_KEY,
-        write_disposition="merge",
-        columns=shape.columns(table),
+        rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
     )
     # What is documented of resources has no room for a description.
-    return made.apply_hints(
-        additional_table_hints=described_by(table.name, Layout()), references=_references(table, shape)
-    )
+    described = described_by(table.name, Layout())
+    return made.apply_hints(additional_table_hints=described, references=_references(table, shape))
+
+
+def _layout(reader: Reader, files: str) -> Layout:
+    """How rows are laid out where they go; nobody else loads anything there meanwhile."""
+    pipeline = dlt.current.pipeline()
+    turns.begin(pipeline)
+    destination = kind_of(pipeline)
+    require_packages(destination, files)
+    laid_out = layout(destination, files)
+    reader.notes.appends = laid_out.appends
+    return laid_out
+
+
+def _warn(reader: Reader, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        reader.notes.warn(warning)
 
 
 def _references(table: Table, shape: Shape) -> TTableReferenceParam | None:

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, Serve, Servers
 from tests.destinations.test_destinations import configuration, pipeline_to, run
@@ -35,11 +36,20 @@ def place(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path, monk
     return name
 
 
+def holds_everything(pipeline: Pipeline, account: DemoAccount) -> None:
+    for table in TABLES:
+        assert loaded(pipeline, table) == expected(account, table)
+
+
+@pytest.fixture
+def account() -> DemoAccount:
+    return DemoAccount(NOON, end_users=20, responses=60, declines=10)
+
+
 @pytest.mark.parametrize("place", PLACES, indirect=True)
 def test_rows_are_found_by_indexes_that_are_made_once(
-    place: str, serve: Serve, caplog: pytest.LogCaptureFixture
+    place: str, account: DemoAccount, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    account = DemoAccount(NOON, end_users=20, responses=60, declines=10)
     sandbox = serve(account)
     pipeline = pipeline_to(DESTINATIONS[place], "indexed")
     with caplog.at_level(logging.INFO, logger="wootric_pipeline"):
@@ -49,8 +59,7 @@ def test_rows_are_found_by_indexes_that_are_made_once(
         account.change("responses", next(iter(account.rows["responses"])), NOON * SECOND, score=3, tags=["one"])
         run(pipeline, sandbox)
         assert not [record for record in caplog.records if record.getMessage().startswith(MADE)]
-    for table in TABLES:
-        assert loaded(pipeline, table) == expected(account, table)
+    holds_everything(pipeline, account)
     with pipeline.sql_client() as client:
         found = client.execute_sql(QUERIES[place].format(dataset="indexed")) or []
     assert {(str(row[0]), str(row[1]).rpartition("(")[2].strip('")')) for row in found} == WANTED
@@ -59,9 +68,8 @@ def test_rows_are_found_by_indexes_that_are_made_once(
 @pytest.mark.xdist_group("postgres")
 @pytest.mark.parametrize("place", ["postgres"], indirect=True)
 def test_a_database_that_takes_no_index_is_loaded_all_the_same(
-    place: str, serve: Serve, caplog: pytest.LogCaptureFixture
+    place: str, account: DemoAccount, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    account = DemoAccount(NOON, end_users=20, responses=60, declines=10)
     sandbox = serve(account)
     pipeline = pipeline_to(DESTINATIONS[place], "refusing")
     run(pipeline, sandbox)
@@ -71,16 +79,15 @@ def test_a_database_that_takes_no_index_is_loaded_all_the_same(
     account.change("responses", next(iter(account.rows["responses"])), NOON * SECOND, score=3, tags=["one"])
     with caplog.at_level(logging.INFO, logger="wootric_pipeline"):
         run(pipeline, sandbox)
-    for table in TABLES:
-        assert loaded(pipeline, table) == expected(account, table)
+    holds_everything(pipeline, account)
     assert "The database takes no index on responses.id: merging takes longer." in caplog.messages
 
 
 @pytest.mark.xdist_group("sqlite")
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-def test_sqlite_finds_the_rows_that_come_again_by_their_index(place: str, serve: Serve) -> None:
+def test_sqlite_finds_the_rows_that_come_again_by_their_index(place: str, account: DemoAccount, serve: Serve) -> None:
     pipeline = pipeline_to(DESTINATIONS[place], "planned")
-    run(pipeline, serve(DemoAccount(NOON, end_users=20, responses=60, declines=10)))
+    run(pipeline, serve(account))
     with pipeline.sql_client() as client:
         plan = client.execute_sql(
             "EXPLAIN QUERY PLAN DELETE FROM planned.responses WHERE id IN (SELECT id FROM planned.declines)"

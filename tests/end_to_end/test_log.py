@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -51,31 +52,26 @@ def test_a_run_writes_down_where_each_table_begins_and_ends(serve: Serve, accoun
     project = project_for(serve(account), tmp_path)
     words = ("--log-file", LOG, "--tables", "declines")
     assert project.run(*words).stderr == ""
-    assert logged(project) == [
-        STARTED.format(VERSION, "declines"),
-        "INFO wootric_pipeline.reading: declines: reads all there is.",
-        "INFO wootric_pipeline.reading: declines: read completely; 3 rows with 5 requests.",
-        "INFO wootric_pipeline.command: Committed so far: declines 3 rows.",
-        "INFO wootric_pipeline.destinations: Wrote 8 comments of declines.",
-        "INFO wootric_pipeline.command: Ended with 3 rows and 5 requests, after 0.1 s.",
-    ]
+    commented = "INFO wootric_pipeline.destinations: Wrote 8 comments of declines."
+    assert logged(project) == lines("reads all there is.", 3, after=[commented])
     account.change("declines", 0, (NOON + 5) * SECOND)
     project.run(*words)
-    assert logged(project) == [
-        STARTED.format(VERSION, "declines"),
-        "INFO wootric_pipeline.reading: declines: reads what has changed since 2023-11-14 22:08:22 UTC.",
-        "INFO wootric_pipeline.reading: declines: read completely; 1 rows with 5 requests.",
-        "INFO wootric_pipeline.command: Committed so far: declines 1 rows.",
-        "INFO wootric_pipeline.command: Ended with 1 rows and 5 requests, after 0.1 s.",
-    ]
+    assert logged(project) == lines("reads what has changed since 2023-11-14 22:08:22 UTC.", 1)
     project.run(*words)
-    assert logged(project) == [
+    unchanged = "INFO wootric_pipeline.command: Nothing has changed: there is nothing to load."
+    assert logged(project) == lines("reads what has changed since 2023-11-14 22:08:25 UTC.", 0, before=[unchanged])
+
+
+def lines(begins: str, rows: int, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
+    """The log of a run that reads declines; what else it has before and after the commit."""
+    return [
         STARTED.format(VERSION, "declines"),
-        "INFO wootric_pipeline.reading: declines: reads what has changed since 2023-11-14 22:08:25 UTC.",
-        "INFO wootric_pipeline.reading: declines: read completely; 0 rows with 5 requests.",
-        "INFO wootric_pipeline.command: Nothing has changed: there is nothing to load.",
-        "INFO wootric_pipeline.command: Committed so far: declines 0 rows.",
-        "INFO wootric_pipeline.command: Ended with 0 rows and 5 requests, after 0.1 s.",
+        f"INFO wootric_pipeline.reading: declines: {begins}",
+        f"INFO wootric_pipeline.reading: declines: read completely; {rows} rows with 5 requests.",
+        *before,
+        f"INFO wootric_pipeline.command: Committed so far: declines {rows} rows.",
+        *after,
+        f"INFO wootric_pipeline.command: Ended with {rows} rows and 5 requests, after 0.1 s.",
     ]
 
 

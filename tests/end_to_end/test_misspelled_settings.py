@@ -122,51 +122,51 @@ def test_what_is_written_for_a_name_never_controls_the_terminal(project: Project
     assert_is_refused(project.run(), sandbox, sentence)
 
 
+WHAT_DLT_KNOWS = """\
+excluded_columns = ["of sql_table"]
+start_dat = "of anybody"
+rescan_days = 90
+[sources.wootric]
+max_table_nesting = 5
+schema_contract = { columns = "evolve" }
+[sources.wootric.schema]
+naming = "snake_case"
+[sources.wootric.data_writer]
+buffer_max_items = 100
+[sources.wootric.extract]
+workers = 3
+[sources.wootric.wootric]
+lookback_seconds = 100
+[sources.wootric.responses]
+max_table_nesting = 5
+[sources.wootric.responses.updated_at]
+lag = 0
+[sources.wootric_eu]
+client_id = "of a clone"
+[sources.wootric.eu]
+client_id = "of a clone"
+[sources.other]
+start_dat = "of another source"
+[sources.data_writer]
+file_max_items = 1000
+[pipelines.wootric_pipeline]
+dataset_name = "surveys"
+restore_from_destination = true
+[pipelines.wootric_pipeline.runtime]
+intercept_signals = true
+[pipelines.other]
+start_date = "of another pipeline"
+[wootric_pipeline.sources.wootric]
+connections = 2
+[destination.postgres]
+credential = "of another destination"
+[destination.wootric]
+credentials = "of a destination of that name"
+"""
+
+
 def test_what_dlt_knows_is_not_refused(project: Project) -> None:
-    project.write(
-        ".dlt/config.toml",
-        """
-        excluded_columns = ["of sql_table"]
-        start_dat = "of anybody"
-        rescan_days = 90
-        [sources.wootric]
-        max_table_nesting = 5
-        schema_contract = { columns = "evolve" }
-        [sources.wootric.schema]
-        naming = "snake_case"
-        [sources.wootric.data_writer]
-        buffer_max_items = 100
-        [sources.wootric.extract]
-        workers = 3
-        [sources.wootric.wootric]
-        lookback_seconds = 100
-        [sources.wootric.responses]
-        max_table_nesting = 5
-        [sources.wootric.responses.updated_at]
-        lag = 0
-        [sources.wootric_eu]
-        client_id = "of a clone"
-        [sources.wootric.eu]
-        client_id = "of a clone"
-        [sources.other]
-        start_dat = "of another source"
-        [sources.data_writer]
-        file_max_items = 1000
-        [pipelines.wootric_pipeline]
-        dataset_name = "surveys"
-        restore_from_destination = true
-        [pipelines.wootric_pipeline.runtime]
-        intercept_signals = true
-        [pipelines.other]
-        start_date = "of another pipeline"
-        [wootric_pipeline.sources.wootric]
-        connections = 2
-        [destination.postgres]
-        credential = "of another destination"
-        [destination.wootric]
-        credentials = "of a destination of that name"
-        """,
-    )
+    project.write(".dlt/config.toml", WHAT_DLT_KNOWS)
     outcome = project.run(SOURCES__WOOTRIC__DECLINES__MAX_TABLE_NESTING="2", RUNTIME__LOG_LEVEL="CRITICAL")
     assert (outcome.code, outcome.stderr) == (0, "")
 

@@ -8,7 +8,7 @@ keeps how far the reading has come, so that a run that is broken off need not be
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,13 +124,7 @@ class Reader:
         self._checkpoint.on_end(self._give_up_paused)
 
     def pages(
-        self,
-        table: Table,
-        cursor: Cursor,
-        *,
-        once: bool = False,
-        left: Left = whole,
-        dropped: Collection[str] = (),
+        self, table: Table, cursor: Cursor, *, once: bool = False, left: Left = whole, dropped: Collection[str] = ()
     ) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
@@ -156,10 +150,7 @@ class Reader:
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
         was_empty = EMPTY in state
-        reading = self._paused.pop(table.name, None) or _Reading(
-            self._batches(table, self._span(cursor, state.get(HALFWAY), known_empty=was_empty), notes, left),
-            Overlap(state.get(OVERLAP), self._row_shape, self._lookback, dropped),
-        )
+        reading = self._paused.pop(table.name, None) or self._begun(table, cursor, state, left, dropped)
         reached: datetime | None = None
         try:
             loaded: dict[int, datetime] = {}
@@ -178,23 +169,35 @@ class Reader:
                     self._paused[table.name] = reading
                     return
             reading.has_ended = True
-            state.pop(HALFWAY, None)
-            if committed is None and not notes.rows and not notes.left_out:
-                state[EMPTY] = True
+            _note_end(state, is_empty=committed is None and not notes.rows and not notes.left_out)
             self._end(table, notes)
         except WootricError as error:
             self._end(table, notes, error)
         finally:
-            if table.name not in self._paused:
-                reading.batches.close()
-            if reached is not None:
-                # Also where dlt closes this for a limit.
-                move_cursor(cursor, reached)
-                notes.cursor_after = None if backfill else reached
-            self._keep_overlap(table, reading, reached or committed, backfill=backfill)
+            # Also where dlt closes this for a limit.
+            self._leave(table, cursor, reading, reached, committed)
         if reached is None and notes.complete and committed is None and not was_empty:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
+
+    def _begun(
+        self, table: Table, cursor: Cursor, state: Mapping[str, Any], left: Left, dropped: Collection[str]
+    ) -> _Reading:
+        span = self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state)
+        batches = self._batches(table, span, self.notes.table(table.name), left)
+        return _Reading(batches, Overlap(state.get(OVERLAP), self._row_shape, self._lookback, dropped))
+
+    def _leave(
+        self, table: Table, cursor: Cursor, reading: _Reading, reached: datetime | None, committed: datetime | None
+    ) -> None:
+        """Moves the cursor to where a reading has come, and ends that unless it is to go on."""
+        backfill = cursor.end_value is not None
+        if table.name not in self._paused:
+            reading.batches.close()
+        if reached is not None:
+            move_cursor(cursor, reached)
+            self.notes.table(table.name).cursor_after = None if backfill else reached
+        self._keep_overlap(table, reading, reached or committed, backfill=backfill)
 
     def _end(self, table: Table, notes: TableNotes, error: WootricError | None = None) -> None:
         """Notes how a reading has ended; raises the error, unless it leaves the other tables alone."""
@@ -317,6 +320,13 @@ class Reader:
                 self.notes.warn_of_clocks(clocks())
             yield batch
         _note(table, notes, scan)
+
+
+def _note_end(state: dict[str, Any], *, is_empty: bool) -> None:
+    """Notes in the state of a table that all has been read, and whether that was nothing."""
+    state.pop(HALFWAY, None)
+    if is_empty:
+        state[EMPTY] = True
 
 
 def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
