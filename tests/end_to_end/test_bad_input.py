@@ -219,6 +219,8 @@ def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_pa
     ("words", "sentence"),
     [
         (["--full-refresh", "--check"], "--check loads nothing; leave out --full-refresh."),
+        (["--exclude-columns", ""], "--exclude-columns names no column; name one, or leave it out."),
+        (["--exclude-columns", " ,"], "--exclude-columns names no column; name one, or leave it out."),
         (["--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
         (["--demo", "--check", "--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
     ],

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import NOON, Serve, access
 from tests.script import SCRIPT, Project
 from wootric_pipeline.command.lock import exclusive_run
+from wootric_pipeline.destinations import locks
 from wootric_pipeline.errors import ConfigurationError
 from wootric_pipeline.sandbox import DemoAccount
 
@@ -110,3 +111,43 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_process(tmp_path: Pat
 def test_other_pipelines_are_not_kept_off(tmp_path: Path) -> None:
     with held(tmp_path), exclusive_run("another", str(tmp_path)):
         assert (tmp_path / "another.lock").exists()
+
+
+LOCK_FILE = "surveys.duckdb.wootric.lock"
+SURVEYS = {"DESTINATION__DUCKDB__CREDENTIALS": "surveys.duckdb"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_without_the_lock_of_its_dataset_nothing_is_loaded(tmp_path: Path, serve: Serve, there: bool) -> None:
+    sandbox = serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))
+    project = Project(tmp_path, **access(sandbox))
+    if there:
+        assert project.run(**SURVEYS).code == 0
+        (tmp_path / LOCK_FILE).unlink()
+    (tmp_path / LOCK_FILE).mkdir()
+    asked = len(sandbox.requests)
+    outcome = project.run(**SURVEYS)
+    assert (outcome.code, outcome.stderr) == (
+        2,
+        f"{tmp_path / LOCK_FILE} cannot be opened for writing, so that nothing would keep other runs off the dataset; "
+        "give it the rights that the data has.\n",
+    )
+    assert len(sandbox.requests) == asked
+
+
+def test_who_may_write_the_data_may_lock_it(tmp_path: Path, serve: Serve) -> None:
+    project = Project(tmp_path, **access(serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))))
+    assert project.run(**SURVEYS).code == 0
+    (tmp_path / "surveys.duckdb").chmod(0o660)
+    assert project.run(**SURVEYS).code == 0
+    assert (tmp_path / LOCK_FILE).stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_waits_for_no_lock_of_its_parent_in_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(locks._held, "a dataset", locks._Held("a folder"))
+    child = os.fork()
+    if not child:
+        os._exit(len(locks._held))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert "a dataset" in locks._held

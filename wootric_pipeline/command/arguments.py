@@ -77,5 +77,7 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
     if options.full_refresh and options.check:
         raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
+    if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
+        raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
     if options.yes and not options.full_refresh:
         raise ConfigurationError("--yes answers what --full-refresh asks; add that, or leave out --yes.")

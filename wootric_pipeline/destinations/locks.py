@@ -8,6 +8,7 @@ has loaded newer versions must not be loaded after them: so a dataset is locked 
 import hashlib
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -64,6 +65,9 @@ class _Held(NamedTuple):
 
 _held: dict[str, _Held] = {}
 """By what is locked."""
+if hasattr(os, "register_at_fork"):
+    # A child has none of them.
+    os.register_at_fork(after_in_child=_held.clear)
 
 log = logging.getLogger("wootric_pipeline.destinations")
 
@@ -84,8 +88,9 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         ConfigurationError: Another loader is at work.
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    path = _lock_file(pipeline)
-    if path is None and kind_of(pipeline) not in SERVERS:
+    place = _place(pipeline)
+    path = place.lock if place else None
+    if place is None and kind_of(pipeline) not in SERVERS:
         yield
         return
     locked, owner = str(path or location(pipeline)), os.path.realpath(pipeline.working_dir)
@@ -100,7 +105,7 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         mine = _Held(owner)
         take(lambda: _held.setdefault(locked, mine).owner == owner, wait=wait, what=what, otherwise=otherwise)
         stack.callback(_held.pop, locked, None)
-        attempts = _of_file(path, stack) if path else _of_server(pipeline, stack)
+        attempts = _of_file(place, stack) if place else _of_server(pipeline, stack)
         for attempt in attempts:
             take(attempt, wait=wait, what=what, otherwise=otherwise)
         if attempts and not path:
@@ -156,26 +161,46 @@ def take(attempt: Attempt, *, wait: bool, what: str, otherwise: str = "") -> Non
         time.sleep(LOCK_POLL_SECONDS)
 
 
-def _lock_file(pipeline: Pipeline) -> Path | None:
-    """The file whose lock stands for a dataset on this machine's disks."""
+class _Place(NamedTuple):
+    """Where a dataset lies on this machine's disks, and the file beside it whose lock stands for it."""
+
+    data: Path
+    lock: Path
+
+
+def _place(pipeline: Pipeline) -> _Place | None:
     client = pipeline.destination_client()
     path = local_path(client)
     if path is None:
         return None
+    data = os.path.realpath(path)
     # A folder is that of the dataset, and in a database the dataset has a name.
     sql = sql_client(client)
-    return Path(os.path.realpath(path) + (f".{sql.sql_client.dataset_name}.lock" if sql else ".lock"))
+    return _Place(Path(data), Path(data + (f".{sql.sql_client.dataset_name}.lock" if sql else ".lock")))
 
 
-def _of_file(path: Path, stack: ExitStack) -> list[Attempt]:
+def _of_file(place: _Place, stack: ExitStack) -> list[Attempt]:
+    """Tries the lock of a file, which all who may write the data may open.
+
+    Raises:
+        ConfigurationError: The data can be written, and the file cannot.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.lock.parent.mkdir(parents=True, exist_ok=True)
         # Left in place: one that was removed would not keep off those who have already opened it.
-        return [partial(try_lock, stack.enter_context(path.open("a", encoding="utf-8")))]
+        file = stack.enter_context(place.lock.open("a", encoding="utf-8"))
     except OSError as error:
+        if os.access(place.data if place.data.exists() else place.data.parent, os.W_OK):
+            raise ConfigurationError(
+                f"{place.lock} cannot be opened for writing, so that nothing would keep other runs off the dataset; "
+                "give it the rights that the data has."
+            ) from error
         # Then nothing can be loaded there either, and dlt says why.
         log.info("The lock file of the dataset cannot be made: %s.", type(error).__name__)
         return []
+    with suppress(OSError):
+        place.lock.chmod(stat.S_IMODE(place.lock.stat().st_mode) | place.data.stat().st_mode & 0o666)
+    return [partial(try_lock, file)]
 
 
 def _of_server(pipeline: Pipeline, stack: ExitStack) -> list[Attempt]:
