@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from math import ceil, floor
 
 from tests.api_model import Model, account_of
-from wootric_pipeline.reading.scan import Span
+from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
 
 YEAR_SECONDS = 365 * 86_400

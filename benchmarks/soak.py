@@ -56,7 +56,7 @@ class World:
             seed=seed,
         )
         self.sandbox = Sandbox(self._account, self._behaviour)
-        self._project = project_for(self.sandbox, folder, lookback_seconds=2)
+        self._project = project_for(self.sandbox, folder, lookback_seconds=2, staleness=0)
 
     def run(self) -> None:
         """One run, which may fail or be killed."""

@@ -11,7 +11,8 @@ from wootric_pipeline.reading.lanes import Lane, Lanes
 from wootric_pipeline.reading.listing import Listing, Page
 from wootric_pipeline.reading.parts import Split
 from wootric_pipeline.reading.pool import Pool
-from wootric_pipeline.reading.scan import Batch, Clocks, Scan, Span
+from wootric_pipeline.reading.scan import Batch, Clocks, Scan
+from wootric_pipeline.reading.span import Span
 from wootric_pipeline.reading.walk import Piece, Walk
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Query
 from wootric_pipeline.tables import TABLES

@@ -23,6 +23,7 @@ from .dlt_internals import Cursor
 from .errors import WootricError
 from .exclusion import Exclusion
 from .misspelling import refuse_misspelled
+from .reading.history import SECONDS_PER_DAY, Pace
 from .reading.reader import Reader
 from .reading.supervision import Supervision, supervision
 from .resources import resource
@@ -49,7 +50,8 @@ def wootric_source(
     start_date: Optional[str] = None,
     end_date: Optional[str] = None,
     lookback_seconds: int = 300,
-    rescan_days: Optional[int] = None,
+    staleness: float = 0.1,
+    staleness_days_max: float = 30,
     connections: int = 4,
     properties: str = "columns",
     exclude_columns: Optional[str | list[str]] = None,
@@ -75,8 +77,9 @@ def wootric_source(
         start_date: First day to load, ISO date or time; default all history. A table with a cursor goes on from it.
         end_date: With `start_date`: load just the rows updated in this closed-open range, and leave the cursor alone.
         lookback_seconds: How far before the cursor a run begins, so that rows that became visible late are caught.
-        rescan_days: For lists on which the API ignores the `updated` filter: how many days of `created_at` to read
-            again in each run; default all since `start_date`. Rows created earlier are then not seen to change.
+        staleness: For lists on which the API ignores the `updated` filter: how late a change may be seen, as a share of
+            the row's age: by default, that of a row of ten days a day later. 0 reads all history in every run.
+        staleness_days_max: How late at most, however old the row is.
         connections: How many requests may be under way at once.
         properties: Free-form objects as a column for each key (`columns`), or as one JSON column (`json`).
         exclude_columns: Patterns of columns that are dropped before anything is written, as in
@@ -96,16 +99,18 @@ def wootric_source(
         refuse_misspelled(signature(wootric_source).parameters)
     for name, value, least in (
         ("lookback_seconds", lookback_seconds, 0),
-        ("rescan_days", rescan_days, 1),
+        ("staleness", staleness, 0),
         ("connections", connections, 1),
     ):
         settings.at_least(name, value, least)
+    settings.above("staleness_days_max", staleness_days_max, 0)
     cursor = _cursor(*settings.span(start_date, end_date))
     credentials = _credentials(client_id, client_secret, username, password, account_token)
     client = _client(watched, credentials, base_url, region, connections)
     shape = Shape(properties, _exclusion(watched, exclude_columns))
     row_shape = f"{VERSION} {shape.key} {files}"
-    reader = Reader(client, watched, lookback_seconds=lookback_seconds, rescan_days=rescan_days, row_shape=row_shape)
+    pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
+    reader = Reader(client, watched, lookback_seconds=lookback_seconds, pace=pace, row_shape=row_shape)
 
     schema = dlt.current.source_schema()
     turns.of_source(schema.name)

@@ -27,7 +27,7 @@ SECTIONS = (*TABLES, "schema", "data_writer", "extract", "normalize", "load", *O
 NOT_OURS = ("wootric_pipeline",)
 """Sections of which a user could think that they are the source's."""
 
-OURS_ALONE = ("account_token", "exclude_columns", "lookback_seconds", "rescan_days")
+OURS_ALONE = ("account_token", "exclude_columns", "lookback_seconds", "staleness", "staleness_days_max")
 """Settings that no other source has; what is much alike is meant for them, wherever it stands."""
 OF_OTHERS = ("excluded_columns",)
 """What is alike, and is a setting of a source of dlt's."""

@@ -84,6 +84,12 @@ def at_least(name: str, value: float | None, least: int) -> None:
         raise ConfigurationError(f"{name} must be {least} or more.")
 
 
+def above(name: str, value: float, limit: int) -> None:
+    """Raises ConfigurationError if a number is not more than it has to be."""
+    if not value > limit:
+        raise ConfigurationError(f"{name} must be more than {limit}.")
+
+
 def tables(names: str | None) -> list[Table]:
     """The tables of a list such as `responses,declines`; None is all of them.
 

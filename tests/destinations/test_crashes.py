@@ -163,6 +163,7 @@ def test_runs_killed_one_after_the_other_lose_nothing(crashing: Prepare, kind: s
 
 def test_readings_along_creation_that_are_killed_lose_nothing(crashing: Prepare) -> None:
     loading = crashing("duckdb", lookback_seconds=2, ignores_updated=frozenset({"responses"}))
+    loading.project.set(staleness=0)
     for number, pattern in enumerate(("open .*new_jobs/responses", "commit$", "committed", "os.rename .*load/new"), 2):
         loading.dies(pattern, number)
         # It may go on with the reading that was broken off, and leave what was updated since to the next.

@@ -299,7 +299,11 @@ def test_airbyte_incremental_state_with_abnormally_large_values(
     extract(pipeline, sandbox, "responses")
     before = all_rows(pipeline)
     with pipeline.managed_state() as state:
-        state["sources"]["wootric"]["resources"]["responses"]["incremental"][CURSOR]["last_value"] = FUTURE
+        responses = state["sources"]["wootric"]["resources"]["responses"]
+        responses["incremental"][CURSOR]["last_value"] = FUTURE
+        # Along creation, what was known by each reading is the state.
+        for reading in responses.get("history", {}).get("readings", ()):
+            reading[1] = FUTURE.timestamp()
     sandbox.account.put("responses", row(1, NOON + 1))
     notes = extract(pipeline, sandbox, "responses").table("responses")
     assert (notes.rows, notes.complete, last_load(tmp_path)) == (0, True, [])

@@ -274,7 +274,8 @@ def test_each_line_for_cron_could_be_run(line: str, offered: dict[str, str]) -> 
 
 def test_options_named_in_the_text_exist(offered: dict[str, str]) -> None:
     named = {option for code in named_in_code(TEXT) for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)}
-    others = {"--help", "--latency-ms", "--profile", "--runs", "--strict"}
+    of_benchmarks = {"--grow", "--only", "--sizes"}
+    others = {"--help", "--latency-ms", "--profile", "--runs", "--strict", *of_benchmarks}
     assert {"--check", "--wait", "--json"} <= named
     assert named - set(offered) - AWAITED - others == set()
 
@@ -308,7 +309,7 @@ def test_settings_named_in_the_text_are_explained_in_the_settings_file() -> None
     named = {name for code in named_in_code(TEXT) for name in re.findall(r"^(\w+) = .+", code)} - elsewhere
     # Those without a value: named as settings are, and no column or table is.
     named |= set(re.findall(r"`(\w+_(?:seconds|days|minutes|columns))`", TEXT)) - {"rate_limit_wait_seconds"}
-    assert {"files", "properties", "lookback_seconds", "rescan_days", "exclude_columns"} <= named
+    assert {"files", "properties", "lookback_seconds", "exclude_columns"} <= named
     assert named - settings == set()
 
 

@@ -19,7 +19,7 @@ from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.refresh import refreshes
 from wootric_pipeline.command.run import Run, source_for
 from wootric_pipeline.errors import ConfigurationError
-from wootric_pipeline.sandbox import Account, Behaviour, Refused, Sandbox
+from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Refused, Sandbox
 from wootric_pipeline.tables import TABLES
 
 DAY = 86_400
@@ -299,13 +299,13 @@ def test_what_former_versions_have_loaded_is_counted_by_both_times(
             confirm(pipeline, notes, ["responses"], start, yes=False)
 
 
-def test_rescan_days_do_not_limit_what_is_loaded_first_or_anew(
-    pipeline: Pipeline, account: Account, serve: Serve
-) -> None:
+def test_a_refresh_forgets_when_which_rows_were_read(pipeline: Pipeline, account: Account, serve: Serve) -> None:
     sandbox = serve(account, ignores_updated=frozenset(TABLES))
-    run(pipeline, sandbox, "responses", rescan_days=3)
+    run(pipeline, sandbox, "responses")
     assert loaded(pipeline, "responses") == whole(account, "responses")
-    notes = run(pipeline, sandbox, "responses", refresh=True, rescan_days=3)
+    old = min(account.rows["responses"])
+    account.change("responses", old, account.rows["responses"][old]["updated_at"] + DAY * SECOND)
+    notes = run(pipeline, sandbox, "responses", refresh=True)
     assert notes.refreshed == {"responses": (60, 60, 0)}
     assert loaded(pipeline, "responses") == whole(account, "responses")
 

@@ -53,7 +53,7 @@ def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None
         ("sources.wootric_pipeline", "start_date", "the nearest is start_date under [sources.wootric]."),
         ("sources", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
         ("pipelines.other", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
-        ("pipelines.other", "rescan_day", "the nearest is rescan_days under [sources.wootric]."),
+        ("pipelines.other", "stalenes", "the nearest is staleness under [sources.wootric]."),
         ("destinations.duckdb", "credentials", "the nearest is credentials under [destination.duckdb]."),
         ("destination.duckdb", "credential", "the nearest is credentials."),
         ("wootric", "start_date", "the nearest is start_date under [sources.wootric]."),
@@ -112,7 +112,7 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
         "client_id, client_secret, connections, end_date, exclude_columns, files, lookback_seconds, password, "
-        "properties, region, rescan_days, start_date, username.",
+        "properties, region, staleness, staleness_days_max, start_date, username.",
     )
 
 
@@ -125,7 +125,7 @@ def test_what_is_written_for_a_name_never_controls_the_terminal(project: Project
 WHAT_DLT_KNOWS = """\
 excluded_columns = ["of sql_table"]
 start_dat = "of anybody"
-rescan_days = 90
+staleness_days_max = 90
 [sources.wootric]
 max_table_nesting = 5
 schema_contract = { columns = "evolve" }

@@ -28,7 +28,17 @@ import functools, wootric_pipeline.sandbox as sandbox
 sandbox.DemoAccount = functools.partial(sandbox.DemoAccount, end_users=50, responses=1_000, declines=50)
 """
 """A prelude: the demo's account is small."""
-TABLE_KEYS = ["rows", "rows_unchanged", "requests", "mode", "cursor_before", "cursor_after", "complete", "odd_values"]
+TABLE_KEYS = [
+    "rows",
+    "rows_unchanged",
+    "requests",
+    "mode",
+    "cursor_before",
+    "cursor_after",
+    "read_up_to",
+    "complete",
+    "odd_values",
+]
 
 
 def iso(second: int) -> str:
@@ -152,7 +162,9 @@ def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -
     for name, table in report["tables"].items():
         asked = sum(request.path == f"/v1/{name}" for request in sandbox.requests)
         assert list(table) == TABLE_KEYS
+        read_up_to = table.pop("read_up_to")
         assert list(table.values()) == [3, 0, asked, "updated", None, iso(NOON), True, 0]
+        assert report["started_at"][:16] <= read_up_to[:16] <= f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M}"
 
 
 def test_a_python_without_dlt_is_told(tmp_path: Path) -> None:
@@ -400,8 +412,8 @@ def test_a_table_read_along_created_says_so(serve: Serve, tmp_path: Path) -> Non
     account.change("responses", 101, (NOON + 60) * SECOND)
     outcome = project.run()
     said = (
-        "responses: Wootric does not filter or sort it by updated_at, so each run looks through its older rows, in the "
-        "order of created_at."
+        "responses: Wootric does not filter or sort it by updated_at, so it is read along created_at: young rows by "
+        "each run, older ones more rarely."
     )
     assert said in outcome.stdout.splitlines()
     assert said in project.run("--check").stdout.splitlines()

@@ -7,9 +7,12 @@ from typing import Any
 from tests.unit.lying_server import LyingServer, Refused
 from wootric_pipeline.api.answers import Answer, list_of
 from wootric_pipeline.errors import ApiUnavailable, WootricError
+from wootric_pipeline.reading.history import History
 from wootric_pipeline.reading.listing import Listing, Page, Params
 from wootric_pipeline.reading.pool import Pool
-from wootric_pipeline.reading.scan import Clocks, Halfway, Scan, Span
+from wootric_pipeline.reading.progress import Progress
+from wootric_pipeline.reading.scan import Clocks, Scan
+from wootric_pipeline.reading.span import Span
 from wootric_pipeline.records import to_record
 from wootric_pipeline.tables import TABLES
 
@@ -21,7 +24,7 @@ class State:
     """What a run leaves to the next one."""
 
     cursor: datetime | None = None
-    halfway: Halfway | None = None
+    history: History | None = None
     was_empty: bool = False
 
 
@@ -65,31 +68,38 @@ def read(
     scan = Scan(Listing(TABLES[table], fetch), Pool(connections, 240), clocks, lambda: connections > 1)
     rows: dict[Any, dict[str, Any]] = {}
     state, error, asked_before = state or State(), None, server.requests
+    progress: Progress | None = None
     try:
         for batch in filter(None, scan.read(_span(since, until, state))):
             for row in batch.rows:
                 if row["id"] not in rows or rows[row["id"]]["updated_at"] <= row["updated_at"]:
                     rows[row["id"]] = row
-            state = State(max(filter(None, (state.cursor, batch.cursor)), default=None), batch.halfway)
+            progress = batch.progress
+            state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
     except WootricError as raised:
         error = str(raised)
-    state = replace(state, was_empty=error is None and not rows and state.cursor is None)
+    history = None if progress is None else progress.kept(state.history, has_rows=True, has_ended=error is None)
+    state = replace(state, history=history, was_empty=error is None and not rows and state.cursor is None)
     warning = Clocks(server.date(), server.local_time()).warning()
     warnings = [] if warning is None else [warning]
     return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
 
 
 def _span(since: int | None, until: int | None, state: State) -> Span:
+    known = int(state.cursor.timestamp()) if state.cursor else None
+    if state.history is not None:
+        known = None if state.history.newest is None else int(state.history.newest // 1)
     start = since
-    if state.cursor is not None:
-        start = int((state.cursor - LOOKBACK).timestamp())
+    if known is not None:
+        start = known - int(LOOKBACK.total_seconds())
         start = start if since is None else max(start, since)
     created_since = since if until is None else None
     return Span(
         start,
         until,
         created_since,
-        halfway=state.halfway,
-        known_until=int(state.cursor.timestamp()) if state.cursor else None,
+        history=state.history,
+        lookback_seconds=LOOKBACK.total_seconds(),
+        known_until=known,
         known_empty=state.was_empty,
     )

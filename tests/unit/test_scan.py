@@ -1,7 +1,6 @@
 """A range is read completely and cheaply, whatever the rows, the ties and the order."""
 
 import random
-from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tests.api_model import Model, account_of, nothing, update
 from tests.conftest import NOON, row
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
-from wootric_pipeline.reading.scan import Span
+from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
 
 CREATED_ONLY = Behaviour(ignores_updated=frozenset({"responses"}))
@@ -189,17 +188,9 @@ def test_a_list_that_ignores_updated_is_read_along_its_creation_and_filtered() -
     assert len(model.queries) <= 1.04 * ceil(700 / 50) + 4
 
 
-@pytest.mark.parametrize(("span", "days"), [(Span(0), 11), (Span(NOON - 7_200), 3), (Span(NOON - 5 * 86_400), 5)])
-def test_rescan_days_limit_how_far_back_creation_is_read_but_not_what_was_never_read(span: Span, days: int) -> None:
-    rows = [row(day, NOON - 3_600, created=NOON - day * 86_400 - 60) for day in range(10)]
-    long_ago = row(10, NOON - 2_000_000) if span.since else row(10, NOON - 3_600, created=NOON - 900_000)
-    model = Model(account_of([*rows, long_ago]), behaviour=CREATED_ONLY)
-    assert sorted(ids(model.read(replace(span, rescan_days=3)))) == list(range(days))
-
-
-def test_rescan_days_do_not_limit_a_range_in_the_past() -> None:
+def test_a_range_in_the_past_is_read_along_creation_from_the_beginning() -> None:
     model = Model(account_of([row(1, NOON - 900_000, created=NOON - 2_000_000)]), behaviour=CREATED_ONLY)
-    assert ids(model.read(Span(NOON - 1_000_000, NOON - 800_000, rescan_days=3))) == [1]
+    assert ids(model.read(Span(NOON - 1_000_000, NOON - 800_000))) == [1]
 
 
 def test_a_row_updated_during_a_reading_along_creation_does_not_move_the_cursor() -> None:

@@ -15,7 +15,8 @@ from tests.api_model import Change, Model, account_of, delete, insert, update
 from tests.conftest import NOON
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
 from wootric_pipeline.reading import listing, order, parts, scan, walk
-from wootric_pipeline.reading.scan import Halfway, Span
+from wootric_pipeline.reading.history import History, Pace
+from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Behaviour
 from wootric_pipeline.sandbox import query as sandbox
 
@@ -167,17 +168,22 @@ def test_a_reading_along_creation_may_be_broken_off_and_gone_on_with(
     model = Model(account_of(rows), behaviour=behaviour, changes=list(changes), order=order)
     read: list[dict[str, Any]] = []
     cursor: datetime | None = None
-    halfway: Halfway | None = None
+    history: History | None = None
     try:
         for batches_max in [*breaks, None, None]:
-            since = int(cursor.timestamp()) if cursor else None
+            known = int(cursor.timestamp()) if cursor else None
+            if history is not None:
+                known = None if history.newest is None else int(history.newest)
             model.now += 1
-            left = model.batches(Span(since, halfway=halfway))
+            left = model.batches(Span(known, history=history, pace=Pace(0.0), known_until=known))
+            progress = None
             for batch in islice(left, batches_max):
                 read += batch.rows
-                cursor, halfway = batch.cursor or cursor, batch.halfway
-            if next(left, None) is None:
-                halfway = None
+                cursor, progress = batch.cursor or cursor, batch.progress
+            has_ended = next(left, None) is None
+            if progress is not None:
+                history = progress.kept(history, has_rows=True, has_ended=has_ended)
+            if has_ended:
                 model.changes.clear()
     except (IncompleteScan, UnexpectedAnswer):
         event("refused")

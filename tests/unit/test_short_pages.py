@@ -13,7 +13,7 @@ from tests.conftest import NOON, row
 from tests.unit.test_scan import CREATED_ONLY, ids, spread
 from wootric_pipeline.errors import IncompleteScan
 from wootric_pipeline.reading import parts, scan
-from wootric_pipeline.reading.scan import Span
+from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Behaviour
 
 LISTS = [Behaviour(), CREATED_ONLY]

@@ -40,12 +40,25 @@ def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, 
         "mode": notes.mode,
         "cursor_before": _iso(notes.cursor_before),
         "cursor_after": _iso(notes.cursor_after),
+        "read_up_to": _iso(notes.read_up_to),
+        **({"read_up_to_by_age": _by_age(notes)} if len(notes.ages_read) > 1 else {}),
         "complete": notes.complete,
         "odd_values": notes.odd_values,
         **(refreshed._asdict() if refreshed else {}),
         **({"rows_left_out": len(notes.left_out)} if notes.left_out else {}),
         **({"error": notes.error} if notes.error else {}),
     }
+
+
+def _by_age(notes: TableNotes) -> list[dict[str, Any]]:
+    """Of rows up to an age in days, the youngest first, up to when their changes are in; null is any age, and never."""
+    return [
+        {
+            "age_days_max": None if age_seconds is None else round(age_seconds / 86_400, 3),
+            "read_up_to": None if began is None else _iso(datetime.fromtimestamp(began, timezone.utc)),
+        }
+        for age_seconds, began in notes.ages_read
+    ]
 
 
 def as_text(run: Run, *, destination: str, dataset: str) -> str:
@@ -105,12 +118,8 @@ def _remarks(run: Run) -> list[str]:
             lines.append(_replaced(name, notes.odd_values))
         if notes.mode == "created":
             lines.append(_along_created(name))
-        if notes.as_of is not None:
-            begun = datetime.fromtimestamp(notes.as_of, timezone.utc)
-            lines.append(
-                f"{name}: went on with what an earlier run began to read at {_short(begun)} (UTC); later changes may "
-                "come with the next run."
-            )
+        if len(notes.ages_read) > 1:
+            lines.append(_ages_read(name, notes.ages_read))
     unchanged = [name for name, notes in run.tables.items() if notes.complete and not notes.rows_new]
     before = [notes.cursor_before for notes in run.tables.values() if notes.cursor_before]
     if len(unchanged) < len(run.tables):
@@ -150,9 +159,29 @@ def _replaced(table: str, odd_values: int) -> str:
 
 def _along_created(table: str) -> str:
     return (
-        f"{table}: Wootric does not filter or sort it by updated_at, so each run looks through its older rows, in "
-        "the order of created_at."
+        f"{table}: Wootric does not filter or sort it by updated_at, so it is read along created_at: young rows by "
+        "each run, older ones more rarely."
     )
+
+
+def _ages_read(table: str, ages: Sequence[tuple[int | None, int | None]]) -> str:
+    """Up to when changes of young and of older rows are in."""
+    age_seconds = ages[0][0] or 0
+    if any(began is None for _, began in ages):
+        return f"{table}: changes of the last {_age(age_seconds)} are in; some older rows have not been read yet."
+    oldest = datetime.fromtimestamp(min(began for _, began in ages if began is not None), timezone.utc)
+    return (
+        f"{table}: changes of rows of the last {_age(age_seconds)} are in; of older ones those before {_short(oldest)} "
+        "(UTC) at the least."
+    )
+
+
+def _age(seconds: int) -> str:
+    """In the largest unit that leaves two digits or so."""
+    for unit, length in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:,} {unit}"
+    return f"{seconds // 60} minutes"
 
 
 def _surprising_columns(run: Run) -> list[str]:

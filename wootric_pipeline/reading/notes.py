@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Literal
 
 from ..api.client import Client
@@ -11,6 +11,7 @@ from ..errors import UnexpectedAnswer
 from ..exclusion import Exclusion
 from ..records import OddRow
 from ..tables import CURSOR, PRIMARY_KEY
+from .history import History
 from .listing import Page
 from .scan import Clocks
 
@@ -42,7 +43,9 @@ class TableNotes:
         mode: The time the table was read along.
         filtered_by: The time by which rows were chosen; a start date is about that.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
-        as_of: The reading went on with one that was broken off and had begun then, UNIX seconds.
+        ages_read: Up to which age, in seconds, rows were read when, UNIX seconds, the youngest first; None is any age,
+            and never.
+        began: When the reading began, by the earlier of two clocks, UNIX seconds.
         complete: Whether everything that was to be read has been.
         error: Why it is not complete.
     """
@@ -59,7 +62,8 @@ class TableNotes:
     filtered_by: Mode | None = None
     cursor_before: datetime | None = None
     cursor_after: datetime | None = None
-    as_of: int | None = None
+    ages_read: list[tuple[int | None, int | None]] = field(default_factory=list)
+    began: int | None = None
     complete: bool = False
     error: str | None = None
     begun: bool = False
@@ -69,6 +73,13 @@ class TableNotes:
     def ended(self) -> bool:
         """Whether there is nothing left to do in this run."""
         return self.complete or self.error is not None
+
+    @property
+    def read_up_to(self) -> datetime | None:
+        """All that was updated before is loaded, UTC; None where some of the table was never read."""
+        ages = [began for _, began in self.ages_read] or [self.began if self.complete else None]
+        begun = [each for each in ages if each is not None]
+        return datetime.fromtimestamp(min(begun), timezone.utc) if len(begun) == len(ages) else None
 
     @property
     def rows_new(self) -> int:
@@ -95,6 +106,10 @@ class TableNotes:
                     self.odd_fields.setdefault(each, []).append(row[PRIMARY_KEY])
         if self.cursor_before and not are_compared:
             self.rows_again += sum(row[CURSOR] <= self.cursor_before for row in rows)
+
+    def note_history(self, history: History, now: int) -> None:
+        """Notes when which part of the list was read last."""
+        self.ages_read = history.ages_read(now)
 
     def begin(self, committed: datetime | None) -> None:
         """Notes where a reading starts; one that goes on after a checkpoint keeps its first start."""

@@ -29,16 +29,21 @@ from ..dlt_internals import (
 from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, ListRefused, WootricError
 from ..records import to_record, usable
 from ..tables import CURSOR, PRIMARY_KEY, Table
+from .history import DEFAULT_PACE, History, Pace
 from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode, TableNotes
 from .overlap import Overlap
 from .pool import Pool
-from .scan import Batch, Clocks, Halfway, Scan, Span
+from .progress import Progress
+from .scan import Batch, Clocks, Scan
+from .span import Span
 from .supervision import Supervision
 
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
-HALFWAY, EMPTY, OVERLAP = "halfway", "empty", "overlap"
+HISTORY, EMPTY, OVERLAP = "history", "empty", "overlap"
+FORMER = ("halfway",)
+"""What former versions kept in the state of a table."""
 
 OF_ALL = (AuthenticationFailed, ConfigurationError, HostUnreachable)
 """What stops one table stops all."""
@@ -82,11 +87,13 @@ class _Reading:
         batches: What is read.
         overlap: What is known of the rows that come again.
         has_ended: Whether all that was to be read has been.
+        progress: How far it has come along `created_at`, if that is the way.
     """
 
     batches: Generator[Batch | None, None, None]
     overlap: Overlap
     has_ended: bool = False
+    progress: Progress | None = None
 
 
 class Reader:
@@ -96,8 +103,7 @@ class Reader:
         client: Asks the API.
         supervision: Takes note of what is done, and says when to pause.
         lookback_seconds: How far before its cursor a table is read.
-        rescan_days: How far back to look, in days of `created_at`, on lists that do not honour `updated`; None is
-            all history.
+        pace: How stale rows may become on lists that do not honour `updated`.
         row_shape: Tells settings apart that change the form in which rows are loaded.
     """
 
@@ -107,7 +113,7 @@ class Reader:
         supervision: Supervision,
         *,
         lookback_seconds: int = 300,
-        rescan_days: int | None = None,
+        pace: Pace = DEFAULT_PACE,
         row_shape: str = "",
     ) -> None:
         self._row_shape = row_shape
@@ -115,7 +121,7 @@ class Reader:
         self._client = client
         self.notes = supervision.notes
         self._checkpoint = supervision.checkpoint
-        self._rescan_days = rescan_days
+        self._pace = pace
         self._postponed: dict[str, datetime] = {}
         self._waits_shown: Counter[str] = Counter()
         self._pool = Pool(client.connections, LOOK_AHEAD_PAGES)
@@ -159,13 +165,14 @@ class Reader:
                     yield None
                     continue
                 if rows := self._to_load(batch.rows, reading.overlap, table, loaded if once else None):
-                    notes.count(rows, are_compared=reading.overlap.compares)
+                    # Along creation, rows come by when their part of the list was read, and not by the cursor.
+                    notes.count(rows, are_compared=reading.overlap.compares or batch.progress is not None)
                     self._checkpoint.count(table.name, len(rows))
                     yield rows
                     reading.overlap.note(rows)
-                state[HALFWAY] = batch.halfway and list(batch.halfway)
+                reading.progress = batch.progress
                 reached = self._moved(table, committed, reached, batch.cursor)
-                if self._checkpoint.is_due() and (reached or batch.halfway):
+                if self._checkpoint.is_due() and (reached or batch.progress):
                     self._paused[table.name] = reading
                     return
             reading.has_ended = True
@@ -183,7 +190,7 @@ class Reader:
     def _begun(
         self, table: Table, cursor: Cursor, state: Mapping[str, Any], left: Left, dropped: Collection[str]
     ) -> _Reading:
-        span = self._span(cursor, state.get(HALFWAY), known_empty=EMPTY in state)
+        span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
         batches = self._batches(table, span, self.notes.table(table.name), left)
         return _Reading(batches, Overlap(state.get(OVERLAP), self._row_shape, self._lookback, dropped))
 
@@ -198,6 +205,7 @@ class Reader:
             move_cursor(cursor, reached)
             self.notes.table(table.name).cursor_after = None if backfill else reached
         self._keep_overlap(table, reading, reached or committed, backfill=backfill)
+        self._keep_history(table, reading, backfill=backfill)
 
     def _end(self, table: Table, notes: TableNotes, error: WootricError | None = None) -> None:
         """Notes how a reading has ended; raises the error, unless it leaves the other tables alone."""
@@ -233,6 +241,21 @@ class Reader:
         if not backfill and (kept := reading.overlap.kept(cursor, is_complete=reading.has_ended)):
             state[OVERLAP] = kept
 
+    def _keep_history(self, table: Table, reading: _Reading, *, backfill: bool) -> None:
+        """Keeps in the state when which part of the list was read; nothing where the cursor tells it."""
+        if backfill:
+            return
+        state, notes = dlt.current.resource_state(table.name), self.notes.table(table.name)
+        for former in FORMER:
+            state.pop(former, None)
+        before = History.of_state(state.pop(HISTORY)) if HISTORY in state else None
+        kept = None if reading.has_ended else before
+        if (progress := reading.progress) is not None:
+            kept = progress.kept(before, has_rows=bool(notes.rows), has_ended=reading.has_ended)
+            notes.note_history(progress.history, progress.began)
+        if kept is not None:
+            state[HISTORY] = kept.as_state()
+
     def _not_in(self, loaded: dict[int, datetime], table: Table, rows: Page) -> Page:
         fresh = []
         for row in rows:
@@ -255,19 +278,27 @@ class Reader:
             return reached
         return to
 
-    def _span(self, cursor: Cursor, halfway: list[Any] | None, *, known_empty: bool) -> Span:
+    def _span(self, cursor: Cursor, kept: dict[str, Any] | None, *, known_empty: bool) -> Span:
         # The start of the first run, not what the setting says by now: moved on, it would leave rows out.
         first, committed, end = first_start(cursor), committed_cursor(cursor), cursor.end_value
-        since = max(committed - self._lookback, first or committed - self._lookback) if committed else first
+        history, known = None if kept is None else History.of_state(kept), _second(committed)
+        if history is not None:
+            known = None if history.newest is None else int(history.newest // 1)
+        begin, lookback_seconds = _second(first), int(self._lookback.total_seconds())
+        since = (
+            begin
+            if known is None
+            else max(known - lookback_seconds, known - lookback_seconds if begin is None else begin)
+        )
         return Span(
-            since=_second(since),
+            since=since,
             until=_second(end),
             # A range in the past says when rows were updated, which leaves open when they were created.
-            created_since=None if end else _second(first),
-            # What was never loaded, or is loaded anew, is loaded whole.
-            rescan_days=self._rescan_days if committed else None,
-            halfway=Halfway(*halfway) if halfway else None,
-            known_until=None if end else _second(committed),
+            created_since=None if end else begin,
+            history=history,
+            pace=self._pace,
+            lookback_seconds=lookback_seconds,
+            known_until=None if end else known,
             known_empty=known_empty,
         )
 
@@ -316,6 +347,7 @@ class Reader:
         scan = Scan(Listing(table, fetch), self._pool, clocks, may_split)
         for batch in scan.read(span):
             _note(table, notes, scan)
+            notes.began = int(min(clocks()))
             if batch is not None:
                 self.notes.warn_of_clocks(clocks())
             yield batch
@@ -324,7 +356,6 @@ class Reader:
 
 def _note_end(state: dict[str, Any], *, is_empty: bool) -> None:
     """Notes in the state of a table that all has been read, and whether that was nothing."""
-    state.pop(HALFWAY, None)
     if is_empty:
         state[EMPTY] = True
 
@@ -334,7 +365,7 @@ def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
         log.warning(
             "%s: the updated filter or the sort_key is ignored; it is read along created_at instead.", table.name
         )
-    notes.mode, notes.filtered_by, notes.as_of = scan.mode, scan.filtered_by, scan.as_of
+    notes.mode, notes.filtered_by = scan.mode, scan.filtered_by
 
 
 def _second(moment: datetime | None) -> int | None:

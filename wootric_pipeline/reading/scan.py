@@ -4,9 +4,8 @@ A list that can be filtered and sorted by `updated_at` is read along that, and t
 other is read along `created_at`, and the cursor moves at the end.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from operator import itemgetter
 from typing import Literal, NamedTuple
@@ -14,11 +13,13 @@ from typing import Literal, NamedTuple
 from ..errors import IncompleteScan, RequestRefused, UnexpectedAnswer, WootricError
 from ..tables import CURSOR
 from .listing import CREATED, FILTER_SLACK_SECONDS, UPDATED, Bounds, FilterIgnored, Listing, OrderIgnored, Page
+from .order import OrderProof
 from .parts import PAGES_BEFORE_PARTS, PAGES_BEFORE_PARTS_OF_CHANGES, Parting
 from .pool import Pool
+from .progress import Progress
+from .span import Span, moment
 from .walk import Piece, Walk
 
-SECONDS_PER_DAY = 86_400
 CLOCKS_APART_SECONDS_MAX = 60
 
 
@@ -39,67 +40,18 @@ class Clocks(NamedTuple):
         )
 
 
-class Halfway(NamedTuple):
-    """How far a reading along `created_at` has come: another may go on from there as if it were the same.
+class Batch(NamedTuple):
+    """Rows, and what may be noted once they are committed.
 
     Attributes:
-        since, until: What was wanted of `updated_at`, UNIX seconds; the reading began at `until`.
-        created_since: Where it began on `created_at`, UNIX seconds; None is the beginning.
-        position: The second of `created_at` reached; all rows created before it were read. None before there is one.
-        newest: The newest `updated_at` read, UNIX seconds; None before there is one.
+        rows: What was read.
+        cursor: How far the cursor may move; None leaves it where it is.
+        progress: Of a reading along `created_at`; None leaves what is known as it is.
     """
-
-    since: int | None
-    until: int
-    created_since: int | None
-    position: int | None
-    newest: float | None
-
-    def behind(self, read: Page, taken: Page) -> "Halfway":
-        """Behind a page that was read, and the rows that were taken of it."""
-        times = [row[CURSOR].timestamp() for row in taken]
-        newest = max((time for time in times if time < self.until), default=self.newest)
-        newest = newest if self.newest is None or newest is None else max(newest, self.newest)
-        return self._replace(position=CREATED.second(read[-1]) if read else self.position, newest=newest)
-
-
-class Batch(NamedTuple):
-    """Rows, and how far the cursor may move once they are committed; None leaves it where it is."""
 
     rows: Page
     cursor: datetime | None
-    halfway: Halfway | None = None
-
-
-@dataclass(frozen=True)
-class Span:
-    """What is wanted of a table, in UNIX seconds, closed-open on `updated_at`.
-
-    Attributes:
-        since: Where to begin; None is the beginning.
-        until: Where to end; None is whatever there is.
-        created_since: Where to begin on `created_at`, should the list have to be read along that.
-        rescan_days: How many days of `created_at` to read then at most; None is all since `created_since`.
-        halfway: Where an earlier reading along that was broken off.
-        known_until: Up to where all was loaded before, closed; None if nothing was.
-        known_empty: Whether an earlier reading found no rows.
-    """
-
-    since: int | None = None
-    until: int | None = None
-    created_since: int | None = None
-    rescan_days: int | None = None
-    halfway: Halfway | None = None
-    known_until: int | None = None
-    known_empty: bool = False
-
-    def __str__(self) -> str:
-        """As the log tells it."""
-        since = "all there is" if self.since is None else f"what has changed since {_moment(self.since)}"
-        until = f" and before {_moment(self.until)}" if self.until is not None else ""
-        position = self.halfway.position if self.halfway else None
-        going_on = "" if position is None else f", from rows created at {_moment(position)} on if it may"
-        return f"{since}{until}{going_on}"
+    progress: Progress | None = None
 
 
 class Scan:
@@ -115,7 +67,6 @@ class Scan:
         mode: The time the table is read along, once that is known.
         filtered_by: The time by which rows were chosen, once that is known: a list in the order of their creation may
             still be filtered by `updated_at`.
-        as_of: When the reading began that this one goes on with, UNIX seconds; None where it is one of its own.
     """
 
     def __init__(
@@ -123,7 +74,6 @@ class Scan:
     ) -> None:
         self.mode: Literal["updated", "created"] | None = None
         self.filtered_by: Literal["updated", "created"] | None = None
-        self.as_of: int | None = None
         self._listing = listing
         self._pool = pool
         self._clocks = clocks
@@ -143,6 +93,9 @@ class Scan:
                 not.
             UnexpectedAnswer: Rows lie outside the bounds asked for, or come in no order.
         """
+        if span.history is not None and not self._listing.honours(UPDATED):
+            yield from self._along_created(span, filtered=False)
+            return
         try:
             yield from self._along_updated(span)
         except (OrderIgnored, FilterIgnored) as ignored:
@@ -175,7 +128,7 @@ class Scan:
         except (WootricError, OrderIgnored, FilterIgnored):
             yield from self._settled(unsettled, is_complete=False)
             raise
-        self._check_complete(walk, UPDATED.field)
+        self._check_complete(walk.incomplete, UPDATED.field)
 
     def _settled(self, pages: list[Page], *, is_complete: bool) -> Iterator[Batch]:
         """Batches of pages that can be handed on; the cursor moves along if nothing is missing before them."""
@@ -187,45 +140,66 @@ class Scan:
         return Batch(rows, min(max(map(itemgetter(CURSOR), rows)), latest))
 
     def _along_created(self, span: Span, *, filtered: bool) -> Iterator[Batch | None]:
-        """Rows in the order of their creation; those updated before the range are read and left out.
+        """Rows in the order of their creation: of the parts of the list whose time has come, those that have changed.
 
         A row updated after the reading began does not count for the cursor, which would pass the updates meanwhile of
         rows that were already read.
         """
         self.filtered_by = "updated" if filtered else "created"
-        begun = self._begun(span, filtered=filtered)
-        updated, halfway = Bounds(UPDATED, begun.since, span.until), begun
-        # What was updated before the end was created before it.
-        created = Bounds(CREATED, begun.position, span.until)
-        within = (self._changed(span, begun.since),) if filtered else ()
-        walk = Walk(
-            self._listing,
-            created,
-            *within,
-            is_anchored=True,
-            first=self._listing.unfiltered,
-            doubts_emptiness=not (filtered or span.known_empty),
-            started=self._started,
-        )
-        reached, oldest = halfway, None
-        with self._explained(walk):
-            for piece in self._pieces(walk, PAGES_BEFORE_PARTS):
-                if piece is None:
-                    yield None
-                    continue
-                self.mode = "created"
-                oldest = min([*map(UPDATED.second, piece.rows), *([] if oldest is None else [oldest])], default=None)
-                rows = list(filter(updated.holds, piece.rows))
-                reached = reached.behind(piece.rows, rows)
-                halfway = reached if piece.is_settled and not walk.incomplete else halfway
-                yield Batch(rows, None, halfway)
-        self._check_complete(walk, CREATED.field)
-        if filtered and span.known_until is not None and (oldest is None or oldest > span.known_until):
+        progress = Progress(span, int(min(self._clocks())), filtered=filtered)
+        seconds: list[int] = []
+        failed: IncompleteScan | None = None
+        proof = OrderProof(self._listing.table, CREATED)
+        for bounds, since in progress.ranges:
+            within = (self._changed(span, since),) if filtered else ()
+            is_last = bounds.until == span.until
+            walk = self._walk(bounds, within, proof, is_last=is_last, doubts=not (filtered or span.known_empty))
+            try:
+                yield from self._part(walk, bounds, progress)
+            except IncompleteScan as incomplete:
+                # The other parts can be read all the same.
+                failed = incomplete
+            seconds += walk.incomplete
+        if failed is not None:
+            raise failed
+        self._check_complete(seconds, CREATED.field)
+        if filtered and span.known_until is not None and not progress.reaches_back_to(span.known_until):
             # No row that was known came again, so nothing shows that the filter brings all that is newer.
             yield from self._along_created(span, filtered=False)
             return
-        newest = reached.newest
-        yield Batch([], datetime.fromtimestamp(newest, timezone.utc) if newest is not None else None)
+        yield Batch([], progress.cursor, progress)
+
+    def _part(self, walk: Walk, bounds: Bounds, progress: Progress) -> Iterator[Batch | None]:
+        """One part of the list; it is noted as read up to where no row is missing."""
+        try:
+            with self._explained(walk):
+                for piece in self._pieces(walk, PAGES_BEFORE_PARTS):
+                    if piece is None:
+                        yield None
+                        continue
+                    self.mode = "created"
+                    yield Batch(progress.take(bounds, piece, is_whole=not walk.incomplete), None, progress)
+            if not walk.incomplete:
+                progress.end(bounds)
+        finally:
+            progress.give_up()
+
+    def _walk(
+        self, bounds: Bounds, within: tuple[Bounds, ...], proof: OrderProof, *, is_last: bool, doubts: bool
+    ) -> Walk:
+        """Through a part of the list along creation; one in the midst of it begins and ends with rows of its own."""
+        return Walk(
+            self._listing,
+            bounds,
+            *within,
+            proof=proof,
+            is_anchored=True,
+            known_until=None if within or is_last else bounds.since,
+            first=self._listing.unfiltered if bounds.since is None else (),
+            doubts_emptiness=doubts and is_last,
+            started=self._started,
+            is_last=is_last,
+        )
 
     @contextmanager
     def _explained(self, walk: Walk) -> Iterator[None]:
@@ -235,11 +209,11 @@ class Scan:
         except FilterIgnored as ignored:
             raise UnexpectedAnswer(
                 f"Wootric answered with rows of {self._listing.table.name} outside the {ignored.axis.field} asked for; "
-                f"nothing created after {_moment(walk.position)} was read."
+                f"nothing created after {moment(walk.position)} was read."
             ) from None
         except RequestRefused as refused:
             raise UnexpectedAnswer(
-                f"{refused} It takes no query that reads {self._listing.table.name} behind {_moment(walk.position)} "
+                f"{refused} It takes no query that reads {self._listing.table.name} behind {moment(walk.position)} "
                 "(created_at); not all rows were read."
             ) from None
         except OrderIgnored as ignored:
@@ -262,42 +236,10 @@ class Scan:
     def _started(self) -> float:
         return max(self._clocks())
 
-    def _begun(self, span: Span, *, filtered: bool) -> Halfway:
-        """Where a reading along creation begins: where an earlier one was broken off, if that serves."""
-        began = int(min(self._clocks()))
-        until = began if span.until is None else min(span.until, began)
-        created_since = None if filtered else _created_since(span, began)
-        begun = Halfway(span.since, until, created_since, created_since, None)
-        if span.halfway is None or not _continues(span.halfway, begun):
-            return begun
-        self.as_of = span.halfway.until
-        return span.halfway
-
-    def _check_complete(self, walk: Walk, field: str) -> None:
-        if walk.incomplete:
-            seconds = ", ".join(map(str, sorted(set(walk.incomplete))))
+    def _check_complete(self, incomplete: Sequence[int], field: str) -> None:
+        if incomplete:
+            seconds = ", ".join(map(str, sorted(set(incomplete))))
             raise IncompleteScan(
                 f"{self._listing.table.name} has more rows than the API reveals in the second {seconds} (UNIX time of "
                 f"{field}); all others were read."
             )
-
-
-def _moment(second: int) -> str:
-    return f"{datetime.fromtimestamp(second, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _continues(halfway: Halfway, wanted: Halfway) -> bool:
-    """Whether going on from there brings all that is wanted."""
-    begins_early_enough = halfway.created_since is None or (
-        wanted.created_since is not None and halfway.created_since <= wanted.created_since
-    )
-    return halfway.since == wanted.since and begins_early_enough
-
-
-def _created_since(span: Span, now: int) -> int | None:
-    """Where a reading along creation begins: never later than what was not read before."""
-    if span.rescan_days is None or span.until is not None:
-        return span.created_since
-    recent = now - span.rescan_days * SECONDS_PER_DAY
-    begin = recent if span.since is None else min(span.since, recent)
-    return begin if span.created_since is None else max(span.created_since, begin)

@@ -46,6 +46,7 @@ class Walk:
         first: The first pages of the list, as far as they were answered already.
         doubts_emptiness: Whether to ask once more before believing that there are no rows.
         started: When the reading began, UNIX seconds; what comes after that need not be read to its end.
+        is_last: Whether no other walk goes through what lies behind: then its last window is counted.
 
     Attributes:
         incomplete: Seconds of which the API does not reveal all rows.
@@ -68,9 +69,10 @@ class Walk:
         first: Sequence[Page] = (),
         doubts_emptiness: bool = False,
         started: Callable[[], float] | None = None,
+        is_last: bool = True,
     ) -> None:
         self._started = started
-        self._is_last = True
+        self._is_last = is_last
         self._doubts_emptiness = doubts_emptiness
         self._first = list(first)
         self._known_until = known_until

@@ -1,0 +1,139 @@
+"""Counts the requests of hourly runs for a list that ignores `updated`, without HTTP and with a clock of its own.
+
+An account gets as many responses every day, and is read by the loader itself: once from the beginning, and then every
+hour. Beside it stand the ways that others went: all history in each run, its last four months, its last three days.
+With `--grow` the account begins empty, and every hour of its years is one run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from itertools import islice
+from statistics import mean
+from typing import Any
+
+from benchmarks.processes import arguments, machine, print_table
+from wootric_pipeline.reading.history import Pace
+from wootric_pipeline.reading.listing import PAGE_ROWS, Listing, Page
+from wootric_pipeline.reading.pool import Pool
+from wootric_pipeline.reading.scan import Clocks, Scan
+from wootric_pipeline.reading.span import Span
+from wootric_pipeline.tables import RESPONSES
+
+SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
+BEGINS_AT = 1_600_000_000
+LOOKBACK_SECONDS = 300
+STEADY_DAYS = 90
+REQUESTS_PER_MINUTE = 100
+OTHERS = {"all history in each run": None, "its last four months": 120, "its last three days": 3}
+"""And up to which age, in days, changes are then seen."""
+
+
+@dataclass
+class SteadyList:
+    """A list of responses that come at equal distances, the first at `BEGINS_AT`, and never change.
+
+    Attributes:
+        rows_a_day: How many.
+        now: UNIX seconds.
+        requests: How often it was asked.
+    """
+
+    rows_a_day: int
+    now: float = BEGINS_AT
+    requests: int = 0
+
+    def fetch(self, params: Mapping[str, Any]) -> Page:
+        """One page, as a list answers that knows no `updated` filter and sorts by creation."""
+        self.requests += 1
+        first = self._number(params.get("created[gte]", BEGINS_AT))
+        last = self._number(min(params.get("created[lt]", self.now), self.now))
+        skipped = (params.get("page", 1) - 1) * params["per_page"]
+        numbers = range(first, last) if params["sort_order"] == "asc" else range(last - 1, first - 1, -1)
+        return [self._row(number) for number in islice(numbers, skipped, skipped + params["per_page"])]
+
+    def _number(self, second: float) -> int:
+        """Of the first row that is created in a second or later."""
+        return max(-int((BEGINS_AT - second) * self.rows_a_day // SECONDS_PER_DAY), 0)
+
+    def _row(self, number: int) -> dict[str, Any]:
+        created = datetime.fromtimestamp(BEGINS_AT, timezone.utc) + timedelta(days=number / self.rows_a_day)
+        return {"id": number, "created_at": created, "updated_at": created}
+
+
+class Loader:
+    """Reads a list again and again, as a command would.
+
+    Args:
+        served: The list.
+        pace: How stale rows may be.
+    """
+
+    def __init__(self, served: SteadyList, pace: Pace) -> None:
+        self._served = served
+        self._pace = pace
+        self._span = Span(pace=pace, lookback_seconds=LOOKBACK_SECONDS)
+        self.intervals = 0
+
+    def run(self) -> int:
+        """One run; how many requests it took."""
+        before, now = self._served.requests, self._served.now
+        scan = Scan(Listing(RESPONSES, self._served.fetch), Pool(1, 240), lambda: Clocks(now, now))
+        progress = None
+        for batch in scan.read(self._span):
+            progress = batch.progress if batch is not None else progress
+        if progress is not None:
+            history = progress.history
+            known = None if history.newest is None else int(history.newest)
+            since = None if known is None else known - LOOKBACK_SECONDS
+            self._span = Span(since, None, None, history, self._pace, LOOKBACK_SECONDS, known)
+            self.intervals = len(history.intervals)
+        return self._served.requests - before
+
+
+def hourly(loader: Loader, served: SteadyList, hours: int) -> tuple[list[int], int]:
+    """The requests of each run, and the most intervals that were kept."""
+    requests, intervals = [], 0
+    for _ in range(hours):
+        served.now += SECONDS_PER_HOUR
+        requests.append(loader.run())
+        intervals = max(intervals, loader.intervals)
+    return requests, intervals
+
+
+def main() -> None:
+    """Simulates and prints."""
+    parser = arguments(__doc__, runs=1)
+    parser.add_argument("--rows-a-day", type=int, default=500)
+    parser.add_argument("--years", type=float, default=4)
+    parser.add_argument("--staleness", type=float, default=0.1)
+    parser.add_argument("--grow", action="store_true", help="begin with an empty account, and run in each hour of it")
+    options = parser.parse_args()
+    served = SteadyList(options.rows_a_day)
+    loader, days = Loader(served, Pace(options.staleness)), int(options.years * 365)
+    first = 0
+    if not options.grow:
+        served.now += days * SECONDS_PER_DAY
+        first = loader.run()
+    requests, intervals = hourly(loader, served, (days if options.grow else STEADY_DAYS) * 24)
+    rows = served.rows_a_day * days
+    last = requests[-30 * 24 :]
+    lines: list[list[object]] = [
+        ["this", f"{mean(last) * 24:,.0f}", f"{max(last) / mean(last):.1f}", "a tenth of a row's age, 30 days at most"]
+    ]
+    for name, age_days in OTHERS.items():
+        count = rows if age_days is None else min(served.rows_a_day * age_days, rows)
+        seen = "all, in an hour" if age_days is None else f"of rows of the last {age_days} days; others never"
+        lines.append([name, f"{24 * (-(-count // (PAGE_ROWS - 1)) + 1):,}", "1.0", seen])
+    print(f"{machine()}\n\n{rows:,} responses, {served.rows_a_day:,} a day, one run an hour:\n")
+    print_table(["way", "requests a day", "worst hour by mean", "changes are seen"], lines)
+    print(f"\nFirst load: {first:,} requests. Of all hours the worst took {max(requests):,}", end="")
+    minutes = max(requests) / REQUESTS_PER_MINUTE
+    print(
+        f" ({max(requests) / mean(last):.1f} times the mean; {minutes:.1f} minutes at {REQUESTS_PER_MINUTE} a minute)."
+    )
+    print(f"At most {intervals:,} intervals are kept.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""On a list that ignores `updated`, no row is staler than its age allows, whatever happens, and reading stays cheap.
+
+The clock is the model's own: years go by in a test.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.api_model import Model
+from tests.conftest import NOON, row
+from wootric_pipeline.errors import IncompleteScan
+from wootric_pipeline.reading import history
+from wootric_pipeline.reading.history import DEFAULT_PACE, SECONDS_PER_DAY, History, Pace
+from wootric_pipeline.reading.progress import Progress
+from wootric_pipeline.reading.span import Span
+from wootric_pipeline.sandbox import SECOND, Account, Behaviour
+
+LOOKBACK_SECONDS = 300
+IGNORES_UPDATED = Behaviour(ignores_updated=frozenset({"responses"}))
+SORTED_BY_CREATION = Behaviour(ignores_sort_key=frozenset({"responses"}))
+HONOURS_UPDATED = Behaviour()
+GAPS_SECONDS = (600, 3_600, 86_400, 5 * 86_400, 60 * 86_400)
+
+
+@dataclass
+class Loader:
+    """Runs one after the other, as the reader makes them; what was loaded last of each row."""
+
+    model: Model
+    pace: Pace = DEFAULT_PACE
+    cursor: float | None = None
+    history: History | None = None
+    loaded: dict[int, int] = field(default_factory=dict)
+
+    def run(self, batches_max: int | None = None) -> bool:
+        """One run, which may be broken off after some batches; whether it was complete."""
+        known = self.cursor if self.history is None else self.history.newest
+        span = Span(
+            since=None if known is None else int(known) - LOOKBACK_SECONDS,
+            history=self.history,
+            pace=self.pace,
+            lookback_seconds=LOOKBACK_SECONDS,
+            known_until=None if known is None else int(known),
+        )
+        batches, before, progress = self.model.batches(span), self.history, None
+        try:
+            for batch in islice(batches, batches_max):
+                for each in batch.rows:
+                    self.loaded[each["id"]] = max(each["version"], self.loaded.get(each["id"], 0))
+                progress = batch.progress
+                if batch.cursor is not None:
+                    self.cursor = max(self.cursor or 0, batch.cursor.timestamp())
+            has_ended = next(batches, None) is None
+        except IncompleteScan:
+            # Rows that were deleted meanwhile do not come again, which is said.
+            has_ended = False
+        self.history = self._kept(progress, before, has_ended)
+        return has_ended
+
+    def _kept(self, progress: Progress | None, before: History | None, has_ended: bool) -> History | None:
+        if progress is None:
+            return None if has_ended else before
+        kept = progress.kept(before, has_rows=True, has_ended=has_ended)
+        return None if kept is None else History.of_state(kept.as_state())
+
+
+def late(rows: Mapping[int, dict[str, Any]], loaded: dict[int, int], now: int, pace: Pace) -> list[dict[str, Any]]:
+    """Rows whose last change should have been loaded by a run that began now, and was not."""
+    found = []
+    for each in rows.values():
+        changed, created = each["updated_at"] // SECOND, each["created_at"] // SECOND
+        is_due = now >= changed + pace.seconds(changed - created)
+        if is_due and each["updated_at"] < now * SECOND and loaded.get(each["id"]) != each["updated_at"]:
+            found.append(each)
+    return found
+
+
+def happen(rnd: random.Random, account: Account, now: int, spread_seconds: int = 1) -> None:
+    """Something that changes an account, up to a moment."""
+    rows = account.rows["responses"]
+    second = now - rnd.randrange(spread_seconds)
+    what = rnd.choice(("new", "burst", "import", "change", "change", "change", "delete"))
+    if what in ("new", "burst"):
+        for _ in range(1 if what == "new" else rnd.randrange(120)):
+            account.put("responses", row(max(rows, default=0) + 1, second - rnd.randrange(60)))
+    elif what == "import":
+        created = second - int(10 ** rnd.uniform(3, 8))
+        account.put("responses", row(max(rows, default=0) + 1, second, created=created))
+    elif rows and what == "change":
+        account.change("responses", rnd.choice(list(rows)), second * SECOND)
+    elif rows:
+        account.delete("responses", rnd.choice(list(rows)))
+
+
+def aged(rnd: random.Random, count: int) -> list[dict[str, Any]]:
+    """Rows of all ages, from seconds to years, some changed since."""
+    rows = []
+    for index, age_seconds in enumerate(sorted((int(10 ** rnd.uniform(1, 8.2)) for _ in range(count)), reverse=True)):
+        rows.append(row(index, NOON - rnd.randrange(age_seconds), created=NOON - age_seconds))
+    return rows
+
+
+@pytest.fixture
+def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows make many intervals: else most of them are read with the newest page."""
+    monkeypatch.setattr(history, "ROWS_OF_A_PAGE", 1)
+    monkeypatch.setattr(history, "ROWS_MAX_LEAST", 4)
+    monkeypatch.setattr(history, "ROWS_BETWEEN", 1)
+
+
+@pytest.mark.usefixtures("_short_intervals")
+@settings(
+    derandomize=True,
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+@given(
+    # Not hypothesis' own chances, which prefer small numbers: then little of an account is old.
+    seed=st.integers(0, 2**32),
+    count=st.integers(0, 300),
+    runs=st.lists(
+        st.tuples(
+            st.one_of(st.sampled_from(GAPS_SECONDS), st.integers(60, 10 * SECONDS_PER_DAY)),
+            st.sampled_from([IGNORES_UPDATED] * 6 + [HONOURS_UPDATED, SORTED_BY_CREATION]),
+            st.sampled_from([None, None, None, 0, 1, 2, 5]),
+        ),
+        min_size=3,
+        max_size=25,
+    ),
+)
+def test_no_row_is_staler_than_its_age_allows(
+    seed: int, count: int, runs: list[tuple[int, Behaviour, int | None]]
+) -> None:
+    rnd, account = random.Random(seed), Account()
+    account.fill("responses", aged(rnd, count))
+    model = Model(account)
+    loader = Loader(model)
+    for gap_seconds, behaviour, batches_max in runs:
+        # Changes come at any time since the last run, most of them just behind it.
+        moments = sorted(model.now + int(gap_seconds * rnd.random() ** 3) for _ in range(rnd.randrange(12)))
+        for moment in moments:
+            happen(rnd, account, moment)
+        model.behaviour, model.now = behaviour, model.now + gap_seconds
+        model.changes = [lambda account, now: happen(rnd, account, now)] * rnd.randrange(3)
+        began = model.now
+        if loader.run(batches_max):
+            assert late(account.rows["responses"], loader.loaded, began, loader.pace) == []
+    model.behaviour, model.changes = IGNORES_UPDATED, []
+    model.now += 30 * SECONDS_PER_DAY
+    assert loader.run()
+    rows = account.rows["responses"]
+    assert {row_id: loader.loaded.get(row_id) for row_id in rows} == {
+        row_id: each["updated_at"] for row_id, each in rows.items()
+    }
+
+
+def test_rows_that_appear_with_old_times_are_found_by_their_ids() -> None:
+    model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    model.account.put("responses", row(5_000, NOON - 50 * SECONDS_PER_DAY))
+    model.now = NOON + 5 * SECONDS_PER_DAY
+    assert loader.run()
+    assert 5_000 in loader.loaded
+
+
+def steady(days: int, rows_a_day: int, ends_at: int = NOON) -> Account:
+    """An account with as many responses each day."""
+    account, apart = Account(), SECONDS_PER_DAY // rows_a_day
+    count = days * rows_a_day
+    account.fill("responses", (row(index, ends_at - (count - index) * apart) for index in range(count)))
+    return account
+
+
+def test_hourly_runs_are_cheap_and_even_from_the_first_load_on() -> None:
+    model = Model(steady(400, 50), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    assert len(loader.loaded) == 400 * 50
+    requests, sizes = [], []
+    for hour in range(40 * 24):
+        model.now = NOON + 3_600 * (hour + 1)
+        before = len(model.queries)
+        for each in range(2):
+            model.account.put("responses", row(20_000 + 2 * hour + each, model.now - 600 * each - 1))
+        assert loader.run()
+        requests.append(len(model.queries) - before)
+        assert loader.history is not None
+        sizes.append(len(loader.history.intervals))
+        model.queries.clear()
+        model.answers.clear()
+    mean = sum(requests) / len(requests)
+    # To read all in each run would take 400 requests.
+    assert mean < 16
+    assert max(requests) <= 3 * mean
+    assert max(sizes) < 300
+
+
+@pytest.mark.parametrize("behaviour", [HONOURS_UPDATED, SORTED_BY_CREATION])
+def test_where_updated_is_honoured_the_cursor_says_it_all(behaviour: Behaviour) -> None:
+    loader = Loader(Model(steady(10, 50), behaviour=behaviour))
+    assert loader.run()
+    assert loader.history is None
+
+
+def test_no_staleness_reads_all_history_in_each_run() -> None:
+    model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model, Pace(0.0))
+    assert loader.run()
+    model.account.change("responses", 3, (NOON + 5) * SECOND)
+    model.now = NOON + 10
+    assert loader.run()
+    assert loader.loaded[3] == (NOON + 5) * SECOND

@@ -1,0 +1,143 @@
+"""How far a reading along `created_at` has come, and what it has found by then."""
+
+from datetime import datetime, timezone
+from math import floor
+
+from ..tables import CURSOR, PRIMARY_KEY
+from .history import Cuts, History, Interval, Reading
+from .listing import CREATED, UPDATED, Bounds, Page
+from .span import Span
+from .walk import Piece
+
+
+class Progress:
+    """One reading along creation, through all ranges of the list whose time has come.
+
+    Args:
+        span: What is wanted.
+        began: When it began, by the earlier of two clocks, UNIX seconds.
+        filtered: Whether the list can be asked for what was updated since a moment; then that is all there is to read.
+
+    Attributes:
+        ranges: What to read, the newest first, each with the second of `updated_at` from which on it has changed.
+    """
+
+    def __init__(self, span: Span, began: int, *, filtered: bool) -> None:
+        self.began = began
+        self._span = span
+        self._filtered = filtered
+        self._until = began if span.until is None else min(span.until, began)
+        history = span.history or History((Interval(None if filtered else span.created_since, _before(span)),))
+        if not filtered:
+            history = history.reaching(span.created_since)
+        # What a range in the past brings is told by that alone.
+        self._updated = Bounds(UPDATED, None if span.history else span.since, span.until)
+        self._newest = None if span.known_until is None else float(span.known_until)
+        if span.history is not None:
+            self._newest = max(filter(None, (self._newest, span.history.newest_known)), default=None)
+        self._highest_id = history.highest_id
+        self._cuts: dict[Bounds, Cuts] = {}
+        self._reached: dict[Bounds, int | None] = {}
+        self._unsettled: list[Page] = []
+        self._oldest: int | None = None
+        if span.until is not None:
+            # What was updated before the end was created before it.
+            self._history, self.ranges = history, [(Bounds(CREATED, None, span.until), span.since)]
+        elif filtered:
+            self._history, self.ranges = history, [(each, self._since(of)) for each, of in history.groups()]
+        else:
+            self._history, ranges = history.planned(span.pace, began)
+            self.ranges = [(each, None) for each in ranges]
+
+    def _since(self, reading: Reading | None) -> int | None:
+        if reading is None or reading.newest is None:
+            return self._span.since
+        return floor(reading.newest - self._span.lookback_seconds)
+
+    def take(self, bounds: Bounds, piece: Piece, *, is_whole: bool) -> Page:
+        """Those of the rows of a range that are new or have changed.
+
+        Args:
+            bounds: The range.
+            piece: Of it.
+            is_whole: Whether no row before is known to be missing.
+        """
+        lookback_seconds = self._span.lookback_seconds
+        rows = [
+            row for row in piece.rows if self._updated.holds(row) and self._history.is_changed(row, lookback_seconds)
+        ]
+        known = [] if self._newest is None else [self._newest]
+        times = (row[CURSOR].timestamp() for row in rows)
+        self._newest = max([*known, *(time for time in times if time < self._until)], default=None)
+        if bounds.until is None and piece.rows:
+            # What comes meanwhile into a range that is read before, has a higher one.
+            highest = max(row[PRIMARY_KEY] for row in piece.rows)
+            self._highest_id = highest if self._highest_id is None else max(highest, self._highest_id)
+        seconds = [*map(UPDATED.second, piece.rows), *([] if self._oldest is None else [self._oldest])]
+        self._oldest = min(seconds, default=None)
+        if is_whole:
+            self._note(bounds, piece)
+        return rows
+
+    def reaches_back_to(self, second: int) -> bool:
+        """Whether a row came that was updated no later."""
+        return self._oldest is not None and self._oldest <= second
+
+    def _note(self, bounds: Bounds, piece: Piece) -> None:
+        self._unsettled.append(piece.rows)
+        if not piece.is_settled:
+            return
+        reading = Reading(self.began)
+        cuts = self._cuts.setdefault(bounds, Cuts(bounds.since, reading, self._history.rows_max))
+        for rows in self._unsettled:
+            cuts.take(rows)
+            if rows:
+                self._reached[bounds] = CREATED.second(rows[-1])
+        self._unsettled.clear()
+
+    def end(self, bounds: Bounds) -> None:
+        """Notes that a range was read to its end."""
+        self._cuts.setdefault(bounds, Cuts(bounds.since, Reading(self.began), self._history.rows_max))
+        self._reached[bounds] = bounds.until
+
+    def give_up(self) -> None:
+        """Forgets what was read of a range and never settled."""
+        self._unsettled.clear()
+
+    @property
+    def cursor(self) -> datetime | None:
+        """The newest time of rows that count; None if there is none."""
+        return None if self._newest is None else datetime.fromtimestamp(self._newest, timezone.utc)
+
+    @property
+    def history(self) -> History:
+        """When which part of the list was read, by now."""
+        history = self._history
+        reading = Reading(self.began, self._newest, self._highest_id)
+        for bounds, cuts in self._cuts.items():
+            reached = self._reached.get(bounds, bounds.since)
+            if reached != bounds.since or bounds.until is None is reached:
+                history = history.with_read(bounds.since, reached, cuts.intervals(reading))
+        return history
+
+    def kept(self, before: History | None, *, has_rows: bool, has_ended: bool) -> History | None:
+        """What to keep for the next run, to be committed with the rows; None where the cursor says it all.
+
+        Args:
+            before: What is kept.
+            has_rows: Whether any rows were loaded.
+            has_ended: Whether all that was to be read has been.
+        """
+        if self._span.until is not None:
+            return before
+        if self._filtered and has_ended:
+            return None
+        if before is not None and has_ended and not has_rows and len(self.ranges) == 1:
+            # The newest rows are read by each run: nothing is lost if it is not noted, and nothing else has changed.
+            return before
+        return self.history
+
+
+def _before(span: Span) -> Reading | None:
+    """What the cursor alone tells of earlier readings."""
+    return None if span.known_until is None else Reading(0, float(span.known_until))
