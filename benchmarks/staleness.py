@@ -2,13 +2,15 @@
 
 An account gets as many responses every day, and is read by the loader itself: once from the beginning, and then every
 hour. Beside it stand the ways that others went: all history in each run, its last four months, its last three days.
-With `--grow` the account begins empty, and every hour of its years is one run.
+With `--grow` the account begins empty, and every hour of its years is one run; `--plot FILE` draws that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import islice
+from math import log10
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -27,6 +29,7 @@ STEADY_DAYS = 90
 REQUESTS_PER_MINUTE = 100
 OTHERS = {"all history in each run": None, "its last four months": 120, "its last three days": 3}
 """And up to which age, in days, changes are then seen."""
+COLORS = ("#0b6e4f", "#b3261e", "#a06a00", "#3d5a98")
 
 
 @dataclass
@@ -101,6 +104,40 @@ def hourly(loader: Loader, served: SteadyList, hours: int) -> tuple[list[int], i
     return requests, intervals
 
 
+def requests_a_day(rows: int) -> int:
+    """Of hourly runs that each read so many rows."""
+    return 24 * (-(-rows // (PAGE_ROWS - 1)) + 1)
+
+
+def plot(requests: Sequence[int], rows_a_day: int) -> str:
+    """An SVG: the requests of each day while an account grows, this way and others, on a scale of powers of ten."""
+    days = len(requests) // 24
+    curves = {"this": [sum(requests[24 * day : 24 * day + 24]) for day in range(days)]}
+    for name, age_days in OTHERS.items():
+        curves[name] = [requests_a_day(rows_a_day * min(day, age_days or day)) for day in range(days)]
+    drawn = []
+    for (name, counts), color in zip(curves.items(), COLORS, strict=True):
+        weekly = [mean(counts[day : day + 7]) for day in range(0, days, 7)]
+        places = [(60 + 520 * 7 * week / days, _height(count)) for week, count in enumerate(weekly)]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        drawn.append(f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>')
+        drawn.append(f'<text x="588" y="{places[-1][1] + 4:.1f}" fill="{color}">{name}</text>')
+    for power in range(1, 6):
+        y = _height(10**power)
+        drawn.append(f'<line x1="60" x2="580" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884"/>')
+        drawn.append(f'<text x="52" y="{y + 4:.1f}" text-anchor="end" fill="#777">{10**power:,}</text>')
+    title = f"Requests a day of hourly runs, {rows_a_day:,} responses a day, over {days / 365:.0f} years"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 330" font-family="sans-serif" font-size="12">\n'
+        '<rect width="760" height="330" fill="#fff"/>\n'
+        f'<text x="60" y="22" fill="#333" font-size="14">{title}</text>\n' + "\n".join(drawn) + "\n</svg>\n"
+    )
+
+
+def _height(count: float) -> float:
+    return 310 - 48 * log10(max(count, 1))
+
+
 def main() -> None:
     """Simulates and prints."""
     parser = arguments(__doc__, runs=1)
@@ -108,6 +145,7 @@ def main() -> None:
     parser.add_argument("--years", type=float, default=4)
     parser.add_argument("--staleness", type=float, default=0.1)
     parser.add_argument("--grow", action="store_true", help="begin with an empty account, and run in each hour of it")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="an SVG of the requests of each day")
     options = parser.parse_args()
     served = SteadyList(options.rows_a_day)
     loader, days = Loader(served, Pace(options.staleness)), int(options.years * 365)
@@ -117,6 +155,8 @@ def main() -> None:
         first = loader.run()
     requests, intervals = hourly(loader, served, (days if options.grow else STEADY_DAYS) * 24)
     rows = served.rows_a_day * days
+    if options.plot:
+        options.plot.write_text(plot(requests, served.rows_a_day))
     last = requests[-30 * 24 :]
     lines: list[list[object]] = [
         ["this", f"{mean(last) * 24:,.0f}", f"{max(last) / mean(last):.1f}", "a tenth of a row's age, 30 days at most"]
@@ -124,7 +164,7 @@ def main() -> None:
     for name, age_days in OTHERS.items():
         count = rows if age_days is None else min(served.rows_a_day * age_days, rows)
         seen = "all, in an hour" if age_days is None else f"of rows of the last {age_days} days; others never"
-        lines.append([name, f"{24 * (-(-count // (PAGE_ROWS - 1)) + 1):,}", "1.0", seen])
+        lines.append([name, f"{requests_a_day(count):,}", "1.0", seen])
     print(f"{machine()}\n\n{rows:,} responses, {served.rows_a_day:,} a day, one run an hour:\n")
     print_table(["way", "requests a day", "worst hour by mean", "changes are seen"], lines)
     print(f"\nFirst load: {first:,} requests. Of all hours the worst took {max(requests):,}", end="")

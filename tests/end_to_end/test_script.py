@@ -476,3 +476,31 @@ def test_a_table_that_fails_is_reported_while_the_others_load(serve: Serve, tmp_
     account.is_right = True
     assert project.run("--json").report["ok"]
     assert project.held("responses") == expected(account, "responses")
+
+
+def test_a_list_that_is_sorted_by_changes_shows_them_to_the_next_run(serve: Serve, tmp_path: Path) -> None:
+    account = Account()
+    account.fill("responses", [row(index, NOON + index * 86_400) for index in range(200)])
+    project = project_for(serve(account, ignores_updated=frozenset({"responses"})), tmp_path)
+    project.run("--tables", "responses")
+    account.change("responses", 5, (NOON + 300 * 86_400) * SECOND)
+    table = project.run("--tables", "responses", "--json").report["tables"]["responses"]
+    assert (table["mode"], table["changes_first"], table["rows"], table["complete"]) == ("created", True, 1, True)
+    assert project.held("responses") == expected(account, "responses")
+    assert "sort it by updated_at all the same" in project.run("--tables", "responses").stdout
+
+
+def test_a_list_in_no_order_of_changes_is_read_again_by_the_age_of_its_rows(serve: Serve, tmp_path: Path) -> None:
+    account, ignored = Account(), frozenset({"responses"})
+    account.fill("responses", [row(index, NOON + index * 86_400) for index in range(200)])
+    project = project_for(serve(account, ignores_updated=ignored, ignores_sort_key=ignored), tmp_path)
+    project.run("--tables", "responses")
+    account.change("responses", 5, (NOON + 300 * 86_400) * SECOND)
+    outcome = project.run("--tables", "responses")
+    assert project.held("responses")[5] == NOON + 5 * 86_400
+    assert "responses: changes of rows of the last " in outcome.stdout
+    table = project.run("--tables", "responses", "--json").report["tables"]["responses"]
+    ages = [each["read_up_to"] for each in table["read_up_to_by_age"]]
+    assert (ages, min(ages)) == (sorted(ages, reverse=True), table["read_up_to"])
+    assert project.run("--tables", "responses", SOURCES__WOOTRIC__STALENESS="0").code == 0
+    assert project.held("responses") == expected(account, "responses")

@@ -23,7 +23,8 @@ from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
 
 LOOKBACK_SECONDS = 300
-IGNORES_UPDATED = Behaviour(ignores_updated=frozenset({"responses"}))
+SORTED_BY_UPDATE = Behaviour(ignores_updated=frozenset({"responses"}))
+IGNORES_UPDATED = Behaviour(ignores_updated=frozenset({"responses"}), ignores_sort_key=frozenset({"responses"}))
 SORTED_BY_CREATION = Behaviour(ignores_sort_key=frozenset({"responses"}))
 HONOURS_UPDATED = Behaviour()
 GAPS_SECONDS = (600, 3_600, 86_400, 5 * 86_400, 60 * 86_400)
@@ -133,7 +134,7 @@ def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     runs=st.lists(
         st.tuples(
             st.one_of(st.sampled_from(GAPS_SECONDS), st.integers(60, 10 * SECONDS_PER_DAY)),
-            st.sampled_from([IGNORES_UPDATED] * 6 + [HONOURS_UPDATED, SORTED_BY_CREATION]),
+            st.sampled_from([IGNORES_UPDATED] * 6 + [HONOURS_UPDATED, SORTED_BY_CREATION, SORTED_BY_UPDATE]),
             st.sampled_from([None, None, None, 0, 1, 2, 5]),
         ),
         min_size=3,
@@ -164,6 +165,32 @@ def test_no_row_is_staler_than_its_age_allows(
     assert {row_id: loader.loaded.get(row_id) for row_id in rows} == {
         row_id: each["updated_at"] for row_id, each in rows.items()
     }
+
+
+@pytest.mark.parametrize("count", [1, 49, 400])
+def test_changes_come_first_where_the_list_can_be_sorted_by_them(count: int) -> None:
+    model = Model(steady(400, 10), behaviour=SORTED_BY_UPDATE)
+    loader = Loader(model)
+    assert loader.run()
+    for index in range(count):
+        model.account.change("responses", 7 * index, (NOON + 10 + index) * SECOND)
+    model.now, before = NOON + 1_000, len(model.queries)
+    assert loader.run()
+    assert loader.loaded == {each["id"]: each["updated_at"] for each in model.account.rows["responses"].values()}
+    assert len(model.queries) - before <= count // 40 + 12
+
+
+def test_more_changes_than_a_query_reaches_are_found_in_time() -> None:
+    model = Model(steady(400, 10), behaviour=SORTED_BY_UPDATE)
+    loader = Loader(model)
+    assert loader.run()
+    for index in range(3_000):
+        model.account.change("responses", index, (NOON + 10 + index // 10) * SECOND)
+    model.now = NOON + 1_000
+    assert loader.run()
+    model.now += 30 * SECONDS_PER_DAY
+    assert loader.run()
+    assert loader.loaded == {each["id"]: each["updated_at"] for each in model.account.rows["responses"].values()}
 
 
 def test_rows_that_appear_with_old_times_are_found_by_their_ids() -> None:

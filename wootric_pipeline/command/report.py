@@ -45,6 +45,7 @@ def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, 
         "complete": notes.complete,
         "odd_values": notes.odd_values,
         **(refreshed._asdict() if refreshed else {}),
+        **({"changes_first": True} if notes.changes_first else {}),
         **({"rows_left_out": len(notes.left_out)} if notes.left_out else {}),
         **({"error": notes.error} if notes.error else {}),
     }
@@ -118,6 +119,8 @@ def _remarks(run: Run) -> list[str]:
             lines.append(_replaced(name, notes.odd_values))
         if notes.mode == "created":
             lines.append(_along_created(name))
+        if notes.changes_first:
+            lines.append(f"{name}: Wootric can sort it by updated_at all the same, so the newest changes came first.")
         if len(notes.ages_read) > 1:
             lines.append(_ages_read(name, notes.ages_read))
     unchanged = [name for name, notes in run.tables.items() if notes.complete and not notes.rows_new]

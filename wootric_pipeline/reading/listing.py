@@ -196,6 +196,23 @@ class Listing:
                 self._note_honoured(axis, honours=all(map(future.holds, self._by_creation(future))))
         return self._honoured[axis] != IGNORED
 
+    def newest_changes(self, number: int = 1, rows: int | None = None) -> Page | None:
+        """The rows that changed last, as a list answers that ignores the filter on it; None where it honours that.
+
+        It is asked for changes of the far future, so that one answer tells both. Whether it is in the order asked for
+        shows only on it.
+        """
+        params: dict[str, str | int] = {"per_page": min(rows or PAGE_ROWS, self.rows_max)}
+        params |= {"page": number} if number > 1 else {}
+        params |= {"sort_key": UPDATED.field, "sort_order": "desc", **Bounds(UPDATED, FAR_FUTURE).params()}
+        try:
+            page = self._fetched(params)
+        except RequestRefused:
+            return None if self.honours(UPDATED) else []
+        if number == 1:
+            self._note_honoured(UPDATED, honours=all(map(Bounds(UPDATED, FAR_FUTURE).holds, page)))
+        return page if self._honoured[UPDATED] == IGNORED else None
+
     def before(self, axis: Axis, second: int) -> Page:
         """Rows before a second in which there are rows: none, where the filter is honoured, and it is the first.
 

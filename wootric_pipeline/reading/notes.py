@@ -41,6 +41,7 @@ class TableNotes:
         rows_answered: Rows on all pages, also those that came before.
         requests: Pages asked for.
         mode: The time the table was read along.
+        changes_first: Whether the newest changes were read first, by the order of a list that cannot be asked for them.
         filtered_by: The time by which rows were chosen; a start date is about that.
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
         ages_read: Up to which age, in seconds, rows were read when, UNIX seconds, the youngest first; None is any age,
@@ -59,6 +60,7 @@ class TableNotes:
     rows_answered: int = 0
     requests: int = 0
     mode: Mode | None = None
+    changes_first: bool = False
     filtered_by: Mode | None = None
     cursor_before: datetime | None = None
     cursor_after: datetime | None = None

@@ -5,7 +5,7 @@ from math import floor
 
 from ..tables import CURSOR, PRIMARY_KEY
 from .history import Cuts, History, Interval, Reading
-from .listing import CREATED, UPDATED, Bounds, Page
+from .listing import CREATED, UPDATED, Bounds, Page, Row
 from .span import Span
 from .walk import Piece
 
@@ -35,6 +35,8 @@ class Progress:
         self._newest = None if span.known_until is None else float(span.known_until)
         if span.history is not None:
             self._newest = max(filter(None, (self._newest, span.history.newest_known)), default=None)
+        self._known = self._newest
+        self._loaded: set[tuple[int, datetime]] = set()
         self._highest_id = history.highest_id
         self._cuts: dict[Bounds, Cuts] = {}
         self._reached: dict[Bounds, int | None] = {}
@@ -54,6 +56,36 @@ class Progress:
             return self._span.since
         return floor(reading.newest - self._span.lookback_seconds)
 
+    def changed(self, page: Page) -> Page:
+        """Those of the rows that changed last that are newer than all that is known; they do not come again."""
+        rows = [row for row in page if self._is_newer(row) and not self._has(row)]
+        self._loaded |= {(row[PRIMARY_KEY], row[CURSOR]) for row in rows}
+        self._note_newest(rows)
+        return rows
+
+    def is_of_changes(self, page: Page) -> bool:
+        """Whether a page is of the newest changes, and not of the newest rows, which each reading brings anyway."""
+        if UPDATED.out_of_order(page[::-1]) is not None:
+            return False
+        is_by_creation = CREATED.out_of_order(page[::-1]) is None
+        return not is_by_creation or any(CREATED.second(row) < floor(self._known or 0) for row in page)
+
+    def reaches_known(self, page: Page) -> bool:
+        """Whether rows of a page are no newer than what is known."""
+        return not all(map(self._is_newer, page))
+
+    def _is_newer(self, row: Row) -> bool:
+        known = self._known
+        return known is not None and bool(row[CURSOR].timestamp() >= floor(known - self._span.lookback_seconds))
+
+    def _has(self, row: Row) -> bool:
+        return (row[PRIMARY_KEY], row[CURSOR]) in self._loaded
+
+    def _note_newest(self, rows: Page) -> None:
+        known = [] if self._newest is None else [self._newest]
+        times = (row[CURSOR].timestamp() for row in rows)
+        self._newest = max([*known, *(time for time in times if time < self._until)], default=None)
+
     def take(self, bounds: Bounds, piece: Piece, *, is_whole: bool) -> Page:
         """Those of the rows of a range that are new or have changed.
 
@@ -66,9 +98,8 @@ class Progress:
         rows = [
             row for row in piece.rows if self._updated.holds(row) and self._history.is_changed(row, lookback_seconds)
         ]
-        known = [] if self._newest is None else [self._newest]
-        times = (row[CURSOR].timestamp() for row in rows)
-        self._newest = max([*known, *(time for time in times if time < self._until)], default=None)
+        rows = [row for row in rows if not self._has(row)] if self._loaded else rows
+        self._note_newest(rows)
         if bounds.until is None and piece.rows:
             # What comes meanwhile into a range that is read before, has a higher one.
             highest = max(row[PRIMARY_KEY] for row in piece.rows)

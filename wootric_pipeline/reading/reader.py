@@ -366,6 +366,7 @@ def _note(table: Table, notes: TableNotes, scan: Scan) -> None:
             "%s: the updated filter or the sort_key is ignored; it is read along created_at instead.", table.name
         )
     notes.mode, notes.filtered_by = scan.mode, scan.filtered_by
+    notes.changes_first |= scan.changes_first
 
 
 def _second(moment: datetime | None) -> int | None:

@@ -21,6 +21,7 @@ from .span import Span, moment
 from .walk import Piece, Walk
 
 CLOCKS_APART_SECONDS_MAX = 60
+NO_ROWS: Page = []
 
 
 class Clocks(NamedTuple):
@@ -65,6 +66,7 @@ class Scan:
 
     Attributes:
         mode: The time the table is read along, once that is known.
+        changes_first: Whether a list that cannot be asked for changes was seen to be sorted by them.
         filtered_by: The time by which rows were chosen, once that is known: a list in the order of their creation may
             still be filtered by `updated_at`.
     """
@@ -74,6 +76,7 @@ class Scan:
     ) -> None:
         self.mode: Literal["updated", "created"] | None = None
         self.filtered_by: Literal["updated", "created"] | None = None
+        self.changes_first = False
         self._listing = listing
         self._pool = pool
         self._clocks = clocks
@@ -93,8 +96,8 @@ class Scan:
                 not.
             UnexpectedAnswer: Rows lie outside the bounds asked for, or come in no order.
         """
-        if span.history is not None and not self._listing.honours(UPDATED):
-            yield from self._along_created(span, filtered=False)
+        if span.history is not None and (newest := self._listing.newest_changes()) is not None:
+            yield from self._along_created(span, filtered=False, newest=newest)
             return
         try:
             yield from self._along_updated(span)
@@ -139,7 +142,7 @@ class Scan:
         latest = datetime.fromtimestamp(int(min(self._clocks())), timezone.utc)
         return Batch(rows, min(max(map(itemgetter(CURSOR), rows)), latest))
 
-    def _along_created(self, span: Span, *, filtered: bool) -> Iterator[Batch | None]:
+    def _along_created(self, span: Span, *, filtered: bool, newest: Page = NO_ROWS) -> Iterator[Batch | None]:
         """Rows in the order of their creation: of the parts of the list whose time has come, those that have changed.
 
         A row updated after the reading began does not count for the cursor, which would pass the updates meanwhile of
@@ -147,6 +150,7 @@ class Scan:
         """
         self.filtered_by = "updated" if filtered else "created"
         progress = Progress(span, int(min(self._clocks())), filtered=filtered)
+        yield from self._newest_first(newest, progress)
         seconds: list[int] = []
         failed: IncompleteScan | None = None
         proof = OrderProof(self._listing.table, CREATED)
@@ -168,6 +172,24 @@ class Scan:
             yield from self._along_created(span, filtered=False)
             return
         yield Batch([], progress.cursor, progress)
+
+    def _newest_first(self, page: Page, progress: Progress) -> Iterator[Batch]:
+        """The newest changes of a list that can be sorted by them, and not be asked for them.
+
+        Rows may move meanwhile, and a query has so many pages: what is not found here is found as in any other list.
+        """
+        number, rows, reached = 1, len(page), len(page)
+        while changed := progress.changed(page):
+            self.mode = "created"
+            yield Batch(changed, None)
+            is_sorted = progress.is_of_changes(page)
+            self.changes_first |= is_sorted
+            number += 1
+            # Each page begins with a row of the one before.
+            rows = min(rows, (reached - 1) // (number - 1))
+            if not is_sorted or progress.reaches_known(page) or number > self._listing.pages_max or rows < 1:
+                return
+            page, reached = self._listing.newest_changes(number, rows) or [], rows * number
 
     def _part(self, walk: Walk, bounds: Bounds, progress: Progress) -> Iterator[Batch | None]:
         """One part of the list; it is noted as read up to where no row is missing."""
