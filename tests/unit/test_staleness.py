@@ -13,14 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api_model import Model
+from tests.api_model import ByTurns, Model
 from tests.conftest import NOON, row
 from wootric_pipeline.errors import IncompleteScan
 from wootric_pipeline.reading import history
 from wootric_pipeline.reading.history import DEFAULT_PACE, SECONDS_PER_DAY, History, Pace
+from wootric_pipeline.reading.listing import Listing
 from wootric_pipeline.reading.progress import Progress
+from wootric_pipeline.reading.scan import Clocks, Scan
 from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
+from wootric_pipeline.tables import RESPONSES
 
 LOOKBACK_SECONDS = 300
 SORTED_BY_UPDATE = Behaviour(ignores_updated=frozenset({"responses"}))
@@ -201,6 +204,26 @@ def test_rows_that_appear_with_old_times_are_found_by_their_ids() -> None:
     model.now = NOON + 5 * SECONDS_PER_DAY
     assert loader.run()
     assert 5_000 in loader.loaded
+
+
+class StoppedClock(Model):
+    """A service whose clock stands still, as its `Date` header has it."""
+
+    def scan(self, started_at: int | None = None) -> Scan:
+        """A scan of the list."""
+        now = self.now if started_at is None else started_at
+        return Scan(Listing(RESPONSES, self.fetch), ByTurns(None), lambda: Clocks(NOON, now))
+
+
+def test_a_clock_that_stands_still_lets_no_row_grow_stale() -> None:
+    model = StoppedClock(steady(100, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    for day in range(1, 12):
+        model.account.change("responses", 5 * day, (NOON + day * SECONDS_PER_DAY) * SECOND)
+        model.now = NOON + (10 * day + 11) * SECONDS_PER_DAY
+        assert loader.run()
+    assert late(model.account.rows["responses"], loader.loaded, model.now, loader.pace) == []
 
 
 def steady(days: int, rows_a_day: int, ends_at: int = NOON) -> Account:

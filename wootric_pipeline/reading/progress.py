@@ -16,13 +16,14 @@ class Progress:
     Args:
         span: What is wanted.
         began: When it began, by the earlier of two clocks, UNIX seconds.
+        now: And by the later one: a clock that stands still must not let rows grow stale.
         filtered: Whether the list can be asked for what was updated since a moment; then that is all there is to read.
 
     Attributes:
         ranges: What to read, the newest first, each with the second of `updated_at` from which on it has changed.
     """
 
-    def __init__(self, span: Span, began: int, *, filtered: bool) -> None:
+    def __init__(self, span: Span, began: int, now: int, *, filtered: bool) -> None:
         self.began = began
         self._span = span
         self._filtered = filtered
@@ -48,7 +49,7 @@ class Progress:
         elif filtered:
             self._history, self.ranges = history, [(each, self._since(of)) for each, of in history.groups()]
         else:
-            self._history, ranges = history.planned(span.pace, began)
+            self._history, ranges = history.planned(span.pace, now)
             self.ranges = [(each, None) for each in ranges]
 
     def _since(self, reading: Reading | None) -> int | None:

@@ -149,7 +149,7 @@ class Scan:
         rows that were already read.
         """
         self.filtered_by = "updated" if filtered else "created"
-        progress = Progress(span, int(min(self._clocks())), filtered=filtered)
+        progress = Progress(span, int(min(self._clocks())), int(max(self._clocks())), filtered=filtered)
         yield from self._newest_first(newest, progress)
         seconds: list[int] = []
         failed: IncompleteScan | None = None

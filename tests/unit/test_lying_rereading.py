@@ -1,0 +1,84 @@
+"""Servers that lie while parts of a list are read again, because of the age of their rows."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.lying_accounts import KINDS, Scenario, scenarios
+from tests.unit.lying_server import SECOND, Change, Lies, LyingServer, TooManyRequests
+from tests.unit.reading_harness import Outcome, State, read
+from tests.unit.test_lying_servers import FEW, THOUSANDS
+from wootric_pipeline.reading.history import SECONDS_PER_DAY, History, Interval, Reading
+
+UNFILTERED = Lies(updated_ignored=True)
+LONG_AGO_SECONDS = 40 * SECONDS_PER_DAY
+
+
+def in_parts(server: LyingServer, history: History, chance: random.Random) -> tuple[History, set[int]]:
+    """The history in parts, of which some are due and some are not; the ids of rows in those that are."""
+    last = history.intervals[-1].reading
+    assert last is not None
+    seconds = sorted({int(server.record(row)["created_at"].timestamp()) for row in server.rows.values()})
+    cuts = sorted(chance.sample(seconds, min(len(seconds), chance.randrange(8))))
+    readings = [
+        chance.choice((last, Reading(last.began - LONG_AGO_SECONDS, last.newest, last.highest_id))) for _ in cuts
+    ]
+    rows = len(seconds)
+    parts = [Interval(since, reading, rows) for since, reading in zip([None, *cuts], [*readings, last], strict=True)]
+    due = set()
+    for row in server.rows.values():
+        created = int(server.record(row)["created_at"].timestamp())
+        part = [each for each in parts if each.since is None or each.since <= created][-1]
+        if part is parts[-1] or part.reading != last:
+            due.add(row.id)
+    return History(tuple(parts)), due
+
+
+def fault_of_rereading(scenario: Scenario, seed: int) -> str | None:
+    """What is wrong with the run after the one that has read all."""
+    chance = random.Random(seed)
+    server = replace(scenario, lies=scenario.lies | UNFILTERED, since=None, until=None).server()
+    try:
+        first = read(server, server.table)
+        if not first.complete or first.state.history is None or first.state.history.newest is None:
+            return None
+        history, due = in_parts(server, first.state.history, chance)
+        server.requests_max *= 3
+        server.now += 3_600 * SECOND
+        ids = sorted(server.rows)
+        changed = [row_id for row_id in ids if row_id in due and chance.random() < 0.2]
+        for row_id in changed:
+            server.changes = [Change("update", ids.index(row_id))]
+            server.pass_a_second()
+        server.now += 60 * SECOND
+        second = read(server, server.table, state=State(first.state.cursor, history))
+    except TooManyRequests as endless:
+        return str(endless)
+    event("complete" if second.complete else "reported")
+    return _lost(server, changed, first, second) if second.complete else None
+
+
+def _lost(server: LyingServer, changed: list[int], first: Outcome, second: Outcome) -> str | None:
+    for row_id in changed:
+        row = server.rows[row_id]
+        if row.hidden or row_id not in first.rows:
+            continue
+        if second.rows.get(row_id, {}).get("version") != row.version:
+            return f"LOST with success: version {row.version} of row {row_id}, of {len(changed)} that have changed"
+    return None
+
+
+@FEW
+@given(scenarios(KINDS), st.integers(0, 2**32))
+def test_what_has_changed_in_parts_that_are_read_again_is_found(scenario: Scenario, seed: int) -> None:
+    assert fault_of_rereading(scenario, seed) is None
+
+
+@pytest.mark.slow
+@settings(THOUSANDS, max_examples=1_000)
+@given(scenarios(KINDS), st.integers(0, 2**32))
+def test_what_has_changed_is_found_behind_a_thousand_servers_that_lie(scenario: Scenario, seed: int) -> None:
+    assert fault_of_rereading(scenario, seed) is None
