@@ -27,6 +27,8 @@ SECTIONS = (*TABLES, "schema", "data_writer", "extract", "normalize", "load", *O
 NOT_OURS = ("wootric_pipeline",)
 """Sections of which a user could think that they are the source's."""
 
+FORMER = {"rescan_days": "staleness"}
+"""What replaces settings of former versions."""
 OURS_ALONE = ("account_token", "exclude_columns", "lookback_seconds", "staleness", "staleness_days_max")
 """Settings that no other source has; what is much alike is meant for them, wherever it stands."""
 OF_OTHERS = ("excluded_columns",)
@@ -190,4 +192,6 @@ class _Names:
 
 def _nearest(name: str, names: Iterable[str], alike: float = NEAR) -> str:
     """The one of some names that is most like another, or nothing."""
+    if (follower := FORMER.get(name)) is not None and follower in (names := list(names)):
+        return follower
     return next(iter(get_close_matches(name.lower().replace("-", "_"), list(names), 1, alike)), "")

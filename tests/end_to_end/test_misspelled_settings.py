@@ -54,6 +54,7 @@ def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None
         ("sources", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
         ("pipelines.other", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
         ("pipelines.other", "stalenes", "the nearest is staleness under [sources.wootric]."),
+        ("sources.wootric", "rescan_days", "the nearest is staleness."),
         ("destinations.duckdb", "credentials", "the nearest is credentials under [destination.duckdb]."),
         ("destination.duckdb", "credential", "the nearest is credentials."),
         ("wootric", "start_date", "the nearest is start_date under [sources.wootric]."),
