@@ -52,6 +52,7 @@ def wootric_source(
     lookback_seconds: int = 300,
     staleness: float = 0.1,
     staleness_days_max: float = 30,
+    last_responses_max: int = 100,
     connections: int = 4,
     properties: str = "columns",
     exclude_columns: Optional[str | list[str]] = None,
@@ -80,6 +81,8 @@ def wootric_source(
         staleness: For lists on which the API ignores the `updated` filter: how late a change may be seen, as a share of
             the row's age: by default, that of a row of ten days a day later. 0 reads all history in every run.
         staleness_days_max: How late at most, however old the row is.
+        last_responses_max: How many responses each run may ask for by their ids there, because a person's row tells of
+            another score or text; 0 is none.
         connections: How many requests may be under way at once.
         properties: Free-form objects as a column for each key (`columns`), or as one JSON column (`json`).
         exclude_columns: Patterns of columns that are dropped before anything is written, as in
@@ -100,6 +103,7 @@ def wootric_source(
     for name, value, least in (
         ("lookback_seconds", lookback_seconds, 0),
         ("staleness", staleness, 0),
+        ("last_responses_max", last_responses_max, 0),
         ("connections", connections, 1),
     ):
         settings.at_least(name, value, least)
@@ -110,7 +114,14 @@ def wootric_source(
     shape = Shape(properties, _exclusion(watched, exclude_columns))
     row_shape = f"{VERSION} {shape.key} {files}"
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
-    reader = Reader(client, watched, lookback_seconds=lookback_seconds, pace=pace, row_shape=row_shape)
+    reader = Reader(
+        client,
+        watched,
+        lookback_seconds=lookback_seconds,
+        pace=pace,
+        last_responses_max=last_responses_max,
+        row_shape=row_shape,
+    )
 
     schema = dlt.current.source_schema()
     turns.of_source(schema.name)

@@ -29,7 +29,14 @@ NOT_OURS = ("wootric_pipeline",)
 
 FORMER = {"rescan_days": "staleness"}
 """What replaces settings of former versions."""
-OURS_ALONE = ("account_token", "exclude_columns", "lookback_seconds", "staleness", "staleness_days_max")
+OURS_ALONE = (
+    "account_token",
+    "exclude_columns",
+    "lookback_seconds",
+    "staleness",
+    "staleness_days_max",
+    "last_responses_max",
+)
 """Settings that no other source has; what is much alike is meant for them, wherever it stands."""
 OF_OTHERS = ("excluded_columns",)
 """What is alike, and is a setting of a source of dlt's."""

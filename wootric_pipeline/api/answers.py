@@ -95,10 +95,20 @@ def list_of(answer: Answer, path: str, host: str) -> list[Any]:
     return content
 
 
+def object_of(answer: Answer, path: str, host: str) -> dict[str, Any] | None:
+    """What is at a path of its own, None where nothing is; raises as `content_of` does, and for what is no object."""
+    if answer.status == 404:
+        return None
+    content = content_of(answer, path, host)
+    if not isinstance(content, dict):
+        raise UnexpectedAnswer(f"Wootric answered {path} with {_kind(content)} where an object belongs.")
+    return content
+
+
 def what(answer: Answer) -> str:
     """An answer in the words of a message."""
     return "something that is not JSON" if answer.status == 200 and not answer.is_json else f"status {answer.status}"
 
 
 def _kind(content: Any) -> str:
-    return {dict: "an object", str: "a text", type(None): "null"}.get(type(content), "a single value")
+    return {dict: "an object", list: "a list", str: "a text", type(None): "null"}.get(type(content), "a single value")

@@ -1,10 +1,10 @@
-"""One authorised GET of a list; how it is sent is in `transport`, what an answer means in `answers`."""
+"""One authorised GET; how it is sent is in `transport`, what an answer means in `answers`."""
 
 import logging
 from typing import Any
 
 from ..errors import AuthenticationFailed
-from .answers import list_of
+from .answers import Answer, list_of, object_of
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
@@ -67,6 +67,16 @@ class Client:
                 why.
             UnexpectedAnswer: Anything but a JSON list.
         """
+        return list_of(self._answer(path, params), path, self._transport.host)
+
+    def get_one(self, path: str) -> dict[str, Any] | None:
+        """What is at a path of its own, such as `/v1/end_users/1/responses/2`; None if there is nothing.
+
+        See `get` for what it raises.
+        """
+        return object_of(self._answer(path, {}), path, self._transport.host)
+
+    def _answer(self, path: str, params: Params) -> Answer:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
         answer = self._transport.send("GET", path, params, started, auth=token)
@@ -76,7 +86,7 @@ class Client:
             answer = self._transport.send("GET", path, params, started, auth=fresh)
         if answer.status == 401 and not answer.is_by_another:
             raise AuthenticationFailed("Wootric refuses a token it has just issued; check the account's API access.")
-        return list_of(answer, path, self._transport.host)
+        return answer
 
     def sign_in(self) -> None:
         """Asks for a token, unless there is a valid one; see `get` for what it raises."""

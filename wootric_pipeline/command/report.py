@@ -46,6 +46,7 @@ def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, 
         "odd_values": notes.odd_values,
         **(refreshed._asdict() if refreshed else {}),
         **({"changes_first": True} if notes.changes_first else {}),
+        **({"rows_by_id": notes.rows_by_id} if notes.rows_by_id else {}),
         **({"rows_left_out": len(notes.left_out)} if notes.left_out else {}),
         **({"error": notes.error} if notes.error else {}),
     }
@@ -121,6 +122,8 @@ def _remarks(run: Run) -> list[str]:
             lines.append(_along_created(name))
         if notes.changes_first:
             lines.append(f"{name}: Wootric can sort it by updated_at all the same, so the newest changes came first.")
+        if notes.rows_by_id:
+            lines.append(f"{name}: {notes.rows_by_id:,} came by their ids, since end_users told of another answer.")
         if len(notes.ages_read) > 1:
             lines.append(_ages_read(name, notes.ages_read))
     unchanged = [name for name, notes in run.tables.items() if notes.complete and not notes.rows_new]

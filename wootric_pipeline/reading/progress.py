@@ -132,6 +132,11 @@ class Progress:
         self._cuts.setdefault(bounds, Cuts(bounds.since, Reading(self.began), self._history.rows_max))
         self._reached[bounds] = bounds.until
 
+    def hold(self, postponed: datetime) -> None:
+        """Takes nothing for known from a moment on: what was updated then was left out."""
+        if self._newest is not None:
+            self._newest = min(self._newest, postponed.timestamp())
+
     def give_up(self) -> None:
         """Forgets what was read of a range and never settled."""
         self._unsettled.clear()

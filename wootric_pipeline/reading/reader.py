@@ -26,10 +26,19 @@ from ..dlt_internals import (
     raise_if_signalled,
     show_wait,
 )
-from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, ListRefused, WootricError
+from ..errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    HostUnreachable,
+    ListRefused,
+    RequestRefused,
+    UnexpectedAnswer,
+    WootricError,
+)
 from ..records import to_record, usable
-from ..tables import CURSOR, PRIMARY_KEY, Table
+from ..tables import CURSOR, END_USERS, PRIMARY_KEY, RESPONSES, Table
 from .history import DEFAULT_PACE, History, Pace
+from .last_responses import LastResponse, LastResponses, to_keep
 from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode, TableNotes
 from .overlap import Overlap
@@ -41,7 +50,7 @@ from .supervision import Supervision
 
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
-HISTORY, EMPTY, OVERLAP = "history", "empty", "overlap"
+HISTORY, EMPTY, OVERLAP, ASKED = "history", "empty", "overlap", "asked"
 FORMER = ("halfway",)
 """What former versions kept in the state of a table."""
 
@@ -104,6 +113,7 @@ class Reader:
         supervision: Takes note of what is done, and says when to pause.
         lookback_seconds: How far before its cursor a table is read.
         pace: How stale rows may become on lists that do not honour `updated`.
+        last_responses_max: How many responses to ask for by their ids there.
         row_shape: Tells settings apart that change the form in which rows are loaded.
     """
 
@@ -114,6 +124,7 @@ class Reader:
         *,
         lookback_seconds: int = 300,
         pace: Pace = DEFAULT_PACE,
+        last_responses_max: int = 0,
         row_shape: str = "",
     ) -> None:
         self._row_shape = row_shape
@@ -122,6 +133,8 @@ class Reader:
         self.notes = supervision.notes
         self._checkpoint = supervision.checkpoint
         self._pace = pace
+        self._last_responses = LastResponses(last_responses_max)
+        self._active: set[str] = set()
         self._postponed: dict[str, datetime] = {}
         self._waits_shown: Counter[str] = Counter()
         self._pool = Pool(client.connections, LOOK_AHEAD_PAGES)
@@ -158,6 +171,7 @@ class Reader:
         was_empty = EMPTY in state
         reading = self._paused.pop(table.name, None) or self._begun(table, cursor, state, left, dropped)
         reached: datetime | None = None
+        self._active.add(table.name)
         try:
             loaded: dict[int, datetime] = {}
             for batch in self._awaited(reading.batches):
@@ -175,6 +189,8 @@ class Reader:
                 if self._checkpoint.is_due() and (reached or batch.progress):
                     self._paused[table.name] = reading
                     return
+            if table.name == RESPONSES.name and not backfill and HISTORY in state:
+                yield from self._asked_for(state, notes, left)
             reading.has_ended = True
             _note_end(state, is_empty=committed is None and not notes.rows and not notes.left_out)
             self._end(table, notes)
@@ -182,10 +198,33 @@ class Reader:
             self._end(table, notes, error)
         finally:
             # Also where dlt closes this for a limit.
+            self._active.discard(table.name)
             self._leave(table, cursor, reading, reached, committed)
         if reached is None and notes.complete and committed is None and not was_empty:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
+
+    def _asked_for(self, state: dict[str, Any], notes: TableNotes, left: Left) -> Iterator[Page | None]:
+        """Responses that `end_users` tells of and that no page has shown like that."""
+        while END_USERS.name in self._active:
+            yield None
+        kept, asked, rows = state.get(ASKED, {}), list[LastResponse](), Page()
+        for each in self._last_responses.unseen(kept):
+            notes.requests += 1
+            try:
+                found = self._client.get_one(each.path)
+            except (ListRefused, RequestRefused, UnexpectedAnswer) as refused:
+                self.notes.warn(f"{refused} No more responses were asked for by their ids; their list is complete.")
+                break
+            asked.append(each)
+            rows += usable(RESPONSES, [] if found is None else [left(found)])[0]
+            yield None
+        if rows:
+            notes.count(rows, are_compared=True)
+            notes.rows_by_id += len(rows)
+            yield rows
+        if asked:
+            state[ASKED] = to_keep(kept, asked)
 
     def _begun(
         self, table: Table, cursor: Cursor, state: Mapping[str, Any], left: Left, dropped: Collection[str]
@@ -251,6 +290,8 @@ class Reader:
         before = History.of_state(state.pop(HISTORY)) if HISTORY in state else None
         kept = None if reading.has_ended else before
         if (progress := reading.progress) is not None:
+            if (postponed := self._postponed.get(table.name)) is not None:
+                progress.hold(postponed)
             kept = progress.kept(before, has_rows=bool(notes.rows), has_ended=reading.has_ended)
             notes.note_history(progress.history, progress.began)
         if kept is not None:
@@ -332,6 +373,7 @@ class Reader:
             rows, unusable = usable(table, elements)
             with self._counting:
                 notes.note_page(len(elements), unusable)
+                self._last_responses.note(table.name, rows)
             return rows
 
         started = self._client.now()

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import secrets
 import threading
 import time
@@ -20,6 +21,7 @@ CLIENT_ID = CLIENT_SECRET = "sandbox"
 USERNAME, PASSWORD = "sandbox@example.com", "sandbox"
 
 _PATHS = {table.path: name for name, table in TABLES.items()}
+_ONE = re.compile(r"/v1/end_users/(\d+)(?:/(responses|declines)/(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,11 @@ class Sandbox:
                 time.sleep(self.behaviour.latency_seconds)
             if request.path == "/oauth/token":
                 return 200, self._token(request), headers
-            if request.path not in _PATHS:
+            if request.path not in _PATHS and not _ONE.fullmatch(request.path):
                 raise Refused(404, "not found")
             self._authorize(request)
             headers = self._count()
-            return 200, self._list(request), headers
+            return 200, self._list(request) if request.path in _PATHS else self._one(request.path), headers
         except Refused as refused:
             return refused.status, {"type": "error", "message": refused.reason}, headers or self._limit_headers()
         finally:
@@ -160,6 +162,15 @@ class Sandbox:
         query = Query(table, request.params, self.behaviour)
         with self.account.lock:
             return [self.account.shown(row) for row in query.page(self.account)]
+
+    def _one(self, path: str) -> Row:
+        """A person, or a response or a decline of one, by its id."""
+        person, table, row_id = _ONE.fullmatch(path).groups()  # type: ignore[union-attr]
+        with self.account.lock:
+            row = self.account.rows[table or "end_users"].get(int(row_id or person))
+            if row is None or (table and row.get("end_user_id") != int(person)):
+                raise Refused(404, "The record could not be found")
+            return self.account.shown(row)
 
     def breaks_off(self) -> bool:
         """Whether this list answer is to break off in the middle."""
