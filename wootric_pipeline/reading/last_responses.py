@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from ..tables import END_USERS, PRIMARY_KEY, RESPONSES
 from .listing import Page
 
+NOTED_MAX = 20_000
+"""Of people and of responses each: of what is beyond, nothing is known, and at worst a request is made in vain."""
 KEPT_MAX = 500
 """Digests in the state, of some 20 bytes each: who is updated otherwise has no other last response."""
 
@@ -45,9 +47,9 @@ class LastResponses:
         """Looks at rows of an answer; of `responses` those that are seen need not be asked for."""
         if not self._requests_max:
             return
-        if table == RESPONSES.name:
+        if table == RESPONSES.name and len(self._seen) < NOTED_MAX:
             self._seen.update((row[PRIMARY_KEY], _digest(row)) for row in rows)
-        elif table == END_USERS.name:
+        elif table == END_USERS.name and len(self._told) < NOTED_MAX:
             self._told.update((each.id, each) for each in map(_last_response, rows) if each is not None)
 
     def unseen(self, kept: Mapping[str, str]) -> list[LastResponse]:

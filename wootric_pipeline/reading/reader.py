@@ -373,7 +373,9 @@ class Reader:
             rows, unusable = usable(table, elements)
             with self._counting:
                 notes.note_page(len(elements), unusable)
-                self._last_responses.note(table.name, rows)
+                if span.known_until is not None:
+                    # A first load brings all responses as they are.
+                    self._last_responses.note(table.name, rows)
             return rows
 
         started = self._client.now()
