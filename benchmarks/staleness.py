@@ -74,7 +74,6 @@ class Loader:
 
     def __init__(self, served: SteadyList, pace: Pace) -> None:
         self._served = served
-        self._pace = pace
         self._span = Span(pace=pace, lookback_seconds=LOOKBACK_SECONDS)
         self.intervals = 0
 
@@ -87,9 +86,7 @@ class Loader:
             progress = batch.progress if batch is not None else progress
         if progress is not None:
             history = progress.history
-            known = None if history.newest is None else int(history.newest)
-            since = None if known is None else known - LOOKBACK_SECONDS
-            self._span = Span(since, None, None, history, self._pace, LOOKBACK_SECONDS, known)
+            self._span = self._span.behind(None, history)
             self.intervals = len(history.intervals)
         return self._served.requests - before
 

@@ -24,7 +24,7 @@ from .errors import WootricError
 from .exclusion import Exclusion
 from .misspelling import refuse_misspelled
 from .reading.history import SECONDS_PER_DAY, Pace
-from .reading.reader import Reader
+from .reading.reader import Reader, Rereading
 from .reading.supervision import Supervision, supervision
 from .resources import resource
 from .shape import Shape
@@ -100,28 +100,16 @@ def wootric_source(
     watched = supervision()
     if not watched.is_demo:
         refuse_misspelled(signature(wootric_source).parameters)
-    for name, value, least in (
-        ("lookback_seconds", lookback_seconds, 0),
-        ("staleness", staleness, 0),
-        ("last_responses_max", last_responses_max, 0),
-        ("connections", connections, 1),
-    ):
-        settings.at_least(name, value, least)
-    settings.above("staleness_days_max", staleness_days_max, 0)
+    settings.at_least(0, lookback_seconds=lookback_seconds, staleness=staleness, last_responses_max=last_responses_max)
+    settings.at_least(1, connections=connections)
+    settings.above(0, staleness_days_max=staleness_days_max)
     cursor = _cursor(*settings.span(start_date, end_date))
     credentials = _credentials(client_id, client_secret, username, password, account_token)
     client = _client(watched, credentials, base_url, region, connections)
     shape = Shape(properties, _exclusion(watched, exclude_columns))
-    row_shape = f"{VERSION} {shape.key} {files}"
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
-    reader = Reader(
-        client,
-        watched,
-        lookback_seconds=lookback_seconds,
-        pace=pace,
-        last_responses_max=last_responses_max,
-        row_shape=row_shape,
-    )
+    how = Rereading(lookback_seconds, pace, last_responses_max, row_shape=f"{VERSION} {shape.key} {files}")
+    reader = Reader(client, watched, how)
 
     schema = dlt.current.source_schema()
     turns.of_source(schema.name)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
+from math import isfinite
 
 from .errors import ConfigurationError
 from .tables import TABLES, Table
@@ -78,16 +79,25 @@ def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None,
     return start, end
 
 
-def at_least(name: str, value: float | None, least: int) -> None:
+def at_least(least: int, **values: float) -> None:
     """Raises ConfigurationError if a number is set below the least that makes sense."""
-    if value is not None and value < least:
-        raise ConfigurationError(f"{name} must be {least} or more.")
+    for name, value in values.items():
+        _check_finite(name, value)
+        if value < least:
+            raise ConfigurationError(f"{name} must be {least} or more.")
 
 
-def above(name: str, value: float, limit: int) -> None:
+def _check_finite(name: str, value: float) -> None:
+    if not isfinite(value):
+        raise ConfigurationError(f"{name} must be a finite number.")
+
+
+def above(limit: int, **values: float) -> None:
     """Raises ConfigurationError if a number is not more than it has to be."""
-    if not value > limit:
-        raise ConfigurationError(f"{name} must be more than {limit}.")
+    for name, value in values.items():
+        _check_finite(name, value)
+        if value <= limit:
+            raise ConfigurationError(f"{name} must be more than {limit}.")
 
 
 def tables(names: str | None) -> list[Table]:

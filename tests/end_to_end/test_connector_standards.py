@@ -42,7 +42,7 @@ from wootric_pipeline.api.client import Credentials
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
 from wootric_pipeline.errors import ConfigurationError
-from wootric_pipeline.reading.reader import mode_of
+from wootric_pipeline.reading.mode import mode_of
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, Account, DemoAccount, Refused
 from wootric_pipeline.tables import CURSOR, TABLES
 from wootric_pipeline.version import VERSION

@@ -115,6 +115,44 @@ def test_excluded_columns_are_left_out_of_them(pipeline: Pipeline, account: Acco
     assert "text" not in loaded(pipeline, "responses")[1_003]
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"score": 7},  # as it was in some cache
+        {"id": 1_099},
+        {"id": "1003"},
+        {"updated_at": None},
+        {"created_at": "never"},
+    ],
+    ids=str,
+)
+def test_what_is_not_the_response_that_was_told_of_is_not_loaded(
+    pipeline: Pipeline,
+    account: Account,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, Any],
+) -> None:
+    run(pipeline, sandbox)
+    before = loaded(pipeline, "responses")
+    answer(account, 3, NOON + 200 * DAY, score=2)
+    one = sandbox._one
+    monkeypatch.setattr(sandbox, "_one", lambda path: {**one(path), **found})
+    notes = run(pipeline, sandbox)
+    assert (notes.ok, len(by_id(sandbox)), notes.table("responses").rows_by_id) == (True, 1, 0)
+    assert loaded(pipeline, "responses") == before
+
+
+def test_a_text_that_is_left_out_of_people_is_not_compared(
+    pipeline: Pipeline, account: Account, sandbox: Sandbox
+) -> None:
+    patterns = "end_users.last_response__text,responses.text"
+    run(pipeline, sandbox, exclude_columns=patterns)
+    answer(account, 3, NOON + 200 * DAY, score=2)
+    run(pipeline, sandbox, exclude_columns=patterns)
+    assert loaded(pipeline, "responses")[1_003]["score"] == 2
+
+
 @pytest.mark.parametrize("status", [400, 403, 422])
 def test_a_service_that_does_not_answer_by_id_is_a_warning(
     pipeline: Pipeline, account: Account, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int
@@ -130,3 +168,18 @@ def test_a_service_that_does_not_answer_by_id_is_a_warning(
     notes = run(pipeline, sandbox)
     assert (notes.ok, len(by_id(sandbox)), len(notes.warnings)) == (True, 1, 1)
     assert "No more responses were asked for by their ids" in notes.warnings[0]
+
+
+def test_an_outage_of_what_is_asked_for_by_ids_is_a_warning(
+    pipeline: Pipeline, account: Account, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pipeline, sandbox)
+    answer(account, 3, NOON + 200 * DAY, score=2)
+
+    def fail(_path: str) -> None:
+        raise Refused(500, "no")
+
+    monkeypatch.setattr(sandbox, "_one", fail)
+    monkeypatch.setattr("wootric_pipeline.api.client.ONE_RETRY_SECONDS_MAX", 1.0)
+    notes = run(pipeline, sandbox)
+    assert (notes.ok, len(notes.warnings)) == (True, 1)

@@ -71,35 +71,30 @@ def read(
     progress: Progress | None = None
     try:
         for batch in filter(None, scan.read(_span(since, until, state))):
-            for row in batch.rows:
-                if row["id"] not in rows or rows[row["id"]]["updated_at"] <= row["updated_at"]:
-                    rows[row["id"]] = row
+            _newest_versions(rows, batch.rows)
             progress = batch.progress
             state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
     except WootricError as raised:
         error = str(raised)
-    history = None if progress is None else progress.kept(state.history, has_rows=True, has_ended=error is None)
+    history = state.history if error else None
+    if progress is not None:
+        history = progress.kept(state.history, has_rows=True, has_ended=error is None)
     state = replace(state, history=history, was_empty=error is None and not rows and state.cursor is None)
     warning = Clocks(server.date(), server.local_time()).warning()
     warnings = [] if warning is None else [warning]
     return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
 
 
+def _newest_versions(rows: dict[Any, dict[str, Any]], page: Page) -> None:
+    for row in page:
+        if row["id"] not in rows or rows[row["id"]]["updated_at"] <= row["updated_at"]:
+            rows[row["id"]] = row
+
+
 def _span(since: int | None, until: int | None, state: State) -> Span:
-    known = int(state.cursor.timestamp()) if state.cursor else None
-    if state.history is not None:
-        known = None if state.history.newest is None else int(state.history.newest // 1)
-    start = since
-    if known is not None:
-        start = known - int(LOOKBACK.total_seconds())
-        start = start if since is None else max(start, since)
-    created_since = since if until is None else None
-    return Span(
-        start,
-        until,
-        created_since,
-        history=state.history,
-        lookback_seconds=LOOKBACK.total_seconds(),
-        known_until=known,
-        known_empty=state.was_empty,
-    )
+    lookback_seconds = LOOKBACK.total_seconds()
+    if until is not None:
+        return Span(since, until, lookback_seconds=lookback_seconds)
+    cursor = None if state.cursor is None else state.cursor.timestamp()
+    span = Span(created_since=since, lookback_seconds=lookback_seconds, known_empty=state.was_empty)
+    return span.behind(cursor, state.history, since)

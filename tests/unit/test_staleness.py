@@ -43,16 +43,9 @@ class Loader:
     history: History | None = None
     loaded: dict[int, int] = field(default_factory=dict)
 
-    def run(self, batches_max: int | None = None) -> bool:
+    def run(self, batches_max: int | None = None, *, has_rows: bool = True) -> bool:
         """One run, which may be broken off after some batches; whether it was complete."""
-        known = self.cursor if self.history is None else self.history.newest
-        span = Span(
-            since=None if known is None else int(known) - LOOKBACK_SECONDS,
-            history=self.history,
-            pace=self.pace,
-            lookback_seconds=LOOKBACK_SECONDS,
-            known_until=None if known is None else int(known),
-        )
+        span = Span(pace=self.pace, lookback_seconds=LOOKBACK_SECONDS).behind(self.cursor, self.history)
         batches, before, progress = self.model.batches(span), self.history, None
         try:
             for batch in islice(batches, batches_max):
@@ -65,13 +58,15 @@ class Loader:
         except IncompleteScan:
             # Rows that were deleted meanwhile do not come again, which is said.
             has_ended = False
-        self.history = self._kept(progress, before, has_ended)
+        self.history = self._kept(progress, before, has_rows, has_ended)
         return has_ended
 
-    def _kept(self, progress: Progress | None, before: History | None, has_ended: bool) -> History | None:
+    def _kept(
+        self, progress: Progress | None, before: History | None, has_rows: bool, has_ended: bool
+    ) -> History | None:
         if progress is None:
             return None if has_ended else before
-        kept = progress.kept(before, has_rows=True, has_ended=has_ended)
+        kept = progress.kept(before, has_rows=has_rows, has_ended=has_ended)
         return None if kept is None else History.of_state(kept.as_state())
 
 
@@ -263,6 +258,18 @@ def test_where_updated_is_honoured_the_cursor_says_it_all(behaviour: Behaviour) 
     loader = Loader(Model(steady(10, 50), behaviour=behaviour))
     assert loader.run()
     assert loader.history is None
+
+
+def test_a_reading_of_all_is_noted_although_nothing_has_changed() -> None:
+    model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    model.now += 60 * SECONDS_PER_DAY
+    assert loader.run(has_rows=False)
+    model.queries.clear()
+    model.now += 60
+    assert loader.run(has_rows=False)
+    assert len(model.queries) < 8
 
 
 def test_no_staleness_reads_all_history_in_each_run() -> None:

@@ -1,6 +1,7 @@
 """One authorised GET; how it is sent is in `transport`, what an answer means in `answers`."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from ..errors import AuthenticationFailed
@@ -8,9 +9,12 @@ from .answers import Answer, list_of, object_of
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
-from .transport import Params, Transport
+from .transport import RETRY_SECONDS_MAX, Params, Transport
 
 __all__ = ["Client", "Credentials", "Params"]
+
+ONE_RETRY_SECONDS_MAX = 60.0
+"""What is asked for by its id comes with a list as well, so it is not waited for through an outage."""
 
 log = logging.getLogger("wootric_pipeline.api")
 
@@ -74,16 +78,18 @@ class Client:
 
         See `get` for what it raises.
         """
-        return object_of(self._answer(path, {}), path, self._transport.host)
+        answer = self._answer(path, {}, retry_seconds_max=ONE_RETRY_SECONDS_MAX)
+        return object_of(answer, path, self._transport.host)
 
-    def _answer(self, path: str, params: Params) -> Answer:
+    def _answer(self, path: str, params: Params, retry_seconds_max: float = RETRY_SECONDS_MAX) -> Answer:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
-        answer = self._transport.send("GET", path, params, started, auth=token)
+        send = partial(self._transport.send, "GET", path, params, started, retry_seconds_max=retry_seconds_max)
+        answer = send(auth=token)
         if answer.status == 401 and not answer.is_by_another:
             log.info("%s: the token is refused before its end; asks for another.", path)
             fresh = self._tokens.current(started, refused=token)
-            answer = self._transport.send("GET", path, params, started, auth=fresh)
+            answer = send(auth=fresh)
         if answer.status == 401 and not answer.is_by_another:
             raise AuthenticationFailed("Wootric refuses a token it has just issued; check the account's API access.")
         return answer

@@ -106,6 +106,7 @@ class Transport:
         *,
         auth: requests.auth.AuthBase,
         form: Mapping[str, str] | None = None,
+        retry_seconds_max: float = RETRY_SECONDS_MAX,
     ) -> Answer:
         """The first answer worth looking at: retried through errors, 5xx, 408, 425, 429 and answers that break off.
 
@@ -116,6 +117,7 @@ class Transport:
             started: Since when the caller waits, by the monotonic clock.
             auth: Signs the request.
             form: What is posted to sign in.
+            retry_seconds_max: How long to go on with that.
 
         Raises:
             ConfigurationError: The host was never reached, and the setting is why.
@@ -129,19 +131,19 @@ class Transport:
             with self._turns:
                 # Waiting for other threads is not waiting for the service.
                 started += self.clock.monotonic() - asked
-                with self.rate_limit.slot(until=started + RETRY_SECONDS_MAX):
+                with self.rate_limit.slot(until=started + retry_seconds_max):
                     outcome = self._attempt(method, path, params, auth, form)
             if isinstance(outcome, Answer) and not outcome.is_transient:
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
                     return outcome
-            self._back_off(path, outcome, attempt, started)
+            self._back_off(path, outcome, attempt, started, retry_seconds_max)
         raise AssertionError("unreachable")
 
-    def _back_off(self, path: str, outcome: Outcome, attempt: int, started: float) -> None:
+    def _back_off(self, path: str, outcome: Outcome, attempt: int, started: float, retry_seconds_max: float) -> None:
         """Waits before a request is repeated; see `send` for what is raised where there is no time left for that."""
         waited_seconds = self.clock.monotonic() - started
-        seconds_max = RETRY_SECONDS_MAX if self._answered else SIGN_IN_RETRY_SECONDS_MAX
+        seconds_max = retry_seconds_max if self._answered else SIGN_IN_RETRY_SECONDS_MAX
         if waited_seconds >= seconds_max:
             raise self._given_up(path, outcome, waited_seconds)
         seconds = _backoff_seconds(attempt)

@@ -6,7 +6,7 @@ from dlt import Pipeline, Schema
 
 from ..dlt_internals import connect
 from ..errors import ApiUnavailable, ListRefused, UnexpectedAnswer
-from ..reading.reader import mode_of
+from ..reading.mode import mode_of
 from ..tables import TABLES
 from .loading import SOURCE
 from .run import Run

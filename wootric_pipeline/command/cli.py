@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     settings.span(options.start_date, options.end_date)
     check_combination(options)
     minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
-    settings.at_least("checkpoint_minutes", minutes, 0)
+    settings.at_least(0, checkpoint_minutes=minutes)
     pipeline = pipeline_of(options)
     check_working_folder(pipeline.working_dir, kind_of(pipeline))
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)

@@ -171,6 +171,11 @@ class History:
                 ranges.append(Bounds(CREATED, parts[0][0].since, parts[-1][1]))
         return History(tuple(each[0] for each in found)), ranges[::-1]
 
+    def rows_in(self, bounds: Bounds) -> int:
+        """How many rows a range had, but for those of the last interval, which every run reads."""
+        begin, end = _number(bounds.since), float("inf") if bounds.until is None else bounds.until
+        return sum(each.rows for each in self.intervals[:-1] if begin <= _number(each.since) < end)
+
     def groups(self) -> list[tuple[Bounds, Reading | None]]:
         """Ranges of which each was seen last by one reading, the newest first."""
         found: list[tuple[Bounds, Reading | None]] = []

@@ -6,9 +6,10 @@ its id.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ..records import usable
 from ..tables import END_USERS, PRIMARY_KEY, RESPONSES
 from .listing import Page
 
@@ -16,19 +17,41 @@ NOTED_MAX = 20_000
 """Of people and of responses each: of what is beyond, nothing is known, and at worst a request is made in vain."""
 KEPT_MAX = 500
 """Digests in the state, of some 20 bytes each: who is updated otherwise has no other last response."""
+TOLD = ("score", "text")
+
+GetOne = Callable[[str], dict[str, Any] | None]
+"""Asks the API for what is at a path of its own; None if there is nothing."""
 
 
 class LastResponse(NamedTuple):
-    """What a row of `end_users` tells."""
+    """What a row of `end_users` tells, as far as it is not left out.
+
+    Attributes:
+        id: Of the response.
+        end_user_id: Whose it is.
+        values: Its score and its text.
+    """
 
     id: int
     end_user_id: int
-    digest: str
+    values: dict[str, Any]
 
     @property
     def path(self) -> str:
         """Where the API has the response."""
         return f"{END_USERS.path}/{self.end_user_id}/responses/{self.id}"
+
+    @property
+    def digest(self) -> str:
+        """Tells values from others."""
+        content = repr([self.values.get(name) or None for name in TOLD])
+        return hashlib.blake2b(content.encode(errors="replace"), digest_size=6).hexdigest()
+
+    def is_like(self, row: Mapping[str, Any] | None) -> bool:
+        """Whether a response has these values, as far as it has any: an empty text is none."""
+        if row is None:
+            return False
+        return all((row[name] or None) == (value or None) for name, value in self.values.items() if name in row)
 
 
 class LastResponses:
@@ -36,47 +59,53 @@ class LastResponses:
 
     Args:
         requests_max: How many may be asked for.
+        get_one: Asks for one.
     """
 
-    def __init__(self, requests_max: int) -> None:
+    def __init__(self, requests_max: int, get_one: GetOne) -> None:
         self._requests_max = requests_max
+        self._get_one = get_one
         self._told: dict[int, LastResponse] = {}
-        self._seen: dict[int, str] = {}
+        self._seen: dict[int, dict[str, Any]] = {}
 
     def note(self, table: str, rows: Page) -> None:
         """Looks at rows of an answer; of `responses` those that are seen need not be asked for."""
         if not self._requests_max:
             return
         if table == RESPONSES.name and len(self._seen) < NOTED_MAX:
-            self._seen.update((row[PRIMARY_KEY], _digest(row)) for row in rows)
+            self._seen.update((row[PRIMARY_KEY], {name: row[name] for name in TOLD if name in row}) for row in rows)
         elif table == END_USERS.name and len(self._told) < NOTED_MAX:
             self._told.update((each.id, each) for each in map(_last_response, rows) if each is not None)
 
-    def unseen(self, kept: Mapping[str, str]) -> list[LastResponse]:
-        """Those to ask for, the newest first; others wait until their part of the list is read.
+    def pages(self, kept: dict[str, str], left: Callable[[Any], Any]) -> Iterator[Page]:
+        """A page for each request, the newest responses first; what is beyond the most waits for its part of the list.
+
+        An answer that is another response, or has other values than were told, may come from some cache: it could be
+        older than what is loaded, and is left to the list.
 
         Args:
-            kept: What former runs have asked for.
+            kept: What former runs have asked for; what this one asks for is added.
+            left: Of a row as it came, what is left.
         """
         unseen = [
-            each for each in self._told.values() if each.digest not in (self._seen.get(each.id), kept.get(str(each.id)))
+            each
+            for each in self._told.values()
+            if not each.is_like(self._seen.get(each.id)) and kept.get(str(each.id)) != each.digest
         ]
-        return sorted(unseen, key=lambda each: each.id, reverse=True)[: self._requests_max]
+        for each in sorted(unseen, key=lambda each: each.id, reverse=True)[: self._requests_max]:
+            found = self._get_one(each.path)
+            kept[str(each.id)] = each.digest
+            is_it = found is not None and found.get(PRIMARY_KEY) == each.id and each.is_like(found)
+            yield usable(RESPONSES, [left(found)])[0] if is_it else Page()
 
 
-def to_keep(kept: Mapping[str, str], asked: Iterable[LastResponse]) -> dict[str, str]:
-    """What to keep in the state, of the newest."""
-    digests = {**kept, **{str(each.id): each.digest for each in asked}}
-    return dict(sorted(digests.items(), key=lambda each: int(each[0]))[-KEPT_MAX:])
+def newest(kept: Mapping[str, str]) -> dict[str, str]:
+    """What to keep in the state."""
+    return dict(sorted(kept.items(), key=lambda each: int(each[0]))[-KEPT_MAX:])
 
 
 def _last_response(row: Mapping[str, Any]) -> LastResponse | None:
     told = row.get("last_response")
-    if not isinstance(told, dict) or type(told.get("id")) is not int:
+    if not isinstance(told, dict) or type(told.get(PRIMARY_KEY)) is not int:
         return None
-    return LastResponse(told["id"], row[PRIMARY_KEY], _digest(told))
-
-
-def _digest(row: Mapping[str, Any]) -> str:
-    content = f"{row.get('score')} {row.get('text') or ''}"
-    return hashlib.blake2b(content.encode(errors="replace"), digest_size=6).hexdigest()
+    return LastResponse(told[PRIMARY_KEY], row[PRIMARY_KEY], {name: told[name] for name in TOLD if name in told})

@@ -5,9 +5,11 @@ from math import floor
 
 from ..tables import CURSOR, PRIMARY_KEY
 from .history import Cuts, History, Interval, Reading
-from .listing import CREATED, UPDATED, Bounds, Page, Row
+from .listing import CREATED, PAGE_ROWS, UPDATED, Bounds, Page, Row
 from .span import Span
 from .walk import Piece
+
+ROWS_UNNOTED_MAX = 2 * PAGE_ROWS
 
 
 class Progress:
@@ -151,10 +153,10 @@ class Progress:
         """When which part of the list was read, by now."""
         history = self._history
         reading = Reading(self.began, self._newest, self._highest_id)
-        for bounds, cuts in self._cuts.items():
-            reached = self._reached.get(bounds, bounds.since)
-            if reached != bounds.since or bounds.until is None is reached:
-                history = history.with_read(bounds.since, reached, cuts.intervals(reading))
+        for bounds, reached in self._reached.items():
+            # Only of what was read to its end there is no second that was reached.
+            if reached is None or reached != bounds.since:
+                history = history.with_read(bounds.since, reached, self._cuts[bounds].intervals(reading))
         return history
 
     def kept(self, before: History | None, *, has_rows: bool, has_ended: bool) -> History | None:
@@ -169,10 +171,14 @@ class Progress:
             return before
         if self._filtered and has_ended:
             return None
-        if before is not None and has_ended and not has_rows and len(self.ranges) == 1:
-            # The newest rows are read by each run: nothing is lost if it is not noted, and nothing else has changed.
+        if before is not None and has_ended and not has_rows and self._is_read_again_anyway():
+            # Nothing has changed, so nothing is written: what was read is due again, and little.
             return before
         return self.history
+
+    def _is_read_again_anyway(self) -> bool:
+        rows = sum(self._history.rows_in(bounds) for bounds, _ in self.ranges)
+        return not self._span.pace.share or rows <= ROWS_UNNOTED_MAX
 
 
 def _before(span: Span) -> Reading | None:

@@ -8,10 +8,10 @@ keeps how far the reading has come, so that a run that is broken off need not be
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import dlt
 
@@ -27,20 +27,21 @@ from ..dlt_internals import (
     show_wait,
 )
 from ..errors import (
+    ApiUnavailable,
     AuthenticationFailed,
     ConfigurationError,
     HostUnreachable,
     ListRefused,
-    RequestRefused,
     UnexpectedAnswer,
     WootricError,
 )
-from ..records import to_record, usable
+from ..records import usable
 from ..tables import CURSOR, END_USERS, PRIMARY_KEY, RESPONSES, Table
 from .history import DEFAULT_PACE, History, Pace
-from .last_responses import LastResponse, LastResponses, to_keep
-from .listing import UPDATED, Listing, Page, Params
-from .notes import Mode, TableNotes
+from .last_responses import LastResponses, newest
+from .listing import Listing, Page, Params
+from .mode import Left, whole
+from .notes import TableNotes
 from .overlap import Overlap
 from .pool import Pool
 from .progress import Progress
@@ -61,31 +62,7 @@ RATE_LIMIT_WAIT = "Seconds waited for Wootric's rate limit"
 RETRY_WAIT = "Seconds waited for Wootric to answer"
 """Counters of dlt's progress display."""
 
-Left = Callable[[Any], Any]
-"""Of a row as it came, what is left."""
-
 log = logging.getLogger("wootric_pipeline.reading")
-
-
-def whole(row: Any) -> Any:
-    """All of a row."""
-    return row
-
-
-def mode_of(client: Client, table: Table, left: Left = whole) -> Mode:
-    """Asks a table for one row and tells along which time it will be read; see `Client.get` for what it raises.
-
-    Args:
-        client: Asks.
-        table: Which.
-        left: As for `Reader.pages`.
-    """
-
-    def fetch(params: Params) -> Page:
-        return [to_record(table, left(row)) for row in client.get(table.path, params)]
-
-    fetch({"per_page": 1})
-    return "updated" if Listing(table, fetch, rows_max=1).honours(UPDATED) else "created"
 
 
 @dataclass
@@ -105,35 +82,38 @@ class _Reading:
     progress: Progress | None = None
 
 
-class Reader:
-    """The tables of one account, read completely.
+class Rereading(NamedTuple):
+    """How to read what was read before.
 
-    Args:
-        client: Asks the API.
-        supervision: Takes note of what is done, and says when to pause.
+    Attributes:
         lookback_seconds: How far before its cursor a table is read.
         pace: How stale rows may become on lists that do not honour `updated`.
         last_responses_max: How many responses to ask for by their ids there.
         row_shape: Tells settings apart that change the form in which rows are loaded.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        supervision: Supervision,
-        *,
-        lookback_seconds: int = 300,
-        pace: Pace = DEFAULT_PACE,
-        last_responses_max: int = 0,
-        row_shape: str = "",
-    ) -> None:
-        self._row_shape = row_shape
-        self._lookback = timedelta(seconds=lookback_seconds)
+    lookback_seconds: int = 300
+    pace: Pace = DEFAULT_PACE
+    last_responses_max: int = 0
+    row_shape: str = ""
+
+
+class Reader:
+    """The tables of one account, read completely.
+
+    Args:
+        client: Asks the API.
+        supervision: Takes note of what is done, and says when to pause.
+        how: To read what was read before.
+    """
+
+    def __init__(self, client: Client, supervision: Supervision, how: Rereading) -> None:
+        self._how = how
+        self._lookback = timedelta(seconds=how.lookback_seconds)
         self._client = client
         self.notes = supervision.notes
         self._checkpoint = supervision.checkpoint
-        self._pace = pace
-        self._last_responses = LastResponses(last_responses_max)
+        self._last_responses = LastResponses(how.last_responses_max, client.get_one)
         self._active: set[str] = set()
         self._postponed: dict[str, datetime] = {}
         self._waits_shown: Counter[str] = Counter()
@@ -178,10 +158,7 @@ class Reader:
                 if batch is None:
                     yield None
                     continue
-                if rows := self._to_load(batch.rows, reading.overlap, table, loaded if once else None):
-                    # Along creation, rows come by when their part of the list was read, and not by the cursor.
-                    notes.count(rows, are_compared=reading.overlap.compares or batch.progress is not None)
-                    self._checkpoint.count(table.name, len(rows))
+                if rows := self._to_load(batch, reading, table, loaded if once else None):
                     yield rows
                     reading.overlap.note(rows)
                 reading.progress = batch.progress
@@ -189,8 +166,7 @@ class Reader:
                 if self._checkpoint.is_due() and (reached or batch.progress):
                     self._paused[table.name] = reading
                     return
-            if table.name == RESPONSES.name and not backfill and HISTORY in state:
-                yield from self._asked_for(state, notes, left)
+            yield from self._asked_for(table, state, left)
             reading.has_ended = True
             _note_end(state, is_empty=committed is None and not notes.rows and not notes.left_out)
             self._end(table, notes)
@@ -204,34 +180,35 @@ class Reader:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
-    def _asked_for(self, state: dict[str, Any], notes: TableNotes, left: Left) -> Iterator[Page | None]:
-        """Responses that `end_users` tells of and that no page has shown like that."""
+    def _asked_for(self, table: Table, state: dict[str, Any], left: Left) -> Iterator[Page | None]:
+        """Responses that `end_users` tells of and that no page has shown like that; none in a first load."""
+        if table.name != RESPONSES.name or HISTORY not in state:
+            return
+        notes = self.notes.table(table.name)
         while END_USERS.name in self._active:
             yield None
-        kept, asked, rows = state.get(ASKED, {}), list[LastResponse](), Page()
-        for each in self._last_responses.unseen(kept):
+        kept, rows = dict(state.get(ASKED, {})), Page()
+        try:
+            for page in self._last_responses.pages(kept, left):
+                notes.requests += 1
+                rows += page
+                yield None
+        except (ListRefused, UnexpectedAnswer, ApiUnavailable) as refused:
             notes.requests += 1
-            try:
-                found = self._client.get_one(each.path)
-            except (ListRefused, RequestRefused, UnexpectedAnswer) as refused:
-                self.notes.warn(f"{refused} No more responses were asked for by their ids; their list is complete.")
-                break
-            asked.append(each)
-            rows += usable(RESPONSES, [] if found is None else [left(found)])[0]
-            yield None
+            self.notes.warn(f"{refused} No more responses were asked for by their ids; their list is complete.")
         if rows:
             notes.count(rows, are_compared=True)
             notes.rows_by_id += len(rows)
             yield rows
-        if asked:
-            state[ASKED] = to_keep(kept, asked)
+        if kept:
+            state[ASKED] = newest(kept)
 
     def _begun(
         self, table: Table, cursor: Cursor, state: Mapping[str, Any], left: Left, dropped: Collection[str]
     ) -> _Reading:
         span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
         batches = self._batches(table, span, self.notes.table(table.name), left)
-        return _Reading(batches, Overlap(state.get(OVERLAP), self._row_shape, self._lookback, dropped))
+        return _Reading(batches, Overlap(state.get(OVERLAP), self._how.row_shape, self._lookback, dropped))
 
     def _leave(
         self, table: Table, cursor: Cursor, reading: _Reading, reached: datetime | None, committed: datetime | None
@@ -263,12 +240,17 @@ class Reader:
         self.notes.needs_change |= isinstance(error, ListRefused)
         log.warning("%s: cannot be read completely. %s", table.name, error)
 
-    def _to_load(self, rows: Page, overlap: Overlap, table: Table, loaded: dict[int, datetime] | None) -> Page:
-        """Those of a batch that were not loaded as they are; with `loaded`, of each row one version."""
-        changed, unchanged = overlap.parted(rows)
-        self.notes.table(table.name).rows_unchanged += len(unchanged)
-        overlap.note(unchanged)
-        return changed if loaded is None else self._not_in(loaded, table, changed)
+    def _to_load(self, batch: Batch, reading: _Reading, table: Table, loaded: dict[int, datetime] | None) -> Page:
+        """Those of a batch that were not loaded as they are, counted; with `loaded`, of each row one version."""
+        notes = self.notes.table(table.name)
+        rows, unchanged = reading.overlap.parted(batch.rows)
+        notes.rows_unchanged += len(unchanged)
+        reading.overlap.note(unchanged)
+        rows = rows if loaded is None else self._not_in(loaded, table, rows)
+        # Along creation, rows come by when their part of the list was read, and not by the cursor.
+        notes.count(rows, are_compared=reading.overlap.compares or batch.progress is not None)
+        self._checkpoint.count(table.name, len(rows))
+        return rows
 
     def _keep_overlap(self, table: Table, reading: _Reading, cursor: datetime | None, *, backfill: bool) -> None:
         """Keeps in the state what the next run has to know of the rows that come again."""
@@ -322,26 +304,18 @@ class Reader:
     def _span(self, cursor: Cursor, kept: dict[str, Any] | None, *, known_empty: bool) -> Span:
         # The start of the first run, not what the setting says by now: moved on, it would leave rows out.
         first, committed, end = first_start(cursor), committed_cursor(cursor), cursor.end_value
-        history, known = None if kept is None else History.of_state(kept), _second(committed)
-        if history is not None:
-            known = None if history.newest is None else int(history.newest // 1)
-        begin, lookback_seconds = _second(first), int(self._lookback.total_seconds())
-        since = (
-            begin
-            if known is None
-            else max(known - lookback_seconds, known - lookback_seconds if begin is None else begin)
-        )
-        return Span(
-            since=since,
-            until=_second(end),
+        begin = _second(first)
+        if end is not None:
             # A range in the past says when rows were updated, which leaves open when they were created.
-            created_since=None if end else begin,
-            history=history,
-            pace=self._pace,
-            lookback_seconds=lookback_seconds,
-            known_until=None if end else known,
+            return Span(begin, _second(end), lookback_seconds=self._lookback.total_seconds())
+        span = Span(
+            created_since=begin,
+            pace=self._how.pace,
+            lookback_seconds=self._lookback.total_seconds(),
             known_empty=known_empty,
         )
+        history = None if kept is None else History.of_state(kept)
+        return span.behind(None if committed is None else committed.timestamp(), history, begin)
 
     def _give_up_paused(self) -> None:
         while self._paused:

@@ -1,7 +1,8 @@
 """What is wanted of a table, and what is known of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from math import floor
 
 from .history import DEFAULT_PACE, History, Pace
 
@@ -29,6 +30,21 @@ class Span:
     lookback_seconds: float = 0
     known_until: int | None = None
     known_empty: bool = False
+
+    def behind(self, cursor: float | None, history: History | None, first: int | None = None) -> "Span":
+        """Itself, behind what was read before.
+
+        Args:
+            cursor: The newest `updated_at` that was loaded, UNIX seconds; None before there is one.
+            history: Which tells more than the cursor, where there is one.
+            first: Where the first reading began.
+        """
+        known = cursor if history is None else history.newest
+        if known is None:
+            return replace(self, since=first, history=history)
+        since = floor(known) - int(self.lookback_seconds)
+        since = since if first is None else max(since, first)
+        return replace(self, since=since, history=history, known_until=floor(known))
 
     def __str__(self) -> str:
         """As the log tells it."""

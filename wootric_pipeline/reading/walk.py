@@ -71,20 +71,17 @@ class Walk:
         started: Callable[[], float] | None = None,
         is_last: bool = True,
     ) -> None:
-        self._started = started
-        self._is_last = is_last
+        self._started, self._is_last = started, is_last
         self._doubts_emptiness = doubts_emptiness
         self._first = list(first)
         self._known_until = known_until
         self._is_anchored = is_anchored
         self.incomplete: list[int] = []
-        self.pages_read = self.position = 0
+        self.pages_read, self.position = 0, 0
         self.seconds_a_page: int | None = None
         self.first: Page = []
         self.beyond: Page = []
-        self._listing = listing
-        self.bounds = bounds
-        self._within = within
+        self._listing, self._within, self.bounds = listing, within, bounds
         self._seen = Seen(bounds.axis)
         self._proof = proof or OrderProof(listing.table, bounds.axis)
         self._windows = Windows(listing, bounds.axis, within, self._seen, self._proof, bounds.since)
