@@ -108,7 +108,7 @@ def wootric_source(
     client = _client(watched, credentials, base_url, region, connections)
     shape = Shape(properties, _exclusion(watched, exclude_columns))
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
-    how = Rereading(lookback_seconds, pace, last_responses_max, row_shape=f"{VERSION} {shape.key} {files}")
+    how = Rereading(lookback_seconds, pace, int(last_responses_max), row_shape=f"{VERSION} {shape.key} {files}")
     reader = Reader(client, watched, how)
 
     schema = dlt.current.source_schema()

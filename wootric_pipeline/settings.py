@@ -88,7 +88,7 @@ def at_least(least: int, **values: float) -> None:
 
 
 def _check_finite(name: str, value: float) -> None:
-    if not isfinite(value):
+    if not isinstance(value, int | float) or not isfinite(value):
         raise ConfigurationError(f"{name} must be a finite number.")
 
 

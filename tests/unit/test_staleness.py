@@ -17,9 +17,9 @@ from tests.api_model import ByTurns, Model
 from tests.conftest import NOON, row
 from wootric_pipeline.errors import IncompleteScan
 from wootric_pipeline.reading import history
-from wootric_pipeline.reading.history import DEFAULT_PACE, SECONDS_PER_DAY, History, Pace
+from wootric_pipeline.reading.history import DEFAULT_PACE, SECONDS_PER_DAY, History, Interval, Pace
 from wootric_pipeline.reading.listing import Listing
-from wootric_pipeline.reading.progress import Progress
+from wootric_pipeline.reading.progress import Progress, kept_without
 from wootric_pipeline.reading.scan import Clocks, Scan
 from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
@@ -47,6 +47,7 @@ class Loader:
         """One run, which may be broken off after some batches; whether it was complete."""
         span = Span(pace=self.pace, lookback_seconds=LOOKBACK_SECONDS).behind(self.cursor, self.history)
         batches, before, progress = self.model.batches(span), self.history, None
+        self.model.answers.clear()
         try:
             for batch in islice(batches, batches_max):
                 for each in batch.rows:
@@ -65,7 +66,7 @@ class Loader:
         self, progress: Progress | None, before: History | None, has_rows: bool, has_ended: bool
     ) -> History | None:
         if progress is None:
-            return None if has_ended else before
+            return kept_without(before, has_ended=has_ended, rows_answered=sum(map(len, self.model.answers)))
         kept = progress.kept(before, has_rows=has_rows, has_ended=has_ended)
         return None if kept is None else History.of_state(kept.as_state())
 
@@ -270,6 +271,37 @@ def test_a_reading_of_all_is_noted_although_nothing_has_changed() -> None:
     model.now += 60
     assert loader.run(has_rows=False)
     assert len(model.queries) < 8
+
+
+def test_an_empty_answer_does_not_show_that_a_list_honours_updated() -> None:
+    model = Model(steady(200, 5), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    shown, model.account = model.account, Account()
+    model.now += 3_600
+    assert loader.run()
+    model.account = shown
+    shown.put("responses", row(5_000, NOON - 100 * SECONDS_PER_DAY))
+    model.now += 31 * SECONDS_PER_DAY
+    assert loader.run()
+    assert 5_000 in loader.loaded
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"readings": [], "intervals": []},
+        {"readings": [], "intervals": [[None, 0, 3]]},
+        {"readings": None, "intervals": None},
+        {"readings": [[1]], "intervals": [[None]]},
+        {"readings": [["x", 1.0, 1]], "intervals": [[None, 0, 3]]},
+        {"readings": [[1, 1.0, 1]], "intervals": [[9, 0, 3], [5, 0, 3]]},
+    ],
+    ids=str,
+)
+def test_a_state_that_cannot_be_read_says_that_nothing_was(state: dict[str, Any]) -> None:
+    assert History.of_state(state) == History((Interval(None),))
 
 
 def test_no_staleness_reads_all_history_in_each_run() -> None:

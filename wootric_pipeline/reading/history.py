@@ -89,13 +89,17 @@ class History:
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> "History":
         """From what `as_state` made of it."""
-        readings = [Reading(*each) for each in state["readings"]]
-        return cls(
-            tuple(
-                Interval(since, None if index is None else readings[index], rows)
+        try:
+            readings = [Reading(int(began), newest, highest) for began, newest, highest in state["readings"]]
+            intervals = [
+                Interval(since, None if index is None else readings[index], int(rows))
                 for since, index, rows in state["intervals"]
-            )
-        )
+            ]
+        except (KeyError, IndexError, TypeError, ValueError):
+            intervals = []
+        begins = [_number(each.since) for each in intervals]
+        # Whoever has edited it has all read again.
+        return cls(tuple(intervals)) if begins and begins == sorted(begins) else cls((Interval(None),))
 
     def as_state(self) -> dict[str, Any]:
         """As JSON can hold it, and small: a reading stands once."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..records import usable
-from ..tables import END_USERS, PRIMARY_KEY, RESPONSES
+from ..tables import END_USERS, PERSON, PRIMARY_KEY, RESPONSES
 from .listing import Page
 
 NOTED_MAX = 20_000
@@ -44,14 +44,23 @@ class LastResponse(NamedTuple):
     @property
     def digest(self) -> str:
         """Tells values from others."""
-        content = repr([self.values.get(name) or None for name in TOLD])
+        content = repr([_plain(self.values.get(name)) for name in TOLD])
         return hashlib.blake2b(content.encode(errors="replace"), digest_size=6).hexdigest()
 
+    def is_in(self, found: Mapping[str, Any] | None) -> bool:
+        """Whether an answer is this response, as it was told."""
+        keys = (self.id, self.end_user_id)
+        return self.is_like(found) and found is not None and (found.get(PRIMARY_KEY), found.get(PERSON)) == keys
+
     def is_like(self, row: Mapping[str, Any] | None) -> bool:
-        """Whether a response has these values, as far as it has any: an empty text is none."""
-        if row is None:
-            return False
-        return all((row[name] or None) == (value or None) for name, value in self.values.items() if name in row)
+        """Whether a response has these values; a score may be 0, and an empty text is none."""
+        return row is not None and all(
+            name in row and _plain(row[name]) == _plain(value) for name, value in self.values.items()
+        )
+
+
+def _plain(value: Any) -> Any:
+    return None if value == "" else value
 
 
 class LastResponses:
@@ -95,8 +104,7 @@ class LastResponses:
         for each in sorted(unseen, key=lambda each: each.id, reverse=True)[: self._requests_max]:
             found = self._get_one(each.path)
             kept[str(each.id)] = each.digest
-            is_it = found is not None and found.get(PRIMARY_KEY) == each.id and each.is_like(found)
-            yield usable(RESPONSES, [left(found)])[0] if is_it else Page()
+            yield usable(RESPONSES, [left(found)])[0] if each.is_in(found) else Page()
 
 
 def newest(kept: Mapping[str, str]) -> dict[str, str]:

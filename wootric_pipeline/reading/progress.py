@@ -97,10 +97,7 @@ class Progress:
             piece: Of it.
             is_whole: Whether no row before is known to be missing.
         """
-        lookback_seconds = self._span.lookback_seconds
-        rows = [
-            row for row in piece.rows if self._updated.holds(row) and self._history.is_changed(row, lookback_seconds)
-        ]
+        rows = [row for row in piece.rows if self._updated.holds(row) and self.is_changed(row)]
         rows = [row for row in rows if not self._has(row)] if self._loaded else rows
         self._note_newest(rows)
         if bounds.until is None and piece.rows:
@@ -112,6 +109,10 @@ class Progress:
         if is_whole:
             self._note(bounds, piece)
         return rows
+
+    def is_changed(self, row: Row) -> bool:
+        """Whether a row may be newer than when its part of the list was read before this reading."""
+        return self._history.is_changed(row, self._span.lookback_seconds)
 
     def reaches_back_to(self, second: int) -> bool:
         """Whether a row came that was updated no later."""
@@ -179,6 +180,14 @@ class Progress:
     def _is_read_again_anyway(self) -> bool:
         rows = sum(self._history.rows_in(bounds) for bounds, _ in self.ranges)
         return not self._span.pace.share or rows <= ROWS_UNNOTED_MAX
+
+
+def kept_without(before: History | None, *, has_ended: bool, rows_answered: int) -> History | None:
+    """What to keep of it where the list was not read along creation: nothing, where its changes could be asked for.
+
+    That an answer is empty does not show that they could.
+    """
+    return None if has_ended and rows_answered else before
 
 
 def _before(span: Span) -> Reading | None:

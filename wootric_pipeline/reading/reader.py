@@ -27,12 +27,10 @@ from ..dlt_internals import (
     show_wait,
 )
 from ..errors import (
-    ApiUnavailable,
     AuthenticationFailed,
     ConfigurationError,
     HostUnreachable,
     ListRefused,
-    UnexpectedAnswer,
     WootricError,
 )
 from ..records import usable
@@ -44,7 +42,7 @@ from .mode import Left, whole
 from .notes import TableNotes
 from .overlap import Overlap
 from .pool import Pool
-from .progress import Progress
+from .progress import Progress, kept_without
 from .scan import Batch, Clocks, Scan
 from .span import Span
 from .supervision import Supervision
@@ -166,7 +164,7 @@ class Reader:
                 if self._checkpoint.is_due() and (reached or batch.progress):
                     self._paused[table.name] = reading
                     return
-            yield from self._asked_for(table, state, left)
+            yield from self._asked_for(table, state, reading.progress, left)
             reading.has_ended = True
             _note_end(state, is_empty=committed is None and not notes.rows and not notes.left_out)
             self._end(table, notes)
@@ -180,9 +178,11 @@ class Reader:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
-    def _asked_for(self, table: Table, state: dict[str, Any], left: Left) -> Iterator[Page | None]:
+    def _asked_for(
+        self, table: Table, state: dict[str, Any], progress: Progress | None, left: Left
+    ) -> Iterator[Page | None]:
         """Responses that `end_users` tells of and that no page has shown like that; none in a first load."""
-        if table.name != RESPONSES.name or HISTORY not in state:
+        if table.name != RESPONSES.name or HISTORY not in state or progress is None:
             return
         notes = self.notes.table(table.name)
         while END_USERS.name in self._active:
@@ -191,9 +191,10 @@ class Reader:
         try:
             for page in self._last_responses.pages(kept, left):
                 notes.requests += 1
-                rows += page
+                # What has not changed since the list was read is loaded, or was newer then.
+                rows += filter(progress.is_changed, page)
                 yield None
-        except (ListRefused, UnexpectedAnswer, ApiUnavailable) as refused:
+        except WootricError as refused:
             notes.requests += 1
             self.notes.warn(f"{refused} No more responses were asked for by their ids; their list is complete.")
         if rows:
@@ -270,7 +271,7 @@ class Reader:
         for former in FORMER:
             state.pop(former, None)
         before = History.of_state(state.pop(HISTORY)) if HISTORY in state else None
-        kept = None if reading.has_ended else before
+        kept = kept_without(before, has_ended=reading.has_ended, rows_answered=notes.rows_answered)
         if (progress := reading.progress) is not None:
             if (postponed := self._postponed.get(table.name)) is not None:
                 progress.hold(postponed)

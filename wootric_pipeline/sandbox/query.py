@@ -91,7 +91,7 @@ class Query:
             raise Refused(400, f"{name} must be a number") from None
 
     def _range(self, axis: str) -> tuple[int, int]:
-        low, high = 0, END_OF_TIME
+        low, high = -END_OF_TIME, END_OF_TIME
         for how, bounds in _BOUNDS.items():
             name = f"{axis}[{how}]"
             if name in self._params:
