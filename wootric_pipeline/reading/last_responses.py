@@ -17,7 +17,7 @@ NOTED_MAX = 20_000
 """Of people and of responses each: of what is beyond, nothing is known, and at worst a request is made in vain."""
 KEPT_MAX = 500
 """Digests in the state, of some 20 bytes each: who is updated otherwise has no other last response."""
-TOLD = ("score", "text")
+VALUES = ("score", "text")
 
 GetOne = Callable[[str], dict[str, Any] | None]
 """Asks the API for what is at a path of its own; None if there is nothing."""
@@ -44,7 +44,7 @@ class LastResponse(NamedTuple):
     @property
     def digest(self) -> str:
         """Tells values from others."""
-        content = repr([_plain(self.values.get(name)) for name in TOLD])
+        content = repr([_plain(self.values.get(name)) for name in VALUES])
         return hashlib.blake2b(content.encode(errors="replace"), digest_size=6).hexdigest()
 
     def is_in(self, found: Mapping[str, Any] | None) -> bool:
@@ -74,7 +74,7 @@ class LastResponses:
     def __init__(self, requests_max: int, get_one: GetOne) -> None:
         self._requests_max = requests_max
         self._get_one = get_one
-        self._told: dict[int, LastResponse] = {}
+        self._reported: dict[int, LastResponse] = {}
         self._seen: dict[int, dict[str, Any]] = {}
 
     def note(self, table: str, rows: Page) -> None:
@@ -82,9 +82,9 @@ class LastResponses:
         if not self._requests_max:
             return
         if table == RESPONSES.name and len(self._seen) < NOTED_MAX:
-            self._seen.update((row[PRIMARY_KEY], {name: row[name] for name in TOLD if name in row}) for row in rows)
-        elif table == END_USERS.name and len(self._told) < NOTED_MAX:
-            self._told.update((each.id, each) for each in map(_last_response, rows) if each is not None)
+            self._seen.update((row[PRIMARY_KEY], {name: row[name] for name in VALUES if name in row}) for row in rows)
+        elif table == END_USERS.name and len(self._reported) < NOTED_MAX:
+            self._reported.update((each.id, each) for each in map(_last_response, rows) if each is not None)
 
     def pages(self, kept: dict[str, str], left: Callable[[Any], Any]) -> Iterator[Page]:
         """A page for each request, the newest responses first; what is beyond the most waits for its part of the list.
@@ -98,7 +98,7 @@ class LastResponses:
         """
         unseen = [
             each
-            for each in self._told.values()
+            for each in self._reported.values()
             if not each.is_like(self._seen.get(each.id)) and kept.get(str(each.id)) != each.digest
         ]
         for each in sorted(unseen, key=lambda each: each.id, reverse=True)[: self._requests_max]:
@@ -113,7 +113,9 @@ def newest(kept: Mapping[str, str]) -> dict[str, str]:
 
 
 def _last_response(row: Mapping[str, Any]) -> LastResponse | None:
-    told = row.get("last_response")
-    if not isinstance(told, dict) or type(told.get(PRIMARY_KEY)) is not int:
+    reported = row.get("last_response")
+    if not isinstance(reported, dict) or type(reported.get(PRIMARY_KEY)) is not int:
         return None
-    return LastResponse(told[PRIMARY_KEY], row[PRIMARY_KEY], {name: told[name] for name in TOLD if name in told})
+    return LastResponse(
+        reported[PRIMARY_KEY], row[PRIMARY_KEY], {name: reported[name] for name in VALUES if name in reported}
+    )
