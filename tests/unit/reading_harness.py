@@ -76,12 +76,10 @@ def read(
             state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
     except WootricError as raised:
         error = str(raised)
-    history = state.history if error else None
-    if progress is not None:
-        history = progress.kept(state.history, has_rows=True, has_ended=error is None)
-    state = replace(state, history=history, was_empty=error is None and not rows and state.cursor is None)
-    warning = Clocks(server.date(), server.local_time()).warning()
-    warnings = [] if warning is None else [warning]
+    kept = state.history if error else None
+    kept = progress.kept(state.history, has_rows=True, has_ended=error is None) if progress else kept
+    state = replace(state, history=kept, was_empty=error is None and not rows and state.cursor is None)
+    warnings = list(filter(None, [Clocks(server.date(), server.local_time()).warning()]))
     return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
 
 

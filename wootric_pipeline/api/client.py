@@ -9,7 +9,7 @@ from .answers import Answer, list_of, object_of
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
-from .transport import RETRY_SECONDS_MAX, Params, Transport
+from .transport import Params, Transport
 
 __all__ = ["Client", "Credentials", "Params"]
 
@@ -81,7 +81,7 @@ class Client:
         answer = self._answer(path, {}, retry_seconds_max=ONE_RETRY_SECONDS_MAX)
         return object_of(answer, path, self._transport.host)
 
-    def _answer(self, path: str, params: Params, retry_seconds_max: float = RETRY_SECONDS_MAX) -> Answer:
+    def _answer(self, path: str, params: Params, retry_seconds_max: float | None = None) -> Answer:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
         send = partial(self._transport.send, "GET", path, params, started, retry_seconds_max=retry_seconds_max)

@@ -106,7 +106,7 @@ class Transport:
         *,
         auth: requests.auth.AuthBase,
         form: Mapping[str, str] | None = None,
-        retry_seconds_max: float = RETRY_SECONDS_MAX,
+        retry_seconds_max: float | None = None,
     ) -> Answer:
         """The first answer worth looking at: retried through errors, 5xx, 408, 425, 429 and answers that break off.
 
@@ -117,7 +117,7 @@ class Transport:
             started: Since when the caller waits, by the monotonic clock.
             auth: Signs the request.
             form: What is posted to sign in.
-            retry_seconds_max: How long to go on with that.
+            retry_seconds_max: How long to go on with that, by default `RETRY_SECONDS_MAX`.
 
         Raises:
             ConfigurationError: The host was never reached, and the setting is why.
@@ -125,19 +125,19 @@ class Transport:
                 `HostUnreachable`, where there never was any.
             UnexpectedAnswer: One was too large to be read.
         """
-        broken = 0
+        broken, seconds_max = 0, RETRY_SECONDS_MAX if retry_seconds_max is None else retry_seconds_max
         for attempt in itertools.count(1):
             asked = self.clock.monotonic()
             with self._turns:
                 # Waiting for other threads is not waiting for the service.
                 started += self.clock.monotonic() - asked
-                with self.rate_limit.slot(until=started + retry_seconds_max):
+                with self.rate_limit.slot(until=started + seconds_max):
                     outcome = self._attempt(method, path, params, auth, form)
             if isinstance(outcome, Answer) and not outcome.is_transient:
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
                     return outcome
-            self._back_off(path, outcome, attempt, started, retry_seconds_max)
+            self._back_off(path, outcome, attempt, started, seconds_max)
         raise AssertionError("unreachable")
 
     def _back_off(self, path: str, outcome: Outcome, attempt: int, started: float, retry_seconds_max: float) -> None:

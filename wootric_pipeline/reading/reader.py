@@ -141,8 +141,7 @@ class Reader:
         """
         let_all_rows_pass(cursor)
         move_start_back(cursor)
-        committed = committed_cursor(cursor)
-        backfill = cursor.end_value is not None
+        committed, backfill = committed_cursor(cursor), cursor.end_value is not None
         state = {} if backfill else dlt.current.resource_state(table.name)
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
