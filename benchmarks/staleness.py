@@ -53,13 +53,14 @@ class SteadyList:
         last = self._number(min(params.get("created[lt]", self.now), self.now))
         skipped = (params.get("page", 1) - 1) * params["per_page"]
         numbers = range(first, last) if params["sort_order"] == "asc" else range(last - 1, first - 1, -1)
-        return [self._row(number) for number in islice(numbers, skipped, skipped + params["per_page"])]
+        return [self.row(number) for number in islice(numbers, skipped, skipped + params["per_page"])]
 
     def _number(self, second: float) -> int:
         """Of the first row that is created in a second or later."""
         return max(-int((BEGINS_AT - second) * self.rows_a_day // SECONDS_PER_DAY), 0)
 
-    def _row(self, number: int) -> dict[str, Any]:
+    def row(self, number: int) -> dict[str, Any]:
+        """The row of a number, which is its id."""
         created = datetime.fromtimestamp(BEGINS_AT, timezone.utc) + timedelta(days=number / self.rows_a_day)
         return {"id": number, "created_at": created, "updated_at": created}
 
@@ -83,12 +84,17 @@ class Loader:
         scan = Scan(Listing(RESPONSES, self._served.fetch), Pool(1, 240), lambda: Clocks(now, now))
         progress = None
         for batch in scan.read(self._span):
-            progress = batch.progress if batch is not None else progress
+            if batch is not None:
+                progress = batch.progress
+                self.take(batch.rows)
         if progress is not None:
             history = progress.history
             self._span = self._span.behind(None, history)
             self.intervals = len(history.intervals)
         return self._served.requests - before
+
+    def take(self, rows: Page) -> None:
+        """What is done with rows that are new or have changed."""
 
 
 def hourly(loader: Loader, served: SteadyList, hours: int) -> tuple[list[int], int]:
