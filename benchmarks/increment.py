@@ -3,6 +3,7 @@
 `increment.py DESTINATION FILES ROWS RUNS PID SCATTERED`; the process of that id serves the destination, 0 for none.
 """
 
+import io
 import json
 import os
 import random
@@ -12,9 +13,13 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import dlt
+import duckdb
+import pyarrow.csv
 from dlt import Pipeline
+from dlt.destinations.sql_client import SqlClientBase
 
 from benchmarks.accounts import uniform
 from benchmarks.dlt_alone import MODELS, PAGE_ROWS, responses, rows_source, typed_rows
@@ -76,20 +81,45 @@ def first_load(pipeline: Pipeline, rows: int, laid_out: Layout) -> None:
 
 
 def by_hand(pipeline: Pipeline, pid: int) -> float:
-    """CPU seconds of merging by SQL what the last increment has left where rows are merged from."""
+    """CPU seconds of loading the rows of the last increment once more by the database's own means.
+
+    They come from Arrow's tables in memory, over a connection of its own, into temporary tables, and are merged by SQL.
+    """
+    tables = ("responses", "responses__tags")
     with pipeline.sql_client() as client:
         dataset, other = (client.escape_column_name(name) for name in (client.dataset_name, staging_dataset(client)))
-        again = f"SELECT id FROM {other}.responses"
+        rows: dict[str, Any] = {}
+        for table in tables:
+            with client.execute_query(f"SELECT * FROM {other}.{table}") as cursor:
+                rows[table] = cursor.arrow()
+    before = cpu_seconds(pid)
+    with pipeline.sql_client() as client, client.begin_transaction():
+        for table, content in rows.items():
+            client.execute_sql(f"CREATE TEMPORARY TABLE new_{table} AS SELECT * FROM {other}.{table} LIMIT 0")
+            copied(client, f"new_{table}", content)
+        again = "SELECT id FROM new_responses"
         roots = f"SELECT _dlt_id FROM {dataset}.responses WHERE id IN ({again})"
-        columns = ", ".join(f'"{name}"' for name in pipeline.default_schema.tables["responses"]["columns"])
-        tags = ", ".join(f'"{name}"' for name in pipeline.default_schema.tables["responses__tags"]["columns"])
-        before = cpu_seconds(pid)
-        with client.begin_transaction():
-            client.execute_sql(f"DELETE FROM {dataset}.responses__tags WHERE _dlt_root_id IN ({roots})")
-            client.execute_sql(f"DELETE FROM {dataset}.responses WHERE id IN ({again})")
-            for table, names in (("responses", columns), ("responses__tags", tags)):
-                client.execute_sql(f"INSERT INTO {dataset}.{table} ({names}) SELECT {names} FROM {other}.{table}")
+        client.execute_sql(f"DELETE FROM {dataset}.responses__tags WHERE _dlt_root_id IN ({roots})")
+        client.execute_sql(f"DELETE FROM {dataset}.responses WHERE id IN ({again})")
+        for table, content in rows.items():
+            names = ", ".join(f'"{name}"' for name in content.column_names)
+            client.execute_sql(f"INSERT INTO {dataset}.{table} ({names}) SELECT {names} FROM new_{table}")
+            client.execute_sql(f"DROP TABLE new_{table}")
     return cpu_seconds(pid) - before
+
+
+def copied(client: SqlClientBase[Any], table: str, content: Any) -> None:
+    """Copies rows into a temporary table: DuckDB reads Arrow's, PostgreSQL takes CSV."""
+    connection = client.native_connection
+    if isinstance(connection, duckdb.DuckDBPyConnection):
+        connection.register("content", content).execute(f"INSERT INTO {table} SELECT * FROM content")
+        connection.unregister("content")
+        return
+    text = io.BytesIO()
+    pyarrow.csv.write_csv(content, text, pyarrow.csv.WriteOptions(include_header=False))
+    text.seek(0)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY {table} FROM STDIN (FORMAT csv)", text)
 
 
 def main() -> None:
