@@ -125,10 +125,13 @@ def plot(requests: Sequence[int], rows_a_day: int) -> str:
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         drawn.append(f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>')
         drawn.append(f'<text x="588" y="{places[-1][1] + 4:.1f}" fill="{color}">{name}</text>')
-    for power in range(1, 6):
+    for power in range(2, 6):
         y = _height(10**power)
         drawn.append(f'<line x1="60" x2="580" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884"/>')
         drawn.append(f'<text x="52" y="{y + 4:.1f}" text-anchor="end" fill="#777">{10**power:,}</text>')
+    for year in range(days // 365 + 1):
+        x = 60 + 520 * 365 * year / days
+        drawn.append(f'<text x="{x:.1f}" y="320" text-anchor="middle" fill="#777">{year} years</text>')
     title = f"Requests a day of hourly runs, {rows_a_day:,} responses a day, over {days / 365:.0f} years"
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 330" font-family="sans-serif" font-size="12">\n'
@@ -138,7 +141,7 @@ def plot(requests: Sequence[int], rows_a_day: int) -> str:
 
 
 def _height(count: float) -> float:
-    return 310 - 48 * log10(max(count, 1))
+    return 300 - 70 * (log10(max(count, 100)) - 2)
 
 
 def main() -> None:
