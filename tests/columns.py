@@ -1,14 +1,16 @@
 """The tables of columns in docs/columns.md: `python -m tests.columns` writes them anew."""
 
 import re
+from collections.abc import Mapping
 
 from tests.conftest import PROJECT
-from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS
+from wootric_pipeline.command import runs_table
+from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS
 from wootric_pipeline.dlt_internals import list_of_texts
 from wootric_pipeline.tables import TABLES
 
 DOCUMENT = PROJECT / "docs/columns.md"
-DOCUMENTED = ("end_users", "responses", "responses__tags", "declines")
+DOCUMENTED = ("end_users", "responses", "responses__tags", "declines", RUNS)
 HEAD = "| column | type | meaning | source |\n|---|---|---|---|\n"
 
 
@@ -26,7 +28,7 @@ def with_tables(document: str) -> str:
 
 
 def _rows(name: str) -> list[tuple[str, str, str, str]]:
-    types = dict(TABLES[name].documented) if name in TABLES else _types_of_a_list()
+    types = _types(name)
     lists = TABLES[name].lists if name in TABLES else ()
     rows = []
     for column, (text, source) in COLUMN_DESCRIPTIONS[name].items():
@@ -37,7 +39,11 @@ def _rows(name: str) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _types_of_a_list() -> dict[str, str]:
+def _types(name: str) -> Mapping[str, str]:
+    if name in TABLES:
+        return TABLES[name].documented
+    if name == RUNS:
+        return runs_table.COLUMNS
     columns = list_of_texts()["columns"]
     assert isinstance(columns, dict)
     return {name: str(column["data_type"]) for name, column in columns.items()}

@@ -144,11 +144,12 @@ class Project:
             connection.execute(statement)
 
     def loaded(self, file: str = DUCKDB_FILE) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every table of every dataset as texts, in order, without the tables dlt keeps for itself."""
+        """Every row of every table of every dataset as texts, in order, but for the tables about loads and runs."""
         with self._reader(file) as connection:
             names = connection.execute(
                 "SELECT table_schema, table_name FROM information_schema.tables "
-                "WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY ALL"
+                "WHERE NOT starts_with(table_name, '_dlt') AND table_name <> 'wootric_runs' "
+                "AND NOT ends_with(table_schema, '_staging') ORDER BY ALL"
             ).fetchall()
             texts = 'SELECT COLUMNS(*)::VARCHAR FROM "{}"."{}" ORDER BY ALL'
             return {".".join(name): connection.execute(texts.format(*name)).fetchall() for name in names}

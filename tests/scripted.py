@@ -85,7 +85,11 @@ class Received:
     method: str
     target: str
     headers: dict[str, str]
-    form: dict[str, str]
+    body: str
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body))
 
     @property
     def params(self) -> dict[str, str]:
@@ -125,8 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def _respond(self) -> None:
-        form = dict(parse_qsl(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()))
-        reply = self.script.next_answer(Received(self.command, self.path, dict(self.headers), form))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        reply = self.script.next_answer(Received(self.command, self.path, dict(self.headers), body))
         for piece in reply.pieces:
             self.close_connection = True
             self.wfile.write(piece)

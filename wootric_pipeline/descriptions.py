@@ -14,12 +14,16 @@ class Meaning(NamedTuple):
 
     Attributes:
         text: Readable by itself; names are in backquotes, as in Markdown.
-        source: Where it is from, as docs/columns.md explains: `D`, `R`, `S`, `-` or `dlt`, or several with commas.
+        source: Where it is from, as docs/columns.md explains: `D`, `R`, `S`, `-`, `own` or `dlt`, or several with
+            commas.
     """
 
     text: str
     source: str
 
+
+RUNS = "wootric_runs"
+"""The table about the runs of the command, which is none of Wootric's."""
 
 TABLE_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -28,6 +32,7 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
         "responses__tags": "One row for each tag of a response.",
         "responses__notes": "One row for each note of a response; what notes are is not documented.",
         "declines": "One row for each survey that a person closed without an answer.",
+        RUNS: "One row for each run of the command and each table it was to load, also for runs that failed.",
     }
 )
 
@@ -38,6 +43,23 @@ _LIST: Mapping[str, Meaning] = {
     "_dlt_root_id": Meaning("the same as `_dlt_parent_id`; dlt deletes by it what a response has lost", "dlt"),
     "_dlt_list_idx": Meaning("its place in the list, from 0", "dlt"),
     "_dlt_id": Meaning("the row's own name; the primary key", "dlt"),
+}
+
+_RUNS: Mapping[str, Meaning] = {
+    "run_id": Meaning("the same in all rows of a run", "own"),
+    "table_name": Meaning("the table that was to be loaded", "own"),
+    "started_at": Meaning("when the run began", "own"),
+    "seconds": Meaning("how long the whole run took", "own"),
+    "complete": Meaning("whether all of the table that was to be loaded is loaded", "own"),
+    "rows": Meaning("how many rows were loaded", "own"),
+    "rows_unchanged": Meaning("how many rows were read again and not loaded again, since they have not changed", "own"),
+    "requests": Meaning("how many pages were asked for", "own"),
+    "mode": Meaning("the time the table was read along: `updated` or `created`; null if it was not read", "own"),
+    "cursor": Meaning("the latest `updated_at` that is loaded", "own"),
+    "read_up_to": Meaning("all that was updated before is loaded; null where some rows were never read", "own"),
+    "error": Meaning("why the table is not complete, in a sentence", "own"),
+    "warnings": Meaning("what was not as it should be in the run and stopped nothing, in sentences", "own"),
+    "version": Meaning("of the loader", "own"),
 }
 
 COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
@@ -125,6 +147,7 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
                 "your own properties of the person as they were when the survey was declined", "D"
             ),
         },
+        RUNS: _RUNS,
     }
 )
 

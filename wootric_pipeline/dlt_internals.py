@@ -221,6 +221,11 @@ def drop_locally(pipeline: Pipeline) -> None:
     pipeline.drop()
 
 
+def keep_no_state(pipeline: Pipeline) -> None:
+    """Has a pipeline neither store its state in the destination nor look for one: a setting, but for all pipelines."""
+    pipeline.config.restore_from_destination = False
+
+
 def drop_empty_packages(pipeline: Pipeline) -> bool:
     """Drops what was extracted if it holds neither rows nor a state: dlt would note a load in the destination."""
     extracted = map(pipeline.get_load_package_info, pipeline.list_extracted_load_packages())

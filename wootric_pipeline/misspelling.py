@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 SOURCES, PIPELINES = "sources", "pipelines"
 SOURCE: Path = (SOURCES, "wootric")
-OF_COMMAND = ("checkpoint_minutes",)
+OF_COMMAND = ("checkpoint_minutes", "keep_runs", "notify_url")
 OF_DLT = ("max_table_nesting", "root_key", "schema_contract")
 SECTIONS = (*TABLES, "schema", "data_writer", "extract", "normalize", "load", *OF_DLT)
 """What may have settings of its own below `[sources.wootric]`: a resource, or something of dlt's."""

@@ -7,7 +7,7 @@ from dlt import Schema
 from dlt.common.schema.typing import TTableSchema
 
 from wootric_pipeline import wootric_source
-from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, TABLE_DESCRIPTIONS, descriptions
+from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS, TABLE_DESCRIPTIONS, descriptions
 from wootric_pipeline.destinations.layout import DESCRIPTION_HINTS, hints, layout
 from wootric_pipeline.tables import TABLES, Table
 
@@ -31,11 +31,12 @@ def test_each_table_and_column_that_is_declared_is_described(table: Table) -> No
 
 def test_all_that_is_described_is_declared() -> None:
     children = {f"{table.name}__{name}" for table in TABLES.values() for name in table.lists}
-    assert set(TABLE_DESCRIPTIONS) == set(COLUMN_DESCRIPTIONS) == {*TABLES, *children}
+    assert set(TABLE_DESCRIPTIONS) == set(COLUMN_DESCRIPTIONS) == {*TABLES, *children, RUNS}
 
 
 def test_descriptions_are_plain_texts_of_one_line() -> None:
-    texts = [*TABLE_DESCRIPTIONS.values(), *(text for name in TABLES for text in descriptions(name).values())]
+    names = (*TABLES, RUNS)
+    texts = [*TABLE_DESCRIPTIONS.values(), *(text for name in names for text in descriptions(name).values())]
     assert [text for text in texts if not text.isprintable() or not text.isascii() or {"`", "\\"} & set(text)] == []
     # The most that BigQuery takes of a column.
     assert max(map(len, texts)) < 1024

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+from math import inf
 from typing import NoReturn
 
 from ..errors import ConfigurationError
@@ -29,11 +30,25 @@ def arguments(program: str) -> Arguments:
     _add_what(parser)
     _add_where(parser)
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
+    parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")
+    parser.add_argument(
+        "--max-age", type=_hours, metavar="H", help="with --status: exit code 1 where no run was complete for H hours"
+    )
     waiting = "wait for another run of the pipeline or dataset, and while the DuckDB file is open elsewhere"
     parser.add_argument("--wait", action="store_true", help=waiting)
     _add_output(parser)
     parser.add_argument("--version", action="version", version=f"wootric_pipeline {VERSION}")
     return parser
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0
+    if not 0 < hours < inf:
+        raise argparse.ArgumentTypeError("a number of hours, such as 3, is needed")
+    return hours
 
 
 def _add_what(parser: Arguments) -> None:
@@ -77,6 +92,11 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--full-refresh loads everything again; leave out --end-date.")
     if options.full_refresh and options.check:
         raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
+    if options.max_age is not None and not options.status:
+        raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
+    loading = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
+    if options.status and (given := [f"--{name.replace('_', '-')}" for name in loading if getattr(options, name)]):
+        raise ConfigurationError(f"--status loads nothing; leave out {', '.join(given)}.")
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
     if options.yes and not options.full_refresh:

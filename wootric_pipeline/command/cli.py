@@ -31,6 +31,7 @@ from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
+from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
     PIPELINE_NAME,
@@ -42,6 +43,7 @@ from .pipeline import (
 from .progress import shown
 from .run import Run, source_for
 from .runtime import check_working_folder, set_up_dlt, setting
+from .status import as_json, as_text, status
 
 CHECKPOINT_MINUTES = 5.0
 
@@ -82,7 +84,7 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
             leave_settings_out(options.destination)
         about["pipeline"] = pipeline_name(options)
         lock = exclusive_run(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait)
-        with nullcontext() if options.check else lock:
+        with nullcontext() if options.check or options.status else lock:
             text, sentence = _run(options, run, about)
     except (Exception, KeyboardInterrupt) as error:
         sentence, code = explain(error)
@@ -99,27 +101,10 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
 
 def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
-    if not options.demo:
-        refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
     names = [table.name for table in settings.tables(options.tables)]
-    settings.span(options.start_date, options.end_date)
-    check_combination(options)
-    minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
-    settings.at_least(0, checkpoint_minutes=minutes)
-    pipeline = pipeline_of(options)
-    check_working_folder(pipeline.working_dir, kind_of(pipeline))
-    about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
-    log.info(
-        "wootric_pipeline %s %s %s; destination %s, dataset %s.",
-        VERSION,
-        "checks" if options.check else "loads",
-        ", ".join(names),
-        about["destination"],
-        about["dataset"],
-    )
-    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
-    refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
-    run.waits = options.wait
+    pipeline = _prepared(options, run, about, names)
+    if options.status:
+        return _status(options, run, about, pipeline, names)
     with kept_open(pipeline, wait=run.waits):
         keep_demo_apart(pipeline)
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
@@ -128,15 +113,58 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     with account as (access, is_new), no_trace_of_failures(pipeline):
         source = source_for(run, **access, **_given(options))
         if options.check:
-            failed = check(pipeline, run, names)
-        else:
-            anew = options.full_refresh or is_new
-            if anew:
-                confirm(pipeline, run, names, _start(options), yes=options.yes)
-            with shown(pipeline, options):
-                load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
-            failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
+            return _report(options, run, about, pipeline), check(pipeline, run, names)
+        anew = options.full_refresh or is_new
+        if anew:
+            confirm(pipeline, run, names, _start(options), yes=options.yes)
+        with shown(pipeline, options), noted(pipeline, run, names):
+            minutes = _checkpoint_minutes()
+            load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
+        failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     return _report(options, run, about, pipeline), failed
+
+
+def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:
+    """The pipeline, when nothing on the command line and in the settings is a mistake that can be seen by now."""
+    if not options.demo:
+        refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
+    settings.span(options.start_date, options.end_date)
+    check_combination(options)
+    _checkpoint_minutes()
+    pipeline = pipeline_of(options)
+    check_working_folder(pipeline.working_dir, kind_of(pipeline))
+    about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)
+    log.info(
+        "wootric_pipeline %s %s %s; destination %s, dataset %s.",
+        VERSION,
+        "checks" if options.check else "looks after" if options.status else "loads",
+        ", ".join(names),
+        about["destination"],
+        about["dataset"],
+    )
+    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
+    refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
+    run.waits = options.wait
+    return pipeline
+
+
+def _checkpoint_minutes() -> float:
+    minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
+    settings.at_least(0, checkpoint_minutes=minutes)
+    return minutes
+
+
+def _status(
+    options: argparse.Namespace, run: Run, about: dict[str, str], pipeline: Pipeline, names: Sequence[str]
+) -> tuple[str, str]:
+    """What the last runs did, for people, and which tables are older than they may be."""
+    with kept_open(pipeline, wait=run.waits):
+        found = status(pipeline, names)
+    run.status = as_json(found)
+    text = as_text(found, dataset=about["dataset"], now=run.started_at)
+    if options.max_age is None:
+        return text, ""
+    return text, found.stale(options.max_age, run.started_at, names if options.tables else ())
 
 
 def _start(options: argparse.Namespace) -> datetime | None:

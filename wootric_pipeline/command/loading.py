@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from dlt import Pipeline
 from dlt.common.pipeline import LoadInfo
@@ -186,19 +187,30 @@ def follow_destination(pipeline: Pipeline) -> None:
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    here = hashlib.sha256(location(pipeline).encode()).hexdigest()
     known = stored_state(pipeline)
     if known == {}:
         with stored(pipeline) as destination:
             if destination:
                 destination.restore_bookkeeping()
+    with leaving_other_destination(pipeline):
+        if known is not None and (pipeline.has_pending_data or not follows(pipeline, known)):
+            log.info("What an earlier run has read and not loaded is given up, and read again.")
+            drop_locally(pipeline)
+        pipeline.sync_destination()
+
+
+@contextmanager
+def leaving_other_destination(pipeline: Pipeline) -> Iterator[None]:
+    """Gives up what is kept locally of another destination, and notes in the end which is this.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    here = hashlib.sha256(location(pipeline).encode()).hexdigest()
     if local_value(pipeline, LOCATION) not in (here, None):
         log.info("The destination is another than last time: what was kept of that one is given up.")
         drop_locally(pipeline)
-    if known is not None and (pipeline.has_pending_data or not follows(pipeline, known)):
-        log.info("What an earlier run has read and not loaded is given up, and read again.")
-        drop_locally(pipeline)
-    pipeline.sync_destination()
+    yield
     pipeline.set_local_state_val(LOCATION, here)
 
 

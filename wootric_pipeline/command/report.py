@@ -6,7 +6,7 @@ from typing import Any
 
 from ..reading.notes import NAMED_MAX, Mode, TableNotes
 from ..tables import TABLES
-from .run import Refreshed, Run
+from .run import Refreshed, Run, SchemaChange
 
 COLUMNS_NAMED = 12
 MODE_COLUMNS: Mapping[Mode, str] = {"updated": "updated_at", "created": "created_at"}
@@ -14,21 +14,23 @@ MODE_COLUMNS: Mapping[Mode, str] = {"updated": "updated_at", "created": "created
 
 def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: str | None = None) -> dict[str, Any]:
     """The report for machines."""
+    place = {"pipeline": pipeline, "destination": destination, "dataset": dataset}
+    failed = {"error": error} if error else {}
+    if run.status is not None:
+        return {"ok": error is None, **place, **run.status, **failed}
     return {
         "ok": run.ok and error is None,
-        "pipeline": pipeline,
-        "destination": destination,
-        "dataset": dataset,
-        "started_at": _iso(run.started_at),
+        **place,
+        "started_at": iso(run.started_at),
         "seconds": round(run.seconds, 3),
         "requests": run.client.requests if run.client else 0,
         "rate_limit_wait_seconds": round(run.client.rate_limit.waited_seconds, 3) if run.client else 0.0,
         "tables": {name: {"readable": mode is not None, "mode": mode} for name, mode in run.checked.items()}
         or {name: _table_as_json(notes, run.refreshed.get(name)) for name, notes in run.tables.items()},
         "schema_changes": [change._asdict() for change in run.schema_changes],
-        "warnings": _warnings(run),
+        "warnings": warnings(run),
         **({"appends": True} if run.appends else {}),
-        **({"error": error} if error else {}),
+        **failed,
     }
 
 
@@ -38,9 +40,9 @@ def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, 
         "rows_unchanged": notes.rows_unchanged,
         "requests": notes.requests,
         "mode": notes.mode,
-        "cursor_before": _iso(notes.cursor_before),
-        "cursor_after": _iso(notes.cursor_after),
-        "read_up_to": _iso(notes.read_up_to),
+        "cursor_before": iso(notes.cursor_before),
+        "cursor_after": iso(notes.cursor_after),
+        "read_up_to": iso(notes.read_up_to),
         **({"read_up_to_by_age": _by_age(notes)} if len(notes.ages_read) > 1 else {}),
         "complete": notes.complete,
         "odd_values": notes.odd_values,
@@ -57,7 +59,7 @@ def _by_age(notes: TableNotes) -> list[dict[str, Any]]:
     return [
         {
             "age_days_max": None if age_seconds is None else round(age_seconds / 86_400, 3),
-            "read_up_to": None if began is None else _iso(datetime.fromtimestamp(began, timezone.utc)),
+            "read_up_to": None if began is None else iso(datetime.fromtimestamp(began, timezone.utc)),
         }
         for age_seconds, began in notes.ages_read
     ]
@@ -67,13 +69,11 @@ def as_text(run: Run, *, destination: str, dataset: str) -> str:
     """The report for people."""
     if run.checked:
         return "\n".join([*_checked(run), f"The destination {destination} answers."])
-    lines = [*_tables(run), *_remarks(run), *(f"Warning: {warning}" for warning in _warnings(run))]
+    lines = [*_tables(run), *_remarks(run), *(f"Warning: {warning}" for warning in warnings(run))]
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
-    if surprising := _surprising_columns(run):
-        more = len(surprising) - COLUMNS_NAMED
-        shown = ", ".join(surprising[:COLUMNS_NAMED])
-        lines.append(f"New columns: {shown}{f' and {more} more' if more > 0 else ''}.")
+    if surprising := _surprising(run.schema_changes):
+        lines.append(f"New columns: {new_columns(surprising)}.")
     requests = run.client.requests if run.client else 0
     waited_seconds = run.client.rate_limit.waited_seconds if run.client else 0.0
     waited = f", {waited_seconds:.0f} s of them waiting for Wootric's rate limit," if waited_seconds else ""
@@ -102,7 +102,7 @@ def _tables(run: Run) -> list[str]:
                 name,
                 *([f"{notes.rows_new:,}", f"{notes.rows_read_again:,}"] if goes_on else [f"{notes.rows:,}"]),
                 f"{notes.requests:,}",
-                _short(notes.cursor_after),
+                short(notes.cursor_after),
                 "yes" if notes.complete else "NO",
             ]
             for name, notes in run.tables.items()
@@ -133,11 +133,11 @@ def _remarks(run: Run) -> list[str]:
         return [*lines, f"Nothing has changed in {', '.join(unchanged)}."] if unchanged else lines
     if not before:
         return [*lines, "No rows were found."]
-    since = _short(max(before))
+    since = short(max(before))
     return [*lines, f"Nothing has changed since {since} (UTC); each run reads the last rows before that again."]
 
 
-def _warnings(run: Run) -> list[str]:
+def warnings(run: Run) -> list[str]:
     """What is not as it should be and stops nothing, a sentence each."""
     odd = ((name, *each) for name, notes in run.tables.items() for each in notes.odd_fields.items())
     return [*run.warnings, *(_odd_field(*each) for each in odd)]
@@ -177,7 +177,7 @@ def _ages_read(table: str, ages: Sequence[tuple[int | None, int | None]]) -> str
         return f"{table}: changes of the last {_age(age_seconds)} are in; some older rows have not been read yet."
     oldest = datetime.fromtimestamp(min(began for _, began in ages if began is not None), timezone.utc)
     return (
-        f"{table}: changes of rows of the last {_age(age_seconds)} are in; of older ones those before {_short(oldest)} "
+        f"{table}: changes of rows of the last {_age(age_seconds)} are in; of older ones those before {short(oldest)} "
         "(UTC) at the least."
     )
 
@@ -190,13 +190,16 @@ def _age(seconds: int) -> str:
     return f"{seconds // 60} minutes"
 
 
-def _surprising_columns(run: Run) -> list[str]:
+def _surprising(changes: Iterable[SchemaChange]) -> list[SchemaChange]:
     """A column for each property is no surprise; one for another type of it is."""
-    return [
-        _printable(f"{change.table}.{change.column}")
-        for change in run.schema_changes
-        if "properties__" not in change.column or "__v_" in change.column
-    ]
+    return [change for change in changes if "properties__" not in change.column or "__v_" in change.column]
+
+
+def new_columns(changes: Sequence[SchemaChange]) -> str:
+    """Their names, of many the first."""
+    named = [_printable(f"{change.table}.{change.column}") for change in changes[:COLUMNS_NAMED]]
+    more = len(changes) - len(named)
+    return f"{', '.join(named)}{f' and {more} more' if more else ''}"
 
 
 def as_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -207,9 +210,11 @@ def as_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in ruled]
 
 
-def _short(moment: datetime | None) -> str:
+def short(moment: datetime | None) -> str:
+    """A time for people, UTC."""
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
+    """A time for machines."""
     return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if moment else None

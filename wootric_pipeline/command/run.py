@@ -50,6 +50,7 @@ class Run(Notes):
         schema_changes: In the order in which they came about.
         refreshed: The tables whose full refresh this run has completed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
+        status: For one that only looks at what others did: that, for machines.
         started_at: UTC.
     """
 
@@ -58,6 +59,7 @@ class Run(Notes):
     schema_changes: list[SchemaChange] = field(default_factory=list)
     refreshed: dict[str, Refreshed] = field(default_factory=dict)
     checked: dict[str, Mode | None] = field(default_factory=dict)
+    status: dict[str, Any] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
 

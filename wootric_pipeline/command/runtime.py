@@ -25,7 +25,7 @@ DLT_SETTINGS = {
     "load.delete_completed_jobs": "true",
 }
 READ_BY_DUCKDB = ("duckdb", "motherduck", "ducklake")
-Value = TypeVar("Value", str, float)
+Value = TypeVar("Value", str, float, bool)
 
 
 def set_up_dlt() -> None:

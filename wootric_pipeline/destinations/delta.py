@@ -15,7 +15,6 @@ import dlt
 from dlt import Pipeline
 
 from ..dlt_internals import environment, open_table
-from ..tables import TABLES
 from .layout import FILES, kind_of
 
 FILE_BYTES = 8_000_000
@@ -45,7 +44,8 @@ def tend(pipeline: Pipeline) -> None:
     """
     if kind_of(pipeline) != FILES:
         return
-    tables = [name for name in TABLES if pipeline.default_schema.tables.get(name, {}).get("table_format") == "delta"]
+    known = pipeline.default_schema.tables
+    tables = [name for name in pipeline.default_schema.data_table_names() if known[name].get("table_format") == "delta"]
     if not tables:
         return
     with pipeline.destination_client() as client:

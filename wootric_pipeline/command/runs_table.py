@@ -1,0 +1,137 @@
+"""The table `wootric_runs`: a row for each run and table, beside the rows that the runs have loaded.
+
+A pipeline of its own loads it, whose schema, state and packages meet those of Wootric's tables nowhere: a run that
+fails is noted as well, and what cannot be written is written with the next run's.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt import Pipeline, Schema
+from dlt.common.data_types import TDataType
+from dlt.common.schema.typing import TColumnSchema
+from dlt.common.utils import uniq_id
+from dlt.sources import DltResource
+
+from ..descriptions import RUNS, descriptions
+from ..destinations.delta import tend
+from ..destinations.layout import described_by, kind_of, layout
+from ..destinations.stored import stored
+from ..dlt_internals import keep_no_state
+from ..reading.notes import TableNotes
+from ..version import VERSION
+from .loading import leaving_other_destination
+from .report import warnings
+from .run import Run
+from .runtime import setting
+
+FOLDER = "runs"
+"""Below the working folder of the pipeline whose runs they are."""
+PACKAGES_MAX = 100
+"""Of runs that could not be noted; then something other than a destination that is down keeps them from it."""
+
+COLUMNS: Mapping[str, TDataType] = {
+    "run_id": "text",
+    "table_name": "text",
+    "started_at": "timestamp",
+    "seconds": "double",
+    "complete": "bool",
+    "rows": "bigint",
+    "rows_unchanged": "bigint",
+    "requests": "bigint",
+    "mode": "text",
+    "cursor": "timestamp",
+    "read_up_to": "timestamp",
+    "error": "text",
+    "warnings": "text",
+    "version": "text",
+}
+
+log = logging.getLogger("wootric_pipeline.command")
+
+
+def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str) -> None:
+    """Writes how a run has ended; that it cannot be written is a warning.
+
+    Args:
+        pipeline: That of the run.
+        run: Which.
+        tables: The names of those that were to be loaded.
+        sentence: Why the run failed as a whole; empty if it did not.
+    """
+    try:
+        runs = _pipeline(pipeline)
+        with leaving_other_destination(runs):
+            if len(runs.list_normalized_load_packages()) >= PACKAGES_MAX:
+                runs.abort_packages()
+            rows = [_row(run, name, sentence, run_id) for run_id in (uniq_id(),) for name in tables]
+            runs.extract(_resource(rows, kind_of(runs)), schema=Schema(RUNS))
+            _load(runs)
+    except Exception as error:
+        run.warn(f"How this run has ended is not noted in {RUNS} yet ({type(error).__name__}).")
+        log.debug("This is where it failed:", exc_info=error)
+    finally:
+        pipeline.activate()
+
+
+def _pipeline(pipeline: Pipeline) -> Pipeline:
+    """Of the same name, so that it has the same settings."""
+    runs = dlt.pipeline(
+        pipeline.pipeline_name,
+        pipelines_dir=str(Path(pipeline.working_dir) / FOLDER),
+        destination=pipeline.destination,
+        dataset_name=pipeline.dataset_name,
+    )
+    keep_no_state(runs)
+    return runs
+
+
+def _resource(rows: list[dict[str, Any]], destination: str) -> DltResource:
+    laid_out, described = layout(destination, setting("sources.wootric.files", str, "delta")), descriptions(RUNS)
+    columns: dict[str, TColumnSchema] = {
+        name: {"name": name, "data_type": data_type, "description": described[name]}
+        for name, data_type in COLUMNS.items()
+    }
+    resource = dlt.resource(rows, name=RUNS, write_disposition="append", columns=columns)
+    return resource.apply_hints(
+        table_format=laid_out.table_format,
+        file_format=laid_out.file_format,
+        additional_table_hints=described_by(RUNS, laid_out),
+    )
+
+
+def _load(runs: Pipeline) -> None:
+    runs.normalize()
+    try:
+        runs.load()
+    except Exception:
+        with stored(runs) as destination:
+            if destination is None or destination.gone(RUNS) is None:
+                raise
+            # Somebody has dropped it.
+            destination.restore(RUNS)
+        runs.load()
+    tend(runs)
+
+
+def _row(run: Run, table: str, sentence: str, run_id: str) -> dict[str, Any]:
+    notes: TableNotes = run.table(table)
+    return {
+        "run_id": run_id,
+        "table_name": table,
+        "started_at": run.started_at,
+        "seconds": round(run.seconds, 3),
+        "complete": notes.complete,
+        "rows": notes.rows,
+        "rows_unchanged": notes.rows_unchanged,
+        "requests": notes.requests,
+        "mode": notes.mode,
+        "cursor": notes.cursor_after,
+        "read_up_to": notes.read_up_to,
+        "error": notes.error or sentence or None,
+        "warnings": " ".join(warnings(run)) or None,
+        "version": VERSION,
+    }

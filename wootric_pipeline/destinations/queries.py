@@ -1,0 +1,69 @@
+"""Asks tables where they are stored, in one dialect of SQL, DuckDB's, whatever the destination.
+
+Databases get the query in their own dialect, from dlt. Tables of files are asked by a DuckDB in memory: plain ones by
+dlt's, and Delta and Iceberg ones by way of Arrow, since DuckDB's extensions for these would have to be downloaded.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dlt
+from dlt import Pipeline
+
+from ..dlt_internals import local_path, open_table
+
+TABLE_FORMATS = ("delta", "iceberg")
+
+
+def is_missing_file(pipeline: Pipeline) -> bool:
+    """Whether the tables would be in a file of this machine's that is not there; to ask would make it."""
+    path = local_path(pipeline.destination_client())
+    return path is not None and not os.path.exists(path)
+
+
+class Queries:
+    """The tables of one schema in a dataset.
+
+    Args:
+        pipeline: Whose dataset.
+        schema: The name of the schema, which need not be known here.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+
+    def __init__(self, pipeline: Pipeline, schema: str) -> None:
+        self._dataset: dlt.Dataset = pipeline.dataset(schema=schema)
+
+    @property
+    def tables(self) -> Collection[str]:
+        """Those that were loaded at some time."""
+        return self._dataset.schema.data_table_names(seen_data_only=True)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query gives; times are in UTC.
+
+        Raises:
+            Exception: Whatever the destination raises when it cannot be reached.
+        """
+        known = self._dataset.schema.tables
+        if not any(known[name].get("table_format") in TABLE_FORMATS for name in self.tables):
+            return self._dataset.query(query, query_dialect="duckdb").fetchall()
+        with self._by_way_of_arrow() as connection:
+            found: list[tuple[Any, ...]] = connection.execute(query).fetchall()
+            return found
+
+    @contextmanager
+    def _by_way_of_arrow(self) -> Iterator[Any]:
+        # It takes a while, and most destinations do without it.
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            for name in self.tables:
+                if (table := open_table(self._dataset.destination_client, self._dataset.schema, name)) is not None:
+                    is_delta = hasattr(table, "to_pyarrow_dataset")
+                    connection.register(name, table.to_pyarrow_dataset() if is_delta else table.scan().to_arrow())
+            yield connection
