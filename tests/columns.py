@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from tests.conftest import PROJECT
 from wootric_pipeline.command import runs_table
 from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS
-from wootric_pipeline.dlt_internals import list_of_texts
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.dlt_internals import list_of
+from wootric_pipeline.tables import ALL_TABLES, OVERVIEWS
 
 DOCUMENT = PROJECT / "docs/columns.md"
-DOCUMENTED = ("end_users", "responses", "responses__tags", "declines", RUNS)
+DOCUMENTED = ("end_users", "responses", "responses__tags", "declines", *OVERVIEWS, "survey_templates__languages", RUNS)
 HEAD = "| column | type | meaning | source |\n|---|---|---|---|\n"
 
 
@@ -29,10 +29,10 @@ def with_tables(document: str) -> str:
 
 def _rows(name: str) -> list[tuple[str, str, str, str]]:
     types = _types(name)
-    lists = TABLES[name].lists if name in TABLES else ()
+    lists = ALL_TABLES[name].lists if name in ALL_TABLES else ()
     rows = []
     for column, (text, source) in COLUMN_DESCRIPTIONS[name].items():
-        if name in TABLES and column in TABLES[name].properties:
+        if name in ALL_TABLES and column in ALL_TABLES[name].properties:
             rows.append((f"{column}__...", "by value", f"{text}, [a column for each key](#properties)", source))
         elif column not in lists:
             rows.append((column, types[column], text, source))
@@ -40,11 +40,12 @@ def _rows(name: str) -> list[tuple[str, str, str, str]]:
 
 
 def _types(name: str) -> Mapping[str, str]:
-    if name in TABLES:
-        return TABLES[name].documented
+    if name in ALL_TABLES:
+        return ALL_TABLES[name].documented
     if name == RUNS:
         return runs_table.COLUMNS
-    columns = list_of_texts()["columns"]
+    table, _, field = name.partition("__")
+    columns = list_of(ALL_TABLES[table].children[field])["columns"]
     assert isinstance(columns, dict)
     return {name: str(column["data_type"]) for name, column in columns.items()}
 

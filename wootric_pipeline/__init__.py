@@ -1,4 +1,4 @@
-"""Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, merged on `id`."""
+"""Wootric as a dlt source: end users, responses and declines, incremental on `updated_at`, and overviews."""
 
 from . import starting  # noqa: F401  # before dlt, whose import takes a second
 
@@ -23,13 +23,15 @@ from .dlt_internals import Cursor
 from .errors import WootricError
 from .exclusion import Exclusion
 from .misspelling import refuse_misspelled
+from .overviews import overview_resource
 from .reading.history import SECONDS_PER_DAY, Pace
+from .reading.overviews import OverviewReader, Range
 from .reading.reader import Reader, Rereading
 from .reading.supervision import Supervision, supervision
 from .resources import resource
 from .shape import Shape
 from .state import DEMO
-from .tables import CURSOR, TABLES
+from .tables import CURSOR, DEFAULT_TABLES, OVERVIEWS, TABLES
 from .version import VERSION
 
 __all__ = ["WootricError", "wootric_source"]
@@ -47,12 +49,14 @@ def wootric_source(
     account_token: Optional[TSecretStrValue] = None,
     base_url: str = "https://api.wootric.com",
     region: Optional[str] = None,
+    tables: Optional[str | list[str]] = None,
     start_date: Optional[str] = None,
     end_date: Optional[str] = None,
     lookback_seconds: int = 300,
     staleness: float = 0.1,
     staleness_days_max: float = 30,
     last_responses_max: int = 100,
+    daily_history_requests_max: int = 200,
     connections: int = 4,
     properties: str = "columns",
     exclude_columns: Optional[str | list[str]] = None,
@@ -75,6 +79,9 @@ def wootric_source(
         account_token: Which account (`NPS-...`), for a person who has several.
         base_url: Where the API is, if not where the region says; it may have a path.
         region: Of the account: `us` (default), `eu` or `au`, whose APIs have hosts of their own.
+        tables: Which to load, a list or a text with commas: of `end_users`, `responses`, `declines`, `segments` and
+            `survey_templates`, which are the default, and `nps_summary`, `email_stats` and `email_sources`. Of those
+            that it names, one that cannot be read is a failure. `with_resources` selects others all the same.
         start_date: First day to load, ISO date or time; default all history. A table with a cursor goes on from it.
         end_date: With `start_date`: load just the rows updated in this closed-open range, and leave the cursor alone.
         lookback_seconds: How far before the cursor a run begins, so that rows that became visible late are caught.
@@ -83,6 +90,8 @@ def wootric_source(
         staleness_days_max: How late at most, however old the row is.
         last_responses_max: How many responses each run may ask for by their ids there, because a person's row tells of
             another score or text; 0 is none.
+        daily_history_requests_max: How many requests each run may spend on days of `nps_summary`, and as many on those
+            of `email_stats`, that are older than the last ones, until all history is loaded.
         connections: How many requests may be under way at once.
         properties: Free-form objects as a column for each key (`columns`), or as one JSON column (`json`).
         exclude_columns: Patterns of columns that are dropped before anything is written, as in
@@ -91,7 +100,8 @@ def wootric_source(
             `jsonl`, which append each version of a row.
 
     Returns:
-        The resources `end_users`, `responses` and `declines`, to be merged on `id`.
+        The resources `end_users`, `responses` and `declines`, to be merged on `id`, and the overviews, on their keys;
+        `tables` says which of them are selected.
 
     Raises:
         ConfigurationError: A setting is missing, misspelled or cannot be.
@@ -101,21 +111,34 @@ def wootric_source(
     if not watched.is_demo:
         refuse_misspelled(signature(wootric_source).parameters)
     settings.at_least(0, lookback_seconds=lookback_seconds, staleness=staleness, last_responses_max=last_responses_max)
-    settings.at_least(1, connections=connections)
+    settings.at_least(1, connections=connections, daily_history_requests_max=daily_history_requests_max)
+    chosen = settings.tables(tables)
     settings.above(0, staleness_days_max=staleness_days_max)
-    cursor = _cursor(*settings.span(start_date, end_date))
+    start, end = settings.span(start_date, end_date)
+    cursor = _cursor(start, end)
     credentials = _credentials(client_id, client_secret, username, password, account_token)
     client = _client(watched, credentials, base_url, region, connections)
     shape = Shape(properties, _exclusion(watched, exclude_columns))
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
     how = Rereading(lookback_seconds, pace, int(last_responses_max), row_shape=f"{VERSION} {shape.key} {files}")
     reader = Reader(client, watched, how)
+    # Whoever selects one that is no default wants it.
+    watched.notes.named = frozenset(set(OVERVIEWS) - set(DEFAULT_TABLES) | set(() if tables is None else chosen))
+    days = Range(start.date() if start else None, end.date() if end else None)
+    overviews = OverviewReader(client, watched, days, int(daily_history_requests_max), how.row_shape)
 
     schema = dlt.current.source_schema()
     turns.of_source(schema.name)
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     schema.remove_type_detection("iso_timestamp")
-    return [resource(table, reader, cursor(), shape, checked_files(files), client) for table in TABLES.values()]
+    checked_files(files)
+    made = [resource(table, reader, cursor(), shape, files, client) for table in TABLES.values()]
+    for each in made:
+        each.selected = each.name in chosen
+    return made + [
+        overview_resource(overview, overviews, shape, files, client, is_selected=overview.name in chosen)
+        for overview in OVERVIEWS.values()
+    ]
 
 
 def _cursor(start: datetime | None, end: datetime | None) -> Callable[[], Cursor]:

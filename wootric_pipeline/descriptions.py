@@ -33,6 +33,15 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
         "responses__notes": "One row for each note of a response; what notes are is not documented.",
         "declines": "One row for each survey that a person closed without an answer.",
         RUNS: "One row for each run of the command and each table it was to load, also for runs that failed.",
+        "segments": "One row for each property of people by which the account can part its figures.",
+        "survey_templates": "One row for each survey the account has set up.",
+        "survey_templates__languages": "One row for each language of a survey template.",
+        "survey_templates__custom_samplings": (
+            "One row for each sampling rule of a survey template; what these hold is not documented."
+        ),
+        "nps_summary": "One row for each day of the account's time zone that has ended, with Wootric's own figures.",
+        "email_stats": "One row for each day of the account's time zone that has ended, and each kind of e-mails.",
+        "email_sources": "One row for each source of e-mails: what sends them as it goes, and each file that was sent.",
     }
 )
 
@@ -61,6 +70,11 @@ _RUNS: Mapping[str, Meaning] = {
     "warnings": Meaning("what was not as it should be in the run and stopped nothing, in sentences", "own"),
     "version": Meaning("of the loader", "own"),
 }
+_LIST_OF_TEMPLATE: Mapping[str, Meaning] = {
+    **_LIST,
+    "_dlt_parent_id": Meaning("`survey_templates._dlt_id` of the template it belongs to", "dlt"),
+}
+_DAY = Meaning("the day, in the account's time zone; only days that have ended everywhere", "D")
 
 COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
     {
@@ -148,6 +162,71 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             ),
         },
         RUNS: _RUNS,
+        "segments": {
+            "name": Meaning("the name of the property; the primary key", "D"),
+            "data_type": Meaning("`string`, `date` or `integer`", "D"),
+            "created_at": Meaning("when the segment was created", "D"),
+        },
+        "survey_templates": {
+            "id": Meaning("Wootric's number of the template; the primary key", "D"),
+            "name": Meaning("the name of the template", "D"),
+            "is_default": Meaning("whether it is the account's default template", "D"),
+            "default_language": Meaning("the code of the language in which people are asked by default", "D"),
+            "non_configured_language_count": Meaning("how many languages are not set up, by its name", "-"),
+            "languages": Meaning("the languages of the template, a list of codes and names", "D"),
+            "custom_samplings": Meaning("its sampling rules, a list; empty in the vendor's samples", "D"),
+        },
+        "survey_templates__languages": {
+            "code": Meaning("the code of the language, such as `en`", "D"),
+            "name": Meaning("the name of the language, such as `English`", "D"),
+            **_LIST_OF_TEMPLATE,
+        },
+        "survey_templates__custom_samplings": _LIST_OF_TEMPLATE,
+        "nps_summary": {
+            "date": Meaning(f"{_DAY.text}; the primary key", "D"),
+            "nps": Meaning("the Net Promoter Score of the day's responses, a whole number", "D"),
+            "responses": Meaning("how many responses Wootric counts; by which rule is not documented", "D"),
+            "promoters": Meaning("how many of them are 9 or 10", "D"),
+            "passives": Meaning("how many of them are 7 or 8", "D"),
+            "detractors": Meaning("how many of them are 0 to 6", "D"),
+            "response_rate": Meaning("percentage, a whole number; how it is worked out is not documented", "D"),
+            "email_response_rate": Meaning("the same of surveys sent by e-mail", "D"),
+        },
+        "email_stats": {
+            "date": Meaning(f"{_DAY.text}; with `source` the primary key", "D"),
+            "source": Meaning("`all` e-mails, or where Wootric tells them `initial_send` or `reminder_send`", "D"),
+            "send_date": Meaning("the day in words; null where nothing was sent", "D"),
+            "send_requests": Meaning("how many e-mails were asked for, by its name", "-"),
+            "emails_sent": Meaning("how many e-mails were sent", "D"),
+            "delivered": Meaning("how many of them were delivered", "D"),
+            "delivered_percentage": Meaning("the share of those delivered, a text such as `100.0%`", "D"),
+            "bounce_rate": Meaning("the share of those that bounced", "D"),
+            "bounce_rate_percentage": Meaning("the same as a text such as `0.0%`", "D"),
+            "open_rate": Meaning("the share of those opened, a text such as `60%`", "D"),
+            "response_rate": Meaning("the share of those answered, a text such as `0%`", "D"),
+            "not_eligible": Meaning("how many were not to be sent, and their share, a text such as `2 (29%)`", "D"),
+            "raw_results__processed": Meaning("how many e-mails were processed", "D"),
+            "raw_results__bounce": Meaning("how many bounced", "D"),
+            "raw_results__dropped": Meaning("how many were dropped", "D"),
+            "raw_results__delivered": Meaning("how many were delivered", "D"),
+            "raw_results__opted_out": Meaning("how many people had opted out", "D"),
+            "raw_results__not_delivered": Meaning("how many were not delivered", "D"),
+            "raw_results__open": Meaning("how many were opened", "D"),
+            "raw_results__spamreport": Meaning("how many were reported as spam", "D"),
+            "raw_results__not_eligible": Meaning("how many people were not eligible", "D"),
+            "raw_results__total_surveys": Meaning("how many surveys were sent", "D"),
+            "raw_results__total_responses": Meaning("how many responses came", "D"),
+            "raw_results__start_date": Meaning(
+                "when the day begins; null where nothing was sent. Wootric spells it `sart_date`", "D"
+            ),
+            "raw_results__end_date": Meaning("when the day ends; null where nothing was sent", "D"),
+        },
+        "email_sources": {
+            "id": Meaning("`email_api`, `webhook_trigger`, or Wootric's number of a file; the primary key", "D"),
+            "kind": Meaning("`ongoing`, or `sends` for files", "D"),
+            "name": Meaning("the name of the source, or of the file", "D"),
+            "date": Meaning("when the file was sent, a text such as `Jan 11, 2024  9:01AM`", "D"),
+        },
     }
 )
 

@@ -164,17 +164,24 @@ def as_typed(text: str) -> str:
     return TEXT_MARK + text if first <= text[:1] <= last else text
 
 
-def list_of_texts(
-    described: Mapping[str, str] = MappingProxyType({}), table_hints: Mapping[str, Any] = MappingProxyType({})
+TEXTS: Mapping[str, TDataType] = MappingProxyType({"value": "text"})
+"""The column of the child table of a list of texts."""
+
+
+def list_of(
+    elements: Mapping[str, TDataType] = TEXTS,
+    described: Mapping[str, str] = MappingProxyType({}),
+    table_hints: Mapping[str, Any] = MappingProxyType({}),
 ) -> TResourceNestedHints:
-    """Hints for the child table of a list of texts, with the columns dlt makes when a list first has an element.
+    """Hints for the child table of a list, with the columns dlt makes when a list first has an element.
 
     Args:
+        elements: The columns of what is in the list, and their types.
         described: What columns mean, by name.
         table_hints: Of the table; dlt takes them, although its type of such hints has no room for them.
     """
     columns: dict[str, TColumnSchema] = {
-        "value": {"data_type": "text"},
+        **{name: TColumnSchema(data_type=data_type) for name, data_type in elements.items()},
         "_dlt_root_id": {"data_type": "text", "nullable": False, "root_key": True},
         "_dlt_parent_id": {"data_type": "text", "nullable": False, "parent_key": True},
         "_dlt_list_idx": {"data_type": "bigint", "nullable": False},

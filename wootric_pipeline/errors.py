@@ -8,7 +8,9 @@
     │   ├── HostUnreachable   not even an error, from the first request on                 exit code 1
     │   └── RateLimitExceeded only 429 answers within that time                            exit code 1
     ├── UnexpectedAnswer      an answer that is not what the API documents                 exit code 1
-    │   └── RequestRefused    status 400: a parameter is not taken                         exit code 1
+    │   ├── RequestRefused    status 400: a parameter is not taken                         exit code 1
+    │   ├── NotThere          status 404: there is nothing at a path                       exit code 1
+    │   └── DatesIgnored      the answer for a range of days is that without dates         exit code 1
     └── IncompleteScan        rows exist, or may exist, that the API does not reveal       exit code 1
 
 A message is one plain sentence for the person who runs the loader. It names rows by table and id, never by
@@ -50,6 +52,14 @@ class UnexpectedAnswer(WootricError):
 
 class RequestRefused(UnexpectedAnswer):
     """The service does not take a parameter of a request, which another service may ignore."""
+
+
+class NotThere(UnexpectedAnswer):
+    """The service has nothing at a path, at least for this account."""
+
+
+class DatesIgnored(UnexpectedAnswer):
+    """An overview by day that does not look at the days it is asked for."""
 
 
 class IncompleteScan(WootricError):

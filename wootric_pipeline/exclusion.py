@@ -12,7 +12,7 @@ from .dlt_internals import column_name
 from .errors import ConfigurationError
 from .naming import SEPARATOR, named, tagged
 from .settings import shown
-from .tables import CURSOR, PRIMARY_KEY, TABLES, Table
+from .tables import ALL_TABLES, Overview, Table
 
 LEFT_OUT = "left_out"
 """In the state of a resource: by pattern, columns that it kept from being loaded since the first load."""
@@ -43,7 +43,7 @@ class Pattern:
         self.text = text
         table, dot, column = _in_row(*text.partition("."))
         whose = re.compile(translate(table), re.IGNORECASE)
-        self.tables = tuple(name for name in TABLES if not dot or whose.fullmatch(name))
+        self.tables = tuple(name for name in ALL_TABLES if not dot or whose.fullmatch(name))
         self._has_table = bool(dot)
         if not self.tables or not (column if dot else "*" in table):
             raise ConfigurationError(
@@ -56,7 +56,7 @@ class Pattern:
     def _check_spelling(self, column: str) -> None:
         """What is misspelled would be written: a name without wildcards has to be one that is known."""
         is_name = self._has_table and not any(wildcard in column for wildcard in "*?[")
-        if is_name and not any(_may_have(TABLES[name], column) for name in self.tables):
+        if is_name and not any(_may_have(ALL_TABLES[name], column) for name in self.tables):
             raise ConfigurationError(
                 f"exclude_columns must name columns that there are, unlike {shown(self.text)}; where the documentation "
                 f"does not know one, write {shown(self.text)}*."
@@ -71,7 +71,7 @@ class Pattern:
     @cached_property
     def is_documented(self) -> bool:
         """Whether it matches something that the documentation knows, or the key of any property."""
-        return any(self.matches(name, _documented(TABLES[name])) for name in self.tables)
+        return any(self.matches(name, _documented(ALL_TABLES[name])) for name in self.tables)
 
 
 def _in_row(table: str, dot: str, column: str) -> tuple[str, str, str]:
@@ -97,8 +97,8 @@ class Exclusion:
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         self.patterns = tuple(map(Pattern, patterns))
         self._of_tables: dict[str, TableExclusion] = {}
-        for table in TABLES.values():
-            for needed in (PRIMARY_KEY, CURSOR):
+        for table in ALL_TABLES.values():
+            for needed in table.needed:
                 if self.excludes(table, needed):
                     raise ConfigurationError(f"exclude_columns must leave {table.name}.{needed}, which merging needs.")
 
@@ -238,12 +238,15 @@ class TableExclusion:
 
 def _read_by(table: Table) -> dict[str, type]:
     """The fields of a row that reading looks at, and of which type it can use them."""
-    return {table.default_sort_key: str, **dict.fromkeys((PRIMARY_KEY, CURSOR, "created_at"), object)}
+    if isinstance(table, Overview):
+        return dict.fromkeys(table.needed, object)
+    return {table.default_sort_key: str, **dict.fromkeys((*table.needed, "created_at"), object)}
 
 
 def _documented(table: Table) -> list[str]:
     """The columns, objects and lists of a table that are documented, and a key of free-form properties."""
-    names = (*table.columns, *table.flattened, *table.objects, *table.lists, *table.properties)
+    in_lists = (f"{name}{SEPARATOR}{key}" for name, columns in table.elements.items() for key in columns)
+    names = (*table.columns, *table.flattened, *table.objects, *table.lists, *table.properties, *in_lists)
     parts = [name.split(SEPARATOR) for name in names]
     parents = {SEPARATOR.join(each[:count]) for each in parts for count in range(1, len(each) + 1)}
     return [*parents, *(f"{path}{SEPARATOR}{_ANY_KEY}" for path in table.properties)]

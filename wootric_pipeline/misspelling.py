@@ -13,7 +13,7 @@ from typing import Any
 from .dlt_internals import active_pipeline_name, pipeline_settings, settings_documents
 from .errors import ConfigurationError
 from .settings import shown
-from .tables import TABLES
+from .tables import ALL_TABLES
 
 Path = tuple[str, ...]
 """Sections and the name of a setting: `("sources", "wootric", "start_date")`."""
@@ -22,7 +22,7 @@ SOURCES, PIPELINES = "sources", "pipelines"
 SOURCE: Path = (SOURCES, "wootric")
 OF_COMMAND = ("checkpoint_minutes", "keep_runs", "notify_url")
 OF_DLT = ("max_table_nesting", "root_key", "schema_contract")
-SECTIONS = (*TABLES, "schema", "data_writer", "extract", "normalize", "load", *OF_DLT)
+SECTIONS = (*ALL_TABLES, "schema", "data_writer", "extract", "normalize", "load", *OF_DLT)
 """What may have settings of its own below `[sources.wootric]`: a resource, or something of dlt's."""
 NOT_OURS = ("wootric_pipeline",)
 """Sections of which a user could think that they are the source's."""
@@ -36,6 +36,7 @@ OURS_ALONE = (
     "staleness",
     "staleness_days_max",
     "last_responses_max",
+    "daily_history_requests_max",
 )
 """Settings that no other source has; what is much alike is meant for them, wherever it stands."""
 OF_OTHERS = ("excluded_columns",)
@@ -157,7 +158,7 @@ class _Names:
             return None if is_known else (*SOURCE, _nearest(name, self.of_source))
         if name not in SECTIONS and (section := _nearest(name, SECTIONS, CERTAIN)):
             return (*SOURCE, section, *inner)
-        is_misplaced = name in TABLES and len(inner) == 1 and inner[0] not in OF_DLT
+        is_misplaced = name in ALL_TABLES and len(inner) == 1 and inner[0] not in OF_DLT
         if is_misplaced and (nearest := _nearest(inner[0], self.of_source, CERTAIN)):
             return (*SOURCE, nearest)
         return None

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
@@ -18,11 +18,18 @@ from dlt.common.data_types import TDataType
 
 from .dlt_internals import coerced, variant
 from .errors import UnexpectedAnswer
-from .tables import BIGINT, BOOL, CURSOR, PRIMARY_KEY, TEXT, TIMESTAMP, DataType, Table
+from .tables import BIGINT, BOOL, CURSOR, DATE, DOUBLE, PRIMARY_KEY, TEXT, TIMESTAMP, DataType, Table
 
 Row = dict[str, Any]
 
-_PYTHON_TYPES: Mapping[DataType, type] = {BIGINT: int, BOOL: bool, TEXT: str, TIMESTAMP: datetime}
+_PYTHON_TYPES: Mapping[DataType, type] = {
+    BIGINT: int,
+    BOOL: bool,
+    DATE: date,
+    DOUBLE: float,
+    TEXT: str,
+    TIMESTAMP: datetime,
+}
 
 TIME_LENGTH_MAX = 64
 NESTING_MAX = 20
@@ -131,6 +138,11 @@ def to_record(table: Table, row: Any) -> Row:
         UnexpectedAnswer: It is no object, or its `id`, `created_at` or `updated_at` is missing or cannot be read.
     """
     _place(table, row)
+    return fitted(table, row)
+
+
+def fitted(table: Table, row: Row) -> Row:
+    """A row whose keys are read, with its other values as `to_record` leaves them; it is changed in place."""
     odd: list[str] = []
     _fit(table, row, "", odd)
     for name in table.objects:
@@ -143,7 +155,7 @@ def to_record(table: Table, row: Any) -> Row:
             row[name] = [row[name]]
             odd.append(name)
     if not odd:
-        return row  # type: ignore[no-any-return]
+        return row
     before = row if isinstance(row, OddRow) else OddRow({})
     fields = (*before.odd_fields, *odd)
     return OddRow(row, before.odd_values + len(odd), list(dict.fromkeys(fields)), has_marks=before.has_marks)
@@ -220,6 +232,8 @@ def _fitting(data_type: DataType, value: Any) -> Any:
         return None
     if isinstance(value, str) or (data_type == TEXT and kind_of(value) != BOOL):
         return fitting
+    if data_type == DOUBLE and kind_of(value) == "bigint":
+        return fitting if fitting == value else None
     return fitting if data_type == BOOL and fitting == value else None
 
 

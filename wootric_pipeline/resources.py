@@ -1,4 +1,4 @@
-"""One table of an account as a dlt resource: its pages get their shape, and dlt gets what the destination needs."""
+"""One list of an account as a dlt resource: its pages get their shape, and dlt gets what the destination needs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,6 +14,8 @@ from .destinations.layout import Layout, described_by, kind_of, layout, require_
 from .destinations.layout import hints as destination_hints
 from .destinations.turns import turns
 from .dlt_internals import Cursor
+from .reading.listing import Page
+from .reading.notes import Notes
 from .reading.reader import Reader
 from .shape import Shape
 from .state import FILTERED_BY, RefreshUnderWay, keep_account
@@ -35,31 +37,18 @@ def resource(
     """
 
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
-        laid_out = _layout(reader, files)
+        laid_out = current_layout(reader.notes, files)
         keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
-        hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
-        state = dlt.current.resource_state(table.name)
         exclusion = shape.exclusion.of(table, dlt.current.source_schema())
-        exclusion.note(state)
-        typed, in_rows = laid_out.times_typed, laid_out.lists_in_rows
-        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=in_rows, times_typed=typed)
         dropped = shape.exclusion.dropped_last(table)
-        for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped):
-            if page == [] and laid_out.upserts:
-                # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
-                hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))
-            if page:
-                page = [shaping.shaped(row) for row in page]
-            # dlt works the table out anew for each page that comes with hints: the first is enough.
-            yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
-            hints = hints if page is None else None
-            exclusion.note(state)
+        pages = reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped)
+        yield from shaped(pages, table, shape, laid_out)
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)
         if notes.complete and updated_at.end_value is None:
-            state[FILTERED_BY] = notes.filtered_by
-            _warn(reader, exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)))
+            dlt.current.resource_state(table.name)[FILTERED_BY] = notes.filtered_by
+            warn(reader.notes, exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)))
 
     made = dlt.resource(
         rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
@@ -69,20 +58,47 @@ def resource(
     return made.apply_hints(additional_table_hints=described, references=_references(table, shape))
 
 
-def _layout(reader: Reader, files: str) -> Layout:
+def shaped(pages: Iterator[Page | None], table: Table, shape: Shape, laid_out: Layout) -> Iterator[Any]:
+    """Pages of a table as dlt gets them, with what their destination needs and what was left out noted in the state.
+
+    Args:
+        pages: As they are read; None where dlt shall turn to other tables.
+        table: Whose.
+        shape: What of a row is loaded.
+        laid_out: How rows are laid out where they go.
+    """
+    hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
+    schema, state = dlt.current.source_schema(), dlt.current.resource_state(table.name)
+    exclusion = shape.exclusion.of(table, schema)
+    exclusion.note(state)
+    shaping = shape.shaping(table, schema, lists_in_rows=laid_out.lists_in_rows, times_typed=laid_out.times_typed)
+    for page in pages:
+        if page == [] and laid_out.upserts:
+            # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
+            hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))
+        if page:
+            page = [shaping.shaped(row) for row in page]
+        # dlt works the table out anew for each page that comes with hints: the first is enough.
+        yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
+        hints = hints if page is None else None
+        exclusion.note(state)
+
+
+def current_layout(notes: Notes, files: str) -> Layout:
     """How rows are laid out where they go; nobody else loads anything there meanwhile."""
     pipeline = dlt.current.pipeline()
     turns.begin(pipeline)
     destination = kind_of(pipeline)
     require_packages(destination, files)
     laid_out = layout(destination, files)
-    reader.notes.appends = laid_out.appends
+    notes.appends = laid_out.appends
     return laid_out
 
 
-def _warn(reader: Reader, warnings: Iterable[str]) -> None:
+def warn(notes: Notes, warnings: Iterable[str]) -> None:
+    """Notes warnings."""
     for warning in warnings:
-        reader.notes.warn(warning)
+        notes.warn(warning)
 
 
 def _references(table: Table, shape: Shape) -> TTableReferenceParam | None:

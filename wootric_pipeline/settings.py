@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from math import isfinite
 
 from .errors import ConfigurationError
-from .tables import TABLES, Table
+from .tables import ALL_TABLES, DEFAULT_TABLES
 
 
 def given(secret: str | None) -> str | None:
@@ -46,7 +46,17 @@ def moment(name: str, value: str | None) -> datetime | None:
 
 
 def patterns(given: str | Sequence[str] | None) -> list[str] | None:
-    """A list, or a text such as `responses.ip_address,end_users.email`, which may also be a list in JSON.
+    """A list of patterns, or a text such as `responses.ip_address,end_users.email`; see `words`."""
+    return words("exclude_columns", given, '["responses.ip_address", "end_users.email"]')
+
+
+def words(name: str, given: str | Sequence[str] | None, example: str) -> list[str] | None:
+    """A list, or a text with commas, which may also be a list in JSON.
+
+    Args:
+        name: Of the setting.
+        given: Its value.
+        example: How a list is written.
 
     Raises:
         ConfigurationError: It is neither.
@@ -59,8 +69,8 @@ def patterns(given: str | Sequence[str] | None) -> list[str] | None:
     if given is None:
         return None
     if not isinstance(given, Sequence) or not all(isinstance(each, str) for each in given):
-        raise ConfigurationError('exclude_columns must be a list such as ["responses.ip_address", "end_users.email"].')
-    return [pattern.strip() for pattern in given if pattern.strip()]
+        raise ConfigurationError(f"{name} must be a list such as {example}.")
+    return [word.strip() for word in given if word.strip()]
 
 
 def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None, datetime | None]:
@@ -100,16 +110,16 @@ def above(limit: int, **values: float) -> None:
             raise ConfigurationError(f"{name} must be more than {limit}.")
 
 
-def tables(names: str | None) -> list[Table]:
-    """The tables of a list such as `responses,declines`; None is all of them.
+def tables(names: str | Sequence[str] | None) -> list[str]:
+    """The names of the tables of a list such as `responses,declines`; None is those that are the default.
 
     Raises:
-        ConfigurationError: Wootric has no such table.
+        ConfigurationError: Wootric has no such table, or none is named.
     """
-    if names is None:
-        return list(TABLES.values())
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in TABLES]
+    if (wanted := words("tables", names, '["responses", "nps_summary"]')) is None:
+        return list(DEFAULT_TABLES)
+    unknown = [shown(name) for name in wanted if name not in ALL_TABLES]
     if unknown or not wanted:
-        raise ConfigurationError(f"There is no table {', '.join(unknown) or 'named'}; choose from {', '.join(TABLES)}.")
-    return [TABLES[name] for name in TABLES if name in wanted]
+        choice = ", ".join(ALL_TABLES)
+        raise ConfigurationError(f"There is no table {', '.join(unknown) or 'named'}; choose from {choice}.")
+    return [name for name in ALL_TABLES if name in wanted]

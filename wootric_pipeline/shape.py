@@ -65,6 +65,7 @@ class Shape:
             table,
             lists=tuple(name for name in table.lists if name in lists),
             text_lists=tuple(name for name in table.text_lists if name in lists),
+            elements={name: columns for name, columns in table.elements.items() if name in lists},
         )
 
     def columns(self, table: Table) -> dict[str, TColumnSchema]:
@@ -79,7 +80,8 @@ class Shape:
             if not self.exclusion.excludes(table, name)
         }
         # Of two versions of a row in one load, the newest is kept.
-        columns[CURSOR]["dedup_sort"] = "desc"
+        if CURSOR in table.needed:
+            columns[CURSOR]["dedup_sort"] = "desc"
         return columns
 
     def shaping(self, table: Table, schema: Schema, *, lists_in_rows: bool, times_typed: int = 1) -> "Shaping":

@@ -14,6 +14,9 @@ ACCOUNT = "account"
 DEMO = "demo"
 """In place of the demo's."""
 
+KNOWN = "known"
+"""In the state of an overview: digests of rows that were loaded and are read again."""
+
 FILTERED_BY = "filtered_by"
 """In the state of a table: the time by which rows were chosen when it was last read to its end."""
 

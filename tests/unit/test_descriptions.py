@@ -9,18 +9,19 @@ from dlt.common.schema.typing import TTableSchema
 from wootric_pipeline import wootric_source
 from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS, TABLE_DESCRIPTIONS, descriptions
 from wootric_pipeline.destinations.layout import DESCRIPTION_HINTS, hints, layout
-from wootric_pipeline.tables import TABLES, Table
+from wootric_pipeline.tables import ALL_TABLES, TABLES, Table
 
 
 def schema_of(**arguments: Any) -> Schema:
-    return wootric_source("id", "secret", **arguments).discover_schema()
+    source = wootric_source("id", "secret", **arguments)
+    return source.with_resources(*source.resources).discover_schema()
 
 
 def described(table: TTableSchema) -> dict[str, str | None]:
     return {name: column.get("description") for name, column in table["columns"].items()}
 
 
-@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("table", ALL_TABLES.values(), ids=ALL_TABLES)
 def test_each_table_and_column_that_is_declared_is_described(table: Table) -> None:
     in_schema = schema_of(properties="json").tables[table.name]
     assert in_schema["description"] == TABLE_DESCRIPTIONS[table.name]
@@ -30,12 +31,12 @@ def test_each_table_and_column_that_is_declared_is_described(table: Table) -> No
 
 
 def test_all_that_is_described_is_declared() -> None:
-    children = {f"{table.name}__{name}" for table in TABLES.values() for name in table.lists}
-    assert set(TABLE_DESCRIPTIONS) == set(COLUMN_DESCRIPTIONS) == {*TABLES, *children, RUNS}
+    children = {f"{table.name}__{name}" for table in ALL_TABLES.values() for name in table.lists}
+    assert set(TABLE_DESCRIPTIONS) == set(COLUMN_DESCRIPTIONS) == {*ALL_TABLES, *children, RUNS}
 
 
 def test_descriptions_are_plain_texts_of_one_line() -> None:
-    names = (*TABLES, RUNS)
+    names = (*ALL_TABLES, RUNS)
     texts = [*TABLE_DESCRIPTIONS.values(), *(text for name in names for text in descriptions(name).values())]
     assert [text for text in texts if not text.isprintable() or not text.isascii() or {"`", "\\"} & set(text)] == []
     # The most that BigQuery takes of a column.
@@ -43,14 +44,15 @@ def test_descriptions_are_plain_texts_of_one_line() -> None:
 
 
 @pytest.mark.parametrize(("destination", "hint"), [("duckdb", "description"), *DESCRIPTION_HINTS.items()])
-def test_child_tables_are_described(destination: str, hint: str) -> None:
-    made = hints(TABLES["responses"], layout(destination, "delta"))
+@pytest.mark.parametrize(("table", "field"), [("responses", "tags"), ("survey_templates", "languages")])
+def test_child_tables_are_described(destination: str, hint: str, table: str, field: str) -> None:
+    made = hints(ALL_TABLES[table], layout(destination, "delta"))
     nested = made["nested_hints"]
     assert isinstance(nested, dict)
-    tags = nested["tags"]
-    assert tags["additional_table_hints"][hint] == TABLE_DESCRIPTIONS["responses__tags"]  # type: ignore[typeddict-item]
-    assert described({"columns": tags["columns"]}) == descriptions("responses__tags")  # type: ignore[typeddict-item]
-    assert (made["additional_table_hints"] or {})[hint] == TABLE_DESCRIPTIONS["responses"]
+    of_list, child = nested[field], f"{table}__{field}"
+    assert of_list["additional_table_hints"][hint] == TABLE_DESCRIPTIONS[child]  # type: ignore[typeddict-item]
+    assert described({"columns": of_list["columns"]}) == descriptions(child)  # type: ignore[typeddict-item]
+    assert (made["additional_table_hints"] or {})[hint] == TABLE_DESCRIPTIONS[table]
 
 
 def test_lists_that_stay_in_the_row_are_described() -> None:

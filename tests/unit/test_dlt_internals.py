@@ -228,13 +228,13 @@ def test_a_list_of_texts_has_the_columns_that_dlt_makes(pipeline: Pipeline) -> N
     pipeline.run(lists([{"id": 1, "tags": ["pricing"]}]))
     made = pipeline.default_schema.tables["surveys__tags"]["columns"]
     declared = pipeline_of("declared", "declared")
-    declared.run(lists([{"id": 1, "tags": []}], nested_hints={"tags": dlt_internals.list_of_texts()}))
+    declared.run(lists([{"id": 1, "tags": []}], nested_hints={"tags": dlt_internals.list_of()}))
     columns = declared.default_schema.tables["surveys__tags"]["columns"]
     assert {name: {"nullable": True, **column} for name, column in columns.items()} == made
 
 
 def test_a_table_that_never_had_a_row_is_created(pipeline: Pipeline) -> None:
-    pipeline.run(lists([{"id": 1, "tags": []}], nested_hints={"tags": dlt_internals.list_of_texts()}))
+    pipeline.run(lists([{"id": 1, "tags": []}], nested_hints={"tags": dlt_internals.list_of()}))
     schema = pipeline.default_schema
     assert tables(pipeline) == ["surveys"]
     assert [dlt_internals.mark_as_seen(schema, name) for name in ("surveys", "others", "surveys__tags")] == [

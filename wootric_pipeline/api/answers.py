@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigurationError, ListRefused, RequestRefused, UnexpectedAnswer
+from ..errors import ConfigurationError, ListRefused, NotThere, RequestRefused, UnexpectedAnswer
 from .tolerant_json import parsed
 
 REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
@@ -65,6 +65,7 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
         ConfigurationError: It sends the client elsewhere.
         ListRefused: The credentials may not read it.
         RequestRefused: It does not take a parameter.
+        NotThere: There is nothing.
         UnexpectedAnswer: It is any other error, or no JSON.
     """
     if answer.status in REDIRECTS:
@@ -81,7 +82,8 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
     if answer.status in (400, 422):
         raise RequestRefused(f"Wootric answered {path} with status {answer.status}.")
     if answer.status >= 400:
-        raise UnexpectedAnswer(f"Wootric answered {path} with status {answer.status}.")
+        kind = NotThere if answer.status == 404 else UnexpectedAnswer
+        raise kind(f"Wootric answered {path} with status {answer.status}.")
     if answer.is_broken:
         raise UnexpectedAnswer(f"Wootric answered {path} with {what(answer)}.")
     return answer.content

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import AuthenticationFailed
-from .answers import Answer, list_of, object_of
+from .answers import Answer, content_of, list_of, object_of
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
@@ -14,7 +14,9 @@ from .transport import Params, Transport
 __all__ = ["Client", "Credentials", "Params"]
 
 ONE_RETRY_SECONDS_MAX = 60.0
-"""What is asked for by its id comes with a list as well, so it is not waited for through an outage."""
+"""What is asked for by its id comes with a list as well, so it is not waited for through an outage; nor are overviews,
+which each run reads again, and behind which the lists would wait.
+"""
 
 log = logging.getLogger("wootric_pipeline.api")
 
@@ -80,6 +82,14 @@ class Client:
         """
         answer = self._answer(path, {}, retry_seconds_max=ONE_RETRY_SECONDS_MAX)
         return object_of(answer, path, self._transport.host)
+
+    def get_overview(self, path: str, params: Params) -> Any:
+        """What an overview such as `/v1/nps_summary` says, an object or a list.
+
+        See `get` for what it raises; `NotThere` where there is no such overview.
+        """
+        answer = self._answer(path, params, retry_seconds_max=ONE_RETRY_SECONDS_MAX)
+        return content_of(answer, path, self._transport.host)
 
     def _answer(self, path: str, params: Params, retry_seconds_max: float | None = None) -> Answer:
         started = self._transport.clock.monotonic()

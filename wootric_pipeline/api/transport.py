@@ -51,7 +51,7 @@ Params = Mapping[str, str | int]
 Outcome = Answer | requests.RequestException
 
 _NOT_ACCEPTED, _NO_SUCH_NAME = "its TLS certificate is not accepted", "its name cannot be resolved"
-_HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated)\[\w+\]")
+_HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated|date|date_range)\[\w+\]")
 """Names of parameters whose values are no secrets and no personal data."""
 
 log = logging.getLogger("wootric_pipeline.api")

@@ -5,7 +5,7 @@ from math import inf
 from typing import NoReturn
 
 from ..errors import ConfigurationError
-from ..tables import TABLES
+from ..tables import ALL_TABLES, DEFAULT_TABLES
 from ..version import VERSION
 from .progress import COLLECTORS
 
@@ -53,7 +53,9 @@ def _hours(text: str) -> float:
 
 def _add_what(parser: Arguments) -> None:
     parser.add_argument("--demo", action="store_true", help="load the sandbox account; no credentials, no network")
-    parser.add_argument("--tables", metavar="A,B", help=f"only these of {', '.join(TABLES)}")
+    others = [name for name in ALL_TABLES if name not in DEFAULT_TABLES]
+    choice = f"only these of {', '.join(DEFAULT_TABLES)}, and of {', '.join(others)}"
+    parser.add_argument("--tables", metavar="A,B", help=f"{choice} (default: settings, else the former)")
     parser.add_argument(
         "--exclude-columns", metavar="T.C,...", help="drop these, too, before anything is written; * matches"
     )

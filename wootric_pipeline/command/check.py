@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from dlt import Pipeline, Schema
 
 from ..dlt_internals import connect
-from ..errors import ApiUnavailable, ListRefused, UnexpectedAnswer
+from ..errors import ApiUnavailable, AuthenticationFailed, ListRefused, UnexpectedAnswer
 from ..reading.mode import mode_of
-from ..tables import TABLES
+from ..reading.notes import Mode
+from ..tables import OVERVIEWS, TABLES
 from .loading import SOURCE
 from .run import Run
 
 
 def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
-    """Signs in, reads a row of each table and connects to the destination.
+    """Signs in, reads a row of each list and each overview, and connects to the destination.
 
     Args:
         pipeline: Where to.
@@ -31,11 +32,27 @@ def check(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> str:
     troubles = []
     for name in tables:
         try:
-            table = TABLES[name]
-            run.checked[name] = mode_of(client, table, run.exclusion.of(table, Schema(SOURCE)).left)
-        except (ApiUnavailable, UnexpectedAnswer, ListRefused) as trouble:
+            run.checked[name] = _mode(run, name)
+        except (ApiUnavailable, UnexpectedAnswer, AuthenticationFailed) as trouble:
+            if name in TABLES and isinstance(trouble, AuthenticationFailed) and not isinstance(trouble, ListRefused):
+                raise
             run.checked[name] = None
-            run.needs_change |= isinstance(trouble, ListRefused)
+            if name in OVERVIEWS and name not in run.named:
+                run.unread.add(name)
+                run.warn(f"{name} cannot be read: {trouble}")
+                continue
+            run.needs_change |= isinstance(trouble, AuthenticationFailed)
             troubles.append(str(trouble))
     connect(pipeline)
     return " ".join(troubles)
+
+
+def _mode(run: Run, name: str) -> Mode:
+    """How a table can be read, after one or two requests."""
+    client = run.connected()
+    if name in OVERVIEWS:
+        overview = OVERVIEWS[name]
+        client.get_overview(overview.path, {})
+        return "days" if overview.date_params else "whole"
+    table = TABLES[name]
+    return mode_of(client, table, run.exclusion.of(table, Schema(SOURCE)).left)

@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import dlt
 from dlt import Pipeline
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
@@ -46,6 +47,7 @@ from .runtime import check_working_folder, set_up_dlt, setting
 from .status import as_json, as_text, status
 
 CHECKPOINT_MINUTES = 5.0
+TABLES_SETTING = "sources.wootric.tables"
 
 log = logging.getLogger("wootric_pipeline.command")
 
@@ -101,7 +103,8 @@ def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple
 
 def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
-    names = [table.name for table in settings.tables(options.tables)]
+    chosen: Any = options.tables if options.demo or options.tables is not None else dlt.config.get(TABLES_SETTING)
+    names = settings.tables(chosen)
     pipeline = _prepared(options, run, about, names)
     if options.status:
         return _status(options, run, about, pipeline, names)
@@ -175,6 +178,7 @@ def _start(options: argparse.Namespace) -> datetime | None:
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """The source's arguments that the command line names; all others are settings."""
     given = {
+        "tables": options.tables,
         "start_date": options.start_date,
         "end_date": options.end_date,
         "also_exclude": settings.patterns(options.exclude_columns),

@@ -30,7 +30,7 @@ from ..dlt_internals import (
     raise_if_signalled,
     stored_state,
 )
-from ..tables import TABLES
+from ..tables import ALL_TABLES
 from .refresh import begin_refresh, complete_refresh, to_catch_up
 from .run import Run, SchemaChange
 
@@ -40,8 +40,10 @@ LOCATION = "destination_location"
 PACKAGES_KEPT = 10
 CHECKPOINT_ROWS = 50_000
 """Of one table: what a destination merges at once, and its memory grows with it."""
-DECLARED = {table.name: {**table.columns, **table.flattened} for table in TABLES.values()} | {
-    f"{table.name}__{field}": {"value": "text"} for table in TABLES.values() for field in table.lists
+DECLARED = {table.name: {**table.columns, **table.flattened} for table in ALL_TABLES.values()} | {
+    f"{table.name}__{field}": table.children.get(field, {"value": "text"})
+    for table in ALL_TABLES.values()
+    for field in table.lists
 }
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -227,8 +229,8 @@ def _note(run: Run, info: LoadInfo | None) -> None:
 
 
 def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
-    """Creates child tables of lists of texts that never had an element; dlt alone would wait for the first."""
+    """Creates child tables of lists that never had an element; dlt alone would wait for the first."""
     schema = pipeline.default_schema
-    children = [f"{name}__{field}" for name in tables for field in TABLES[name].text_lists]
+    children = [f"{name}__{field}" for name in tables for field in ALL_TABLES[name].children]
     if [name for name in children if mark_as_seen(schema, name)]:
         pipeline.sync_schema()

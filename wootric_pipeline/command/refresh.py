@@ -15,7 +15,7 @@ from dlt.sources import DltSource
 from ..destinations.stored import Unused, stored
 from ..dlt_internals import declared_columns, forget_in_schema, has_schema, source_state, table_chain
 from ..state import ACCOUNT, FILTERED_BY, LOADS, READ, REFRESH, ROWS_BEFORE, check_account, is_of_another
-from ..tables import CURSOR
+from ..tables import ALL_TABLES, CURSOR, DAY, TABLES
 from .run import Refreshed, Run
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -153,20 +153,22 @@ def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: dateti
             state = resources.get(name, {})
             is_later = (first := _first_start(state)) is None or first < start
             rows = destination.rows(name)
-            if rows is None and is_later:
+            if rows is None and is_later and name in TABLES:
                 found.append(f"{name} was loaded from {f'{first:%Y-%m-%d} on' if first else 'the beginning'}")
             column = _axis(pipeline, name, state.get(FILTERED_BY), is_later=is_later)
-            if rows and (older := destination.older(name, start, column)):
+            if column and rows and (older := destination.older(name, start, column)):
                 found.append(f"{older:,} of {rows:,} rows of {name}")
     return found
 
 
-def _axis(pipeline: Pipeline, table: str, filtered_by: str | None, *, is_later: bool) -> str:
-    """The time by which a table's rows come again from a start date on.
+def _axis(pipeline: Pipeline, table: str, filtered_by: str | None, *, is_later: bool) -> str | None:
+    """The time by which a table's rows come again from a start date on; None where all come again.
 
     Former versions did not note it. Then it is the one by which more rows would go, unless the table was loaded from
     that date: by the other, it holds older rows as a matter of course.
     """
+    if table not in TABLES:
+        return DAY if DAY in ALL_TABLES[table].key else None
     is_created = filtered_by == "created" or (filtered_by is None and is_later)
     return BIRTH if is_created and BIRTH in pipeline.default_schema.tables[table]["columns"] else CURSOR
 

@@ -1,15 +1,20 @@
 """The report of a run: JSON for machines, a table for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import Any
 
 from ..reading.notes import NAMED_MAX, Mode, TableNotes
-from ..tables import TABLES
+from ..tables import ALL_TABLES
 from .run import Refreshed, Run, SchemaChange
 
 COLUMNS_NAMED = 12
-MODE_COLUMNS: Mapping[Mode, str] = {"updated": "updated_at", "created": "created_at"}
+MODE_COLUMNS: Mapping[Mode, str] = {
+    "updated": "updated_at",
+    "created": "created_at",
+    "whole": "reading it whole",
+    "days": "reading days again",
+}
 
 
 def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: str | None = None) -> dict[str, Any]:
@@ -49,6 +54,9 @@ def _table_as_json(notes: TableNotes, refreshed: Refreshed | None) -> dict[str, 
         **(refreshed._asdict() if refreshed else {}),
         **({"changes_first": True} if notes.changes_first else {}),
         **({"rows_by_id": notes.rows_by_id} if notes.rows_by_id else {}),
+        **({"history_from": notes.history_from.isoformat()} if notes.history_from else {}),
+        **({} if notes.is_history_complete is None else {"history_complete": notes.is_history_complete}),
+        **({"refused": True} if notes.is_refused else {}),
         **({"rows_left_out": len(notes.left_out)} if notes.left_out else {}),
         **({"error": notes.error} if notes.error else {}),
     }
@@ -68,7 +76,8 @@ def _by_age(notes: TableNotes) -> list[dict[str, Any]]:
 def as_text(run: Run, *, destination: str, dataset: str) -> str:
     """The report for people."""
     if run.checked:
-        return "\n".join([*_checked(run), f"The destination {destination} answers."])
+        told = [f"Warning: {warning}" for warning in run.warnings]
+        return "\n".join([*_checked(run), *told, f"The destination {destination} answers."])
     lines = [*_tables(run), *_remarks(run), *(f"Warning: {warning}" for warning in warnings(run))]
     if run.appends:
         lines.append("Plain files cannot be merged into: each new version of a row was appended to the older ones.")
@@ -93,7 +102,7 @@ def _checked(run: Run) -> list[str]:
 
 def _tables(run: Run) -> list[str]:
     """A line for each table; only where some went on from an earlier run can rows be read again."""
-    goes_on = any(notes.cursor_before for notes in run.tables.values())
+    goes_on = any(notes.cursor_before or notes.rows_unchanged for notes in run.tables.values())
     head = ["table", *(["new or changed", "read again"] if goes_on else ["rows"])]
     return as_table(
         [*head, "requests", "latest change (UTC)", "complete"],
@@ -103,7 +112,7 @@ def _tables(run: Run) -> list[str]:
                 *([f"{notes.rows_new:,}", f"{notes.rows_read_again:,}"] if goes_on else [f"{notes.rows:,}"]),
                 f"{notes.requests:,}",
                 short(notes.cursor_after),
-                "yes" if notes.complete else "NO",
+                "yes" if notes.complete else "-" if notes.is_refused else "NO",
             ]
             for name, notes in run.tables.items()
         ],
@@ -111,6 +120,20 @@ def _tables(run: Run) -> list[str]:
 
 
 def _remarks(run: Run) -> list[str]:
+    """What is to be said of some tables, and whether anything has changed."""
+    lines = _remarks_on_tables(run)
+    unchanged = [name for name, notes in run.tables.items() if notes.complete and not notes.rows_new]
+    before = [notes.cursor_before for notes in run.tables.values() if notes.cursor_before]
+    if len(unchanged) < len(run.tables):
+        unchanged = [name for name in unchanged if run.tables[name].cursor_before]
+        return [*lines, f"Nothing has changed in {', '.join(unchanged)}."] if unchanged else lines
+    if not before:
+        return [*lines, f"{'Nothing has changed' if run.rows_unchanged else 'No rows were found'}."]
+    since = short(max(before))
+    return [*lines, f"Nothing has changed since {since} (UTC); each run reads the last rows before that again."]
+
+
+def _remarks_on_tables(run: Run) -> list[str]:
     """What is to be said of some tables."""
     lines = []
     for name, notes in run.tables.items():
@@ -126,15 +149,9 @@ def _remarks(run: Run) -> list[str]:
             lines.append(f"{name}: {notes.rows_by_id:,} came by their ids, since end_users told of another answer.")
         if len(notes.ages_read) > 1:
             lines.append(_ages_read(name, notes.ages_read))
-    unchanged = [name for name, notes in run.tables.items() if notes.complete and not notes.rows_new]
-    before = [notes.cursor_before for notes in run.tables.values() if notes.cursor_before]
-    if len(unchanged) < len(run.tables):
-        unchanged = [name for name in unchanged if run.tables[name].cursor_before]
-        return [*lines, f"Nothing has changed in {', '.join(unchanged)}."] if unchanged else lines
-    if not before:
-        return [*lines, "No rows were found."]
-    since = short(max(before))
-    return [*lines, f"Nothing has changed since {since} (UTC); each run reads the last rows before that again."]
+        if notes.is_history_complete is False:
+            lines.append(_history_under_way(name, notes.history_from))
+    return lines
 
 
 def warnings(run: Run) -> list[str]:
@@ -147,7 +164,7 @@ def _odd_field(table: str, field: str, ids: Sequence[int]) -> str:
     """Which rows have an odd value in a field; never the value."""
     shown = f"{', '.join(map(str, ids[:NAMED_MAX]))}{' and others' if len(ids) > NAMED_MAX else ''}"
     rows = f"of the row with id {shown}" if len(ids) == 1 else f"of {len(ids):,} rows (ids {shown})"
-    if field in TABLES[table].documented:
+    if field in ALL_TABLES[table].documented:
         return f"{table}: the {field} {rows} does not fit its type; it is null there, and kept in {field}__v_..."
     return f"{table}: what {_printable(field)} {rows} holds was changed so that a database can hold it."
 
@@ -168,6 +185,13 @@ def _along_created(table: str) -> str:
         f"{table}: Wootric does not filter or sort it by updated_at, so it is read along created_at: young rows by "
         "each run, older ones more rarely."
     )
+
+
+def _history_under_way(name: str, history_from: date | None) -> str:
+    """From when on days are loaded while others are to come."""
+    if history_from is None:
+        return f"{name}: the first day that has figures is still looked for; the next runs go on."
+    return f"{name}: days from {history_from:%Y-%m-%d} on are in; the next runs bring older ones."
 
 
 def _ages_read(table: str, ages: Sequence[tuple[int | None, int | None]]) -> str:

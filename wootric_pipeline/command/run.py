@@ -51,6 +51,7 @@ class Run(Notes):
         refreshed: The tables whose full refresh this run has completed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         status: For one that only looks at what others did: that, for machines.
+        unread: Those of them that cannot be, and that nobody had asked for by their names.
         started_at: UTC.
     """
 
@@ -60,6 +61,7 @@ class Run(Notes):
     refreshed: dict[str, Refreshed] = field(default_factory=dict)
     checked: dict[str, Mode | None] = field(default_factory=dict)
     status: dict[str, Any] | None = None
+    unread: set[str] = field(default_factory=set)
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
 
@@ -73,8 +75,8 @@ class Run(Notes):
         """Whether all tables are complete, or readable if that was all to be found out."""
         return (
             bool(self.tables or self.checked)
-            and all(notes.complete for notes in self.tables.values())
-            and all(self.checked.values())
+            and all(notes.complete or notes.is_refused for notes in self.tables.values())
+            and all(mode or name in self.unread for name, mode in self.checked.items())
         )
 
     @contextmanager
@@ -93,6 +95,11 @@ class Run(Notes):
     def rows(self) -> int:
         """Of all tables."""
         return sum(notes.rows for notes in self.tables.values())
+
+    @property
+    def rows_unchanged(self) -> int:
+        """Of all tables, rows that were read and not loaded."""
+        return sum(notes.rows_unchanged for notes in self.tables.values())
 
 
 def source_for(run: Run, *, also_exclude: Sequence[str] = (), is_demo: bool = False, **arguments: Any) -> DltSource:

@@ -15,9 +15,9 @@ from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, T
 from dlt.extract.hints import TResourceHints, TResourceNestedHints
 
 from ..descriptions import TABLE_DESCRIPTIONS, descriptions
-from ..dlt_internals import list_of_texts
+from ..dlt_internals import list_of
 from ..errors import ConfigurationError
-from ..tables import PRIMARY_KEY, Table
+from ..tables import Table
 
 FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
 
@@ -40,7 +40,8 @@ TYPED_FILES = ("sqlalchemy",)
 SCOPED = ("sqlalchemy",)
 """Where dlt's own merge asks of each row there is whether it comes again: SQLite and MySQL answer one by one."""
 
-MERGED_AGAIN = f"{PRIMARY_KEY} IN (SELECT {PRIMARY_KEY} FROM {{staging_table}})"  # noqa: S608
+MERGED_AGAIN = "{key} IN (SELECT {key} FROM {{staging_table}})"
+"""For tables with a key of one column."""
 
 TABLE_FORMATS: dict[str, TTableFormat] = {"athena": "iceberg"}
 """Where tables of dlt's own choice cannot be merged into: it would append each version of a row, with a warning."""
@@ -155,22 +156,26 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
     disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
     if laid_out.upserts:
         disposition = {"disposition": "merge", "strategy": "upsert"}
-    if laid_out.scoped:
-        disposition = {"disposition": "merge", "strategy": "delete-insert", "destination_scope": MERGED_AGAIN}
+    if laid_out.scoped and len(table.key) == 1:
+        scope = MERGED_AGAIN.format(key=table.key[0])
+        disposition = {"disposition": "merge", "strategy": "delete-insert", "destination_scope": scope}
     return dlt.mark.make_hints(
         # An empty mapping would take the declared columns away.
         columns=columns or None,
         write_disposition=disposition,
         table_format=laid_out.table_format,
         file_format=laid_out.file_format,
-        nested_hints=None if laid_out.lists_in_rows else _lists_of_texts(table, laid_out),
+        nested_hints=None if laid_out.lists_in_rows else _child_tables(table, laid_out),
         additional_table_hints=described_by(table.name, laid_out),
     )
 
 
-def _lists_of_texts(table: Table, laid_out: Layout) -> dict[str | Sequence[str], TResourceNestedHints]:
-    children = {name: f"{table.name}__{name}" for name in table.text_lists}
-    return {name: list_of_texts(descriptions(child), described_by(child, laid_out)) for name, child in children.items()}
+def _child_tables(table: Table, laid_out: Layout) -> dict[str | Sequence[str], TResourceNestedHints]:
+    children = {name: f"{table.name}__{name}" for name in table.children}
+    return {
+        name: list_of(table.children[name], descriptions(child), described_by(child, laid_out))
+        for name, child in children.items()
+    }
 
 
 def described_by(table: str, laid_out: Layout) -> dict[str, Any]:

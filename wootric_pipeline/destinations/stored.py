@@ -4,7 +4,7 @@ dlt removes rows by dropping or emptying whole tables before it loads. That leav
 full refresh merges all rows into the old ones, and in the end removes those that are of no load of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,8 @@ from ..dlt_internals import (
     table_chain,
     tables_with_cursor,
 )
-from ..tables import TABLES
+from ..state import KNOWN
+from ..tables import ALL_TABLES
 from .layout import FILES, kind_of
 
 LOAD_ID, ROW_ID, ROOT_ID, DLT_PREFIX = "_dlt_load_id", "_dlt_id", "_dlt_root_id", "_dlt_"
@@ -88,9 +89,17 @@ def stored(pipeline: Pipeline) -> Iterator[Stored | None]:
         elif kind_of(pipeline) == FILES:
             from .stored_files import FileTables
 
-            yield FileTables(client, pipeline.default_schema, tables_with_cursor(pipeline))
+            loaded = tables_with_cursor(pipeline) | _overviews_with_rows(pipeline)
+            yield FileTables(client, pipeline.default_schema, loaded)
         else:
             yield None
+
+
+def _overviews_with_rows(pipeline: Pipeline) -> set[str]:
+    """The overviews of which rows were loaded, as far as the state keeps any of them."""
+    sources: Mapping[str, Any] = pipeline.state.get("sources", {})
+    resources = [each for source in sources.values() for each in source.get("resources", {}).items()]
+    return {name for name, state in resources if KNOWN in state}
 
 
 def is_declared(schema: Schema, table: str, column: str, declared: Sequence[str]) -> bool:
@@ -98,13 +107,17 @@ def is_declared(schema: Schema, table: str, column: str, declared: Sequence[str]
     name = column.lower()
     if name.startswith(DLT_PREFIX):
         return True
-    if table in TABLES:
-        return name in declared or name in TABLES[table].lists
-    return name == "value" and table in _lists_of_texts(schema)
+    if table in ALL_TABLES:
+        return name in declared or name in ALL_TABLES[table].lists
+    return name in _child_tables(schema).get(table, ())
 
 
-def _lists_of_texts(schema: Schema) -> set[str]:
-    return {f"{table.name}__{name}" for table in TABLES.values() for name in table.text_lists} & set(schema.tables)
+def _child_tables(schema: Schema) -> dict[str, Collection[str]]:
+    """The documented columns of the tables of lists that there are."""
+    children = {
+        f"{table.name}__{name}": columns for table in ALL_TABLES.values() for name, columns in table.children.items()
+    }
+    return {name: columns for name, columns in children.items() if name in schema.tables}
 
 
 class SqlTables:
@@ -179,7 +192,7 @@ class SqlTables:
                 name, [each for each in found if not is_declared(self._schema, name, each, declared)]
             )
         ]
-        return Unused([name for name in empty if name not in _lists_of_texts(self._schema)], columns)
+        return Unused([name for name in empty if name not in _child_tables(self._schema)], columns)
 
     def drop(self, unused: Unused) -> list[str]:
         """See `Stored`; from where rows are merged as well, since dlt compares the columns of both with its own."""

@@ -1,7 +1,7 @@
 """Tables made of files, where they are stored: Delta, Iceberg, and plain files that are only ever appended to."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -178,6 +178,8 @@ class _Iceberg:
                 update.delete_column(column)
 
 
-def _in_utc(moment: datetime) -> datetime:
-    """A time of a file, in UTC if it is without its zone."""
+def _in_utc(moment: date) -> datetime:
+    """A time of a file, in UTC if it is without its zone; of a day, its beginning."""
+    if not isinstance(moment, datetime):
+        return datetime(moment.year, moment.month, moment.day, tzinfo=timezone.utc)
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import Literal
 
 from ..api.client import Client
@@ -17,8 +17,8 @@ from .scan import Clocks
 
 log = logging.getLogger("wootric_pipeline.reading")
 
-Mode = Literal["updated", "created"]
-"""The time a table is read along."""
+Mode = Literal["updated", "created", "whole", "days"]
+"""The time a list is read along; of overviews, that they are read as a whole or by day."""
 
 NAMED_MAX = 10
 """Rows that are named in one sentence."""
@@ -48,8 +48,11 @@ class TableNotes:
         ages_read: Up to which age, in seconds, rows were read when, UNIX seconds, the youngest first; None is any age,
             and never.
         began: When the reading began, by the earlier of two clocks, UNIX seconds.
+        history_from: The first day that is loaded of an overview by day.
+        is_history_complete: Whether nothing is before it; None of all else.
         complete: Whether everything that was to be read has been.
         error: Why it is not complete.
+        is_refused: Whether it could not be read, and nobody had asked for it by its name.
     """
 
     rows: int = 0
@@ -68,15 +71,18 @@ class TableNotes:
     cursor_after: datetime | None = None
     ages_read: list[tuple[int | None, int | None]] = field(default_factory=list)
     began: int | None = None
+    history_from: date | None = None
+    is_history_complete: bool | None = None
     complete: bool = False
     error: str | None = None
+    is_refused: bool = False
     begun: bool = False
     _committed: datetime | None = None
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing left to do in this run."""
-        return self.complete or self.error is not None
+        return self.complete or self.is_refused or self.error is not None
 
     @property
     def read_up_to(self) -> datetime | None:
@@ -119,7 +125,7 @@ class TableNotes:
         """Notes where a reading starts; one that goes on after a checkpoint keeps its first start."""
         if not self.begun:
             self.begun, self.cursor_before = True, committed
-        self.cursor_after, self.complete, self.error = committed, False, None
+        self.cursor_after, self.complete, self.error, self.is_refused = committed, False, None, False
         self._committed = committed
 
     def note_page(self, rows: int, unusable: Mapping[int, str]) -> None:
@@ -162,6 +168,8 @@ class Notes:
         isolates_tables: Whether a table that cannot be read is noted and the others go on; else it raises.
         client: The source's, once there is one; it counts requests.
         exclusion: The source's, once there is one.
+        named: Tables that somebody has asked for by their names: an overview among them that cannot be read is a
+            failure, any other a warning.
         tables: By name.
         needs_change: Whether a table cannot be read until the user changes something.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
@@ -172,6 +180,7 @@ class Notes:
     isolates_tables: bool = False
     client: Client | None = None
     exclusion: Exclusion = field(default_factory=Exclusion)
+    named: frozenset[str] = frozenset()
     tables: dict[str, TableNotes] = field(default_factory=dict)
     needs_change: bool = False
     appends: bool = False

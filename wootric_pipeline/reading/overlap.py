@@ -33,7 +33,7 @@ class Overlap:
     def __init__(
         self, kept: Mapping[str, Any] | None, shape: str, lookback: timedelta, dropped: Collection[str] = ()
     ) -> None:
-        self._shape = _digest(shape)
+        self._shape = digest(shape)
         self._known: dict[str, str] = dict(kept["rows"]) if kept and kept["shape"] == self._shape else {}
         self.compares = 0 < len(self._known) < ROWS_MAX
         self._lookback = lookback
@@ -107,9 +107,10 @@ class Overlap:
         return sorted(rows, key=itemgetter(CURSOR), reverse=True)[:ROWS_MAX]
 
     def _digest_of(self, row: Row) -> str:
-        return _digest({name: value for name, value in row.items() if name not in self._dropped})
+        return digest({name: value for name, value in row.items() if name not in self._dropped})
 
 
-def _digest(content: Any) -> str:
+def digest(content: Any) -> str:
+    """Tells the content of a row from others."""
     text = json.dumps(content, sort_keys=True, default=str)
     return b64encode(hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()).decode()

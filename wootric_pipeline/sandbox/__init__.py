@@ -2,8 +2,9 @@
 
 Run it with `python -m wootric_pipeline.sandbox`; sign in with client_id `sandbox` and client_secret `sandbox`, or with
 username `sandbox@example.com` and password `sandbox`. It serves the documented API: OAuth, `/v1/end_users`,
-`/v1/responses` and `/v1/declines` with their filters, orders, defaults and caps, and, on request, what is uncertain
-about the real service and what goes wrong with any. Of the loader it knows the names and the paths of tables only.
+`/v1/responses` and `/v1/declines` with their filters, orders, defaults and caps, the overviews such as `/v1/segments`
+and `/v1/nps_summary`, and, on request, what is uncertain about the real service and what goes wrong with any. Of the
+loader it knows the names and the paths of tables only.
 """
 
 from .account import SECOND, Account, Row

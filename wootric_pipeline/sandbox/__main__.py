@@ -3,12 +3,12 @@
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
-from ..tables import TABLES
+from ..tables import OVERVIEWS, TABLES
 from . import CLIENT_ID, Behaviour, DemoAccount, Sandbox
 
 
@@ -39,11 +39,26 @@ def _time_zone(name: str) -> str:
     return name
 
 
-def _tables(names: str) -> frozenset[str]:
-    chosen = frozenset(name for name in names.split(",") if name)
-    if unknown := chosen - set(TABLES):
-        raise argparse.ArgumentTypeError(f"there is no table {min(unknown)!r}, only {', '.join(TABLES)}")
-    return chosen
+def _some(known: Collection[str]) -> Callable[[str], frozenset[str]]:
+    def some(names: str) -> frozenset[str]:
+        chosen = frozenset(name for name in names.split(",") if name)
+        if unknown := chosen - set(known):
+            raise argparse.ArgumentTypeError(f"there is no table {min(unknown)!r}, only {', '.join(known)}")
+        return chosen
+
+    return some
+
+
+SWITCHES = {
+    "ignores-dates": "overviews answer for days as if they were asked without",
+    "refuses-bare-dates": "days without quotes are refused",
+    "refuses-quoted-dates": "days in quotes are refused",
+    "counts-excluded": "nps_summary counts excluded responses, too",
+    "counts-completed-only": "nps_summary counts complete responses only",
+    "leaves-last-day-out": "the last day of a range does not belong to it",
+    "days-in-utc": "days of overviews are those of UTC",
+}
+"""What is uncertain about overviews, each an option."""
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -57,14 +72,23 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--time-zone", type=_time_zone, default="America/Los_Angeles")
     parser.add_argument(
         "--ignore-updated",
-        type=_tables,
+        type=_some(TABLES),
         default="",
         metavar="TABLES",
         help="tables on which the updated filter is ignored",
     )
     parser.add_argument(
-        "--ignore-sort-key", type=_tables, default="", metavar="TABLES", help="tables on which sort_key is ignored"
+        "--ignore-sort-key",
+        type=_some(TABLES),
+        default="",
+        metavar="TABLES",
+        help="tables on which sort_key is ignored",
     )
+    parser.add_argument(
+        "--refuse", type=_some(OVERVIEWS), default="", metavar="TABLES", help="overviews that are answered with 403"
+    )
+    for switch, what in SWITCHES.items():
+        parser.add_argument(f"--{switch}", action="store_true", help=what)
     parser.add_argument("--rate-limit", type=count, metavar="N", help="requests a minute")
     parser.add_argument("--token-seconds", type=count, default=7200)
     parser.add_argument("--latency-ms", type=_number(float, 0), default=0.0)
@@ -83,6 +107,14 @@ def main(arguments: list[str] | None = None) -> None:
     behaviour = Behaviour(
         ignores_updated=options.ignore_updated,
         ignores_sort_key=options.ignore_sort_key,
+        refuses=options.refuse,
+        ignores_dates=options.ignores_dates,
+        dates_bare=not options.refuses_bare_dates,
+        dates_quoted=not options.refuses_quoted_dates,
+        counts_excluded=options.counts_excluded,
+        counts_incomplete=not options.counts_completed_only,
+        counts_last_day=not options.leaves_last_day_out,
+        days_in_utc=options.days_in_utc,
         rate_limit=options.rate_limit,
         token_seconds=options.token_seconds,
         latency_seconds=options.latency_ms / 1000,

@@ -26,11 +26,17 @@ class Account:
 
     Args:
         time_zone: In which times are shown, an IANA name.
+
+    Attributes:
+        segments, survey_templates, email_sources: What the account is set up with; the first template is the default.
     """
 
     def __init__(self, time_zone: str = "America/Los_Angeles") -> None:
         self.time_zone = ZoneInfo(time_zone)
         self.rows: dict[str, dict[int, Row]] = {name: {} for name in TABLES}
+        self.segments: list[Row] = []
+        self.survey_templates: list[Row] = []
+        self.email_sources: dict[str, list[Row]] = {"ongoing": [], "sends": []}
         self.lock = threading.RLock()
         self._orders: dict[str, dict[str, list[Key]]] = {
             name: {key: [] for key in ("created_at", "updated_at", "email")} for name in TABLES
@@ -92,6 +98,10 @@ class Account:
             row = rows[row_id]
             if all(low <= row[key] < high for key, (low, high) in ranges.items()) and (matches is None or matches(row)):
                 yield row
+
+    def created(self, table: str) -> list[Key]:
+        """When rows were created, and their ids, in order."""
+        return self._orders[table]["created_at"]
 
     def shown(self, row: Row) -> Row:
         """A row as the API shows it: whole seconds, in the account's time zone."""

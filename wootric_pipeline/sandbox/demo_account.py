@@ -53,6 +53,7 @@ class DemoAccount(Account):
         self._clock_changes = [
             change for change in _clock_changes(self.time_zone, history_ends_at) if change <= history_ends_at - 3_600
         ]
+        self._set_up()
         import_second = self._moment() // SECOND * SECOND
         users = [
             self._end_user(1_000 + index, import_second if index % 17 == 0 and index < 5_100 else None)
@@ -72,6 +73,28 @@ class DemoAccount(Account):
                 self._live_events += 1
                 at = (self._ends_at + self._live_events * LIVE_EVENT_SECONDS) * SECOND - self._live.randrange(SECOND)
                 self._live_event(at)
+
+    def _set_up(self) -> None:
+        """What the account has been set up with, when its history began."""
+        begun = (self._ends_at - HISTORY_YEARS * YEAR_SECONDS) * SECOND
+        types = {"plan": "string", "country": "string", "seats": "integer", "Account Manager": "string"}
+        self.segments = [
+            {"name": name, "data_type": data_type, "created_at": begun} for name, data_type in types.items()
+        ]
+        languages = [{"code": code, "name": name} for code, name in (("en", "English"), ("de", "German"))]
+        self.survey_templates = [
+            {
+                "id": survey,
+                "name": f"Survey {survey}",
+                "default_language": "en",
+                "languages": languages[: 1 + number % 2],
+                "non_configured_language_count": number,
+                "custom_samplings": [],
+            }
+            for number, survey in enumerate(SURVEYS)
+        ]
+        self.email_sources["ongoing"] = [{"id": "email_api", "name": "Email API *"}]
+        self.email_sources["sends"] = [{"id": 1, "name": "customers.csv", "date": "Jan 11, 2024  9:01AM"}]
 
     def _moment(self) -> int:
         """A random moment of the history; some lie in the hours in which clocks are changed."""

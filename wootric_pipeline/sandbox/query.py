@@ -25,6 +25,14 @@ class Behaviour:
         error_rate: Share of list requests answered with 500.
         truncation_rate: Share of list answers that break off in the middle.
         reset_rate: Share of list requests whose connection is closed without an answer.
+        refuses: Overviews that are answered with 403.
+        ignores_dates: Whether overviews answer for days as if they were asked without.
+        dates_bare: Whether days are taken as they are; refused with 400 otherwise.
+        dates_quoted: Whether days are taken in quotes, as the documentation prints them; refused with 400 otherwise.
+        counts_excluded: Whether `nps_summary` counts responses that are excluded from calculations.
+        counts_incomplete: Whether it counts responses that are not complete.
+        counts_last_day: Whether the last day of a range belongs to it.
+        days_in_utc: Whether days are those of UTC, and not of the account's zone.
         clock_ahead_seconds: How far the server's clock is ahead of the machine's.
         before_answer: Called with each list request's table before it is answered: to change rows while they are read.
         seed: Of the faults.
@@ -39,6 +47,14 @@ class Behaviour:
     error_rate: float = 0.0
     truncation_rate: float = 0.0
     reset_rate: float = 0.0
+    refuses: frozenset[str] = frozenset()
+    ignores_dates: bool = False
+    dates_bare: bool = True
+    dates_quoted: bool = True
+    counts_excluded: bool = False
+    counts_incomplete: bool = True
+    counts_last_day: bool = True
+    days_in_utc: bool = False
     clock_ahead_seconds: float = 0.0
     before_answer: Callable[[str], None] | None = None
     seed: int = 1

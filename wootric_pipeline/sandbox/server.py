@@ -1,4 +1,4 @@
-"""A server for one account, on loopback: OAuth and the three lists, with faults on request."""
+"""A server for one account, on loopback: OAuth, the three lists and the overviews, with faults on request."""
 
 import json
 import random
@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..tables import TABLES
 from .account import Account, Row
+from .overviews import PATHS as OVERVIEW_PATHS
+from .overviews import Overviews
 from .query import Behaviour, Query, Refused
 
 CLIENT_ID = CLIENT_SECRET = "sandbox"
@@ -98,11 +100,11 @@ class Sandbox:
                 time.sleep(self.behaviour.latency_seconds)
             if request.path == "/oauth/token":
                 return 200, self._token(request), headers
-            if request.path not in _PATHS and not _ONE.fullmatch(request.path):
+            if request.path not in {*_PATHS, *OVERVIEW_PATHS} and not _ONE.fullmatch(request.path):
                 raise Refused(404, "not found")
             self._authorize(request)
             headers = self._count()
-            return 200, self._list(request) if request.path in _PATHS else self._one(request.path), headers
+            return 200, self._content(request), headers
         except Refused as refused:
             return refused.status, {"type": "error", "message": refused.reason}, headers or self._limit_headers()
         finally:
@@ -152,6 +154,15 @@ class Sandbox:
             "X-Rate-Limit-Remaining": str(max(limit - self._window_requests, 0)),
             "X-Rate-Limit-Reset": str(int(self._window_ends) + 1),
         }
+
+    def _content(self, request: Request) -> Any:
+        if request.path in _PATHS:
+            return self._list(request)
+        if request.path not in OVERVIEW_PATHS:
+            return self._one(request.path)
+        overviews = Overviews(self.account, self.behaviour)
+        with self.account.lock:
+            return overviews.answer(OVERVIEW_PATHS[request.path], request.params, self.now())
 
     def _list(self, request: Request) -> list[Row]:
         table = _PATHS[request.path]

@@ -1,0 +1,52 @@
+"""One overview of an account as a dlt resource."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+from dlt.sources import DltResource
+
+from .api.client import Client
+from .destinations.layout import Layout, described_by
+from .reading.overviews import OverviewReader
+from .resources import current_layout, shaped, warn
+from .shape import Shape
+from .state import RefreshUnderWay, keep_account
+from .tables import Overview
+
+
+def overview_resource(
+    overview: Overview, reader: OverviewReader, shape: Shape, files: str, client: Client, *, is_selected: bool
+) -> DltResource:
+    """An overview, to be merged on its key.
+
+    Args:
+        overview: Which.
+        reader: Reads it.
+        shape: What of a row is loaded.
+        files: How destinations that keep files lay tables out.
+        client: Tells the account from others.
+        is_selected: Whether it is read unless somebody selects resources.
+    """
+
+    def rows() -> Iterator[Any]:
+        laid_out = current_layout(reader.notes, files)
+        keep_account(client.accounts, client.sign_in)
+        refresh = RefreshUnderWay(overview.name, is_backfill=reader.is_range(overview))
+        exclusion = shape.exclusion.of(overview, dlt.current.source_schema())
+        dropped = shape.exclusion.dropped_last(overview)
+        yield from shaped(reader.pages(overview, left=exclusion.left, dropped=dropped), overview, shape, laid_out)
+        notes = reader.notes.table(overview.name)
+        refresh.note(is_read=notes.complete and notes.is_history_complete is not False)
+        if notes.complete and not reader.is_range(overview):
+            warn(reader.notes, exclusion.ended(has_rows=bool(notes.rows_read)))
+
+    made = dlt.resource(
+        rows,
+        name=overview.name,
+        primary_key=overview.key,
+        write_disposition="merge",
+        columns=shape.columns(overview),
+        selected=is_selected,
+    )
+    return made.apply_hints(additional_table_hints=described_by(overview.name, Layout()))
