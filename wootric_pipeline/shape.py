@@ -65,7 +65,15 @@ class Shape:
             table,
             lists=tuple(name for name in table.lists if name in lists),
             text_lists=tuple(name for name in table.text_lists if name in lists),
-            elements={name: columns for name, columns in table.elements.items() if name in lists},
+            elements={
+                name: {
+                    column: data_type
+                    for column, data_type in columns.items()
+                    if not self.exclusion.excludes(table, f"{name}{SEPARATOR}{column}")
+                }
+                for name, columns in table.elements.items()
+                if name in lists
+            },
         )
 
     def columns(self, table: Table) -> dict[str, TColumnSchema]:

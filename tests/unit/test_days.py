@@ -206,7 +206,9 @@ class Dates:
     [("taken", "taken", False), ("taken", "refused", False), ("refused", "taken", True), ("ignored", "taken", True)],
 )
 @pytest.mark.parametrize("was_quoted", [True, False])
-def test_days_are_asked_for_in_the_form_that_is_taken(bare: str, quoted: str, is_quoted: bool, was_quoted: bool) -> None:
+def test_days_are_asked_for_in_the_form_that_is_taken(
+    bare: str, quoted: str, is_quoted: bool, was_quoted: bool
+) -> None:
     dates = Dates(bare=bare, quoted=quoted).filter(is_quoted=was_quoted)
     dates.check(TODAY)
     assert dates.is_quoted == (was_quoted if (bare, quoted) == ("taken", "taken") else is_quoted)

@@ -168,9 +168,11 @@ class OverviewReader:
             yield _ROWS[overview.name](self._asked(overview, {}))
 
     def _rows_by_day(self, overview: Overview, names: tuple[str, str], state: dict[str, Any]) -> Iterator[Page]:
+        known = {*overview.columns, overview.name} - set(overview.key)
+
         def ask(params: Params) -> dict[str, Any]:
             answer = self._asked(overview, params)
-            if not isinstance(answer, dict) or not answer:
+            if not isinstance(answer, dict) or not answer.keys() & known:
                 raise UnexpectedAnswer(f"Wootric answered {overview.path} with something that holds no figures.")
             return answer
 
