@@ -21,6 +21,8 @@ SCRIPT = PROJECT / "wootric_pipeline.py"
 DUCKDB_FILE = "wootric_pipeline.duckdb"
 TIMEOUT_SECONDS = 90.0
 TABLE_NAMES = ("end_users", "responses", "declines")
+OVERVIEW_NAMES = ("segments", "survey_templates")
+"""Of those that are read when no tables are chosen."""
 
 WITHOUT_BACKOFF = "import wootric_pipeline.api.transport as c; c.BACKOFF_SECONDS_MAX = 0"
 """A prelude: retries come at once."""

@@ -12,7 +12,7 @@ from .dlt_internals import column_name
 from .errors import ConfigurationError
 from .naming import SEPARATOR, named, tagged
 from .settings import shown
-from .tables import ALL_TABLES, Overview, Table
+from .tables import ALL_TABLES, TABLES, Overview, Table
 
 LEFT_OUT = "left_out"
 """In the state of a resource: by pattern, columns that it kept from being loaded since the first load."""
@@ -134,7 +134,9 @@ class Exclusion:
     def _is_idle(self, pattern: Pattern) -> bool:
         if pattern.is_documented:
             return False
-        tables = [self._of_tables.get(name) for name in pattern.tables]
+        # An overview that is not read need not be: a pattern such as `*.plan` is about lists as well.
+        named = [name for name in pattern.tables if name in TABLES or name in self._of_tables]
+        tables = [self._of_tables.get(name) for name in named]
         if not all(each and each.is_complete for each in tables):
             return False
         return any(each and each.has_rows for each in tables) and not any(

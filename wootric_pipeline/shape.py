@@ -87,9 +87,9 @@ class Shape:
             for name, data_type in declared.items()
             if not self.exclusion.excludes(table, name)
         }
-        # Of two versions of a row in one load, the newest is kept.
-        if CURSOR in table.needed:
-            columns[CURSOR]["dedup_sort"] = "desc"
+        # Of two versions of a row in one load, the newest is kept. A row of an overview comes once, but SQLAlchemy
+        # warns of what dlt sorts by where it is told nothing (dlt 1.31).
+        columns[CURSOR if CURSOR in table.needed else table.key[-1]]["dedup_sort"] = "desc"
         return columns
 
     def shaping(self, table: Table, schema: Schema, *, lists_in_rows: bool, times_typed: int = 1) -> "Shaping":

@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import AT_ANY_PORT, DUCKDB_FILE, TABLE_NAMES, WITHOUT_BACKOFF, Outcome, Project, expected, project_for
+from tests.script import (
+    AT_ANY_PORT,
+    DUCKDB_FILE,
+    OVERVIEW_NAMES,
+    TABLE_NAMES,
+    WITHOUT_BACKOFF,
+    Outcome,
+    Project,
+    expected,
+    project_for,
+)
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
 USER_MISTAKE = 2
@@ -27,6 +37,9 @@ MISSING_CREDENTIALS = (
 WRONG_CREDENTIALS = (
     "Wootric refuses the credentials: check client_id and client_secret, or username and password, under "
     "[sources.wootric]."
+)
+CHOICE = (
+    "choose from end_users, responses, declines, segments, survey_templates, nps_summary, email_stats, email_sources."
 )
 NO_DATE = "start_date must be a date such as 2024-01-31 or a time such as 2024-01-31T08:00:00Z."
 NAMED_LIKE_FILE = "The dataset must not have the name of the DuckDB file; choose another with --dataset."
@@ -82,8 +95,8 @@ def assert_is_told(project: Project, code: int, sentence: str, outcome: Callable
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("--tables surveys", "There is no table surveys; choose from end_users, responses, declines."),
-        ("--tables ,", "There is no table named; choose from end_users, responses, declines."),
+        ("--tables surveys", f"There is no table surveys; {CHOICE}"),
+        ("--tables ,", f"There is no table named; {CHOICE}"),
         ("--table responses", "Unrecognized arguments: --table responses; see --help."),
         ("responses", "Unrecognized arguments: responses; see --help."),
         ("--start-date", "Argument --start-date: expected one argument; see --help."),
@@ -197,21 +210,28 @@ def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_pa
         "end_users": True,
         "responses": True,
         "declines": False,
+        # These are a warning.
+        "segments": False,
+        "survey_templates": False,
     }
     assert (outcome.report["ok"], tables["declines"]["error"]) == (False, sentence)
     assert (in_words.code, in_words.sentence) == (USER_MISTAKE, sentence)
     assert "declines" in in_words.stdout
     assert project.loaded() == before
     assert (checked.code, checked.sentence) == (USER_MISTAKE, sentence)
-    assert [line.split()[:2] for line in checked.stdout.splitlines()[2:5]] == [
+    assert [line.split()[:2] for line in checked.stdout.splitlines()[2:7]] == [
         ["end_users", "yes"],
         ["responses", "yes"],
         ["declines", "NO"],
+        ["segments", "NO"],
+        ["survey_templates", "NO"],
     ]
     assert {name: each["readable"] for name, each in checked_json.report["tables"].items()} == {
         "end_users": True,
         "responses": True,
         "declines": False,
+        "segments": False,
+        "survey_templates": False,
     }
 
 
@@ -450,7 +470,8 @@ def test_a_row_that_cannot_be_placed_is_told(project: Project, rows: str, senten
         outcome = project.run("--json", prelude=WITHOUT_BACKOFF)
     assert (outcome.code, outcome.sentence) == (FAILURE, sentence)
     complete = {name: table["complete"] for name, table in outcome.report["tables"].items()}
-    assert complete == {"end_users": True, "responses": False, "declines": True}
+    others = dict.fromkeys(OVERVIEW_NAMES, True)
+    assert complete == {"end_users": True, "responses": False, "declines": True, **others}
     assert project.loaded() == before
 
 

@@ -20,7 +20,7 @@ from tests.conftest import NOON, Serve, row
 from tests.documents import COMMAND, block, section, shell_lines, table, words
 from tests.script import DUCKDB_FILE, TABLE_NAMES, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.tables import DEFAULT_TABLES
 
 DEMO_FILE = "wootric_demo.duckdb"
 DEMO = block("sh", "make demo", "README.md")
@@ -80,6 +80,8 @@ def test_a_later_run_reports_as_shown(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     for table_name, rows in (("end_users", 1), ("responses", 2), ("declines", 1)):
         account.fill(table_name, [row(row_id, NOON) for row_id in range(rows)])
+    account.segments = [{"name": name, "data_type": "string", "created_at": NOON * SECOND} for name in "abcd"]
+    account.survey_templates = [{"id": number, "name": "NPS"} for number in range(3)]
     project = project_for(serve(account), tmp_path)
     project.run()
     printed = project.run().stdout
@@ -240,11 +242,11 @@ def test_all_columns_of_the_demo_are_explained(demo: tuple[Project, Outcome]) ->
     """
     explained = {
         (name, cells[0].strip("`").replace("...", "*"))
-        for name in (*TABLES, "responses__tags", "responses__notes")
+        for name in (*DEFAULT_TABLES, "responses__tags", "responses__notes", "survey_templates__languages")
         for cells in table("docs/columns.md", name if name != "responses__notes" else "responses__tags")
     }
     # Its own section tells of these.
-    explained |= {(name, column) for name in TABLES for column in ("_dlt_id", "_dlt_load_id")}
+    explained |= {(name, column) for name in DEFAULT_TABLES for column in ("_dlt_id", "_dlt_load_id")}
     assert "`_dlt_load_id`" in section("docs/columns.md", "Columns of dlt's")
     found = demo[0].ask(query, DEMO_FILE)
     assert [

@@ -43,7 +43,7 @@ def test_what_was_dropped_is_told_and_other_tables_are_loaded(
         assert (outcome.code, outcome.sentence) == (1, sentence)
         tables = outcome.report["tables"]
         assert {name: tables[name]["complete"] for name in tables} == {
-            "end_users": True, "declines": True, "responses": False,
+            "end_users": True, "declines": True, "responses": False, "segments": True, "survey_templates": True,
         }  # fmt: skip
         assert tables["responses"]["error"] == sentence
         for table in ("end_users", "declines"):

@@ -195,8 +195,8 @@ def test_the_file_is_appended_to_and_its_owners_alone(serve: Serve, account: Acc
     first, *others = existing.read_text().splitlines()
     assert (first, len(others)) == ("What was there.", len(new.read_text().splitlines()))
     assert lines_of(new.read_text())[0] == (
-        f"INFO wootric_pipeline.command: wootric_pipeline {VERSION} checks end_users, responses, declines; "
-        "destination duckdb, dataset wootric."
+        f"INFO wootric_pipeline.command: wootric_pipeline {VERSION} checks end_users, responses, declines, "
+        "segments, survey_templates; destination duckdb, dataset wootric."
     )
 
 
@@ -264,6 +264,10 @@ def test_a_program_of_ones_own_has_the_log_if_it_asks_for_it(serve: Serve, accou
             "INFO wootric_pipeline.reading: end_users: reads all there is.",
             "INFO wootric_pipeline.reading: responses: read completely; 120 rows with 5 requests.",
             "INFO wootric_pipeline.reading: responses: reads all there is.",
+            "INFO wootric_pipeline.reading: segments: read; 0 rows with 1 requests.",
+            "INFO wootric_pipeline.reading: segments: reads.",
+            "INFO wootric_pipeline.reading: survey_templates: read; 0 rows with 1 requests.",
+            "INFO wootric_pipeline.reading: survey_templates: reads.",
             f"WARNING wootric_pipeline.reading: responses: {fallback}",
         ],
     )

@@ -112,8 +112,9 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         outcome,
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
-        "client_id, client_secret, connections, end_date, exclude_columns, files, last_responses_max, "
-        "lookback_seconds, password, properties, region, staleness, staleness_days_max, start_date, username.",
+        "client_id, client_secret, connections, daily_history_requests_max, end_date, exclude_columns, files, "
+        "last_responses_max, lookback_seconds, password, properties, region, staleness, staleness_days_max, "
+        "start_date, tables, username.",
     )
 
 

@@ -73,7 +73,7 @@ def languages() -> set[tuple[int, int, str, str]]:
         "JOIN survey_templates__languages AS languages ON languages._dlt_parent_id = survey_templates._dlt_id"
     )
     with to().sql_client() as client:
-        return {tuple(each) for each in client.execute_sql(query) or []}  # type: ignore[misc]
+        return {tuple(each) for each in client.execute_sql(query) or []}
 
 
 def answers_instead(monkeypatch: pytest.MonkeyPatch, content: Callable[[str], Any]) -> None:
@@ -166,7 +166,7 @@ def test_a_refusal_is_a_warning_of_the_command(account: Account, serve: Serve, t
         ]
     assert project.held("responses") == {1: NOON}
     lines = project.run().stdout.splitlines()
-    assert [line for line in lines if line.startswith("segments ")][0].split()[-1] == "-"
+    assert next(line for line in lines if line.startswith("segments ")).split()[-1] == "-"
     outcome = project.run("--check")
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "Warning: segments cannot be read: Wootric does not let these credentials read" in outcome.stdout
@@ -262,7 +262,7 @@ def test_history_is_filled_within_the_budget_and_goes_on_where_it_was(serve: Ser
     sandbox = serve(account)
     project = project_for(sandbox, tmp_path, tables=NPS, daily_history_requests_max=25)
     wanted = counted(account)
-    reached = []
+    reached: list[str | None] = []
     for _ in range(10):
         before = requests(sandbox, NPS)
         outcome = project.run("--json")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import TABLE_NAMES, Outcome, Project, expected, project_for
+from tests.script import OVERVIEW_NAMES, TABLE_NAMES, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, DemoAccount
 from wootric_pipeline.version import VERSION
 
@@ -71,19 +71,22 @@ def test_version_is_printed(tmp_path: Path) -> None:
 def test_the_demo_loads_everything_then_only_changes(tmp_path: Path) -> None:
     project = Project(tmp_path)
     first = project.run("--demo", "--json").report
-    assert rows_read(first) == {"end_users": 5_000, "responses": 10_000, "declines": 5_000}
+    assert rows_read(first) == {
+        "end_users": 5_000, "responses": 10_000, "declines": 5_000, "segments": 4, "survey_templates": 3,
+    }  # fmt: skip
     assert list(first) == REPORT_KEYS
     assert (first["ok"], first["pipeline"], first["destination"], first["dataset"]) == (
         True, "wootric_demo", "duckdb", "wootric",
     )  # fmt: skip
-    assert all(table["complete"] and table["mode"] == "updated" for table in first["tables"].values())
+    modes = {**dict.fromkeys(TABLE_NAMES, "updated"), **dict.fromkeys(OVERVIEW_NAMES, "whole")}
+    assert {name: table["mode"] for name, table in first["tables"].items() if table["complete"]} == modes
 
     again = project.run("--demo", "--json")
     assert (again.code, again.report["ok"], again.report["schema_changes"]) == (0, True, [])
     cursors = {name: table["cursor_after"] for name, table in first["tables"].items()}
     assert {name: table["cursor_before"] for name, table in again.report["tables"].items()} == cursors
     assert 0 < sum(rows_read(again.report).values()) < 500
-    assert again.report["requests"] <= 12
+    assert again.report["requests"] <= 12 + 2
     assert_demo_is_loaded(project, again.report)
 
 
@@ -158,12 +161,16 @@ def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -
     assert 0 < report["seconds"] < 60
     assert report["requests"] == len(sandbox.requests)
     assert report["rate_limit_wait_seconds"] == 0
-    assert list(report["tables"]) == list(TABLE_NAMES)
+    assert list(report["tables"]) == [*TABLE_NAMES, *OVERVIEW_NAMES]
     for name, table in report["tables"].items():
         asked = sum(request.path == f"/v1/{name}" for request in sandbox.requests)
         assert list(table) == TABLE_KEYS
         read_up_to = table.pop("read_up_to")
-        assert list(table.values()) == [3, 0, asked, "updated", None, iso(NOON), True, 0]
+        of_list, of_overview = (
+            [3, 0, asked, "updated", None, iso(NOON), True, 0],
+            [0, 0, 1, "whole", None, None, True, 0],
+        )
+        assert list(table.values()) == (of_list if name in TABLE_NAMES else of_overview)
         assert report["started_at"][:16] <= read_up_to[:16] <= f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M}"
 
 
@@ -284,7 +291,8 @@ def test_a_full_refresh_drops_the_selected_tables_and_cursors_only(serve: Serve,
         name: before[f"wootric.{name}"] for name in ("end_users", "declines")
     }
     again = project.run("--json").report["tables"]
-    assert {name: table["cursor_before"] for name, table in again.items()} == dict.fromkeys(TABLE_NAMES, iso(NOON))
+    cursors = {**dict.fromkeys(TABLE_NAMES, iso(NOON)), **dict.fromkeys(OVERVIEW_NAMES)}
+    assert {name: table["cursor_before"] for name, table in again.items()} == cursors
 
 
 def test_a_check_reads_a_row_of_each_table_and_loads_nothing(serve: Serve, tmp_path: Path) -> None:
@@ -297,8 +305,12 @@ def test_a_check_reads_a_row_of_each_table_and_loads_nothing(serve: Serve, tmp_p
         "end_users": {"readable": True, "mode": "updated"},
         "responses": {"readable": True, "mode": "created"},
         "declines": {"readable": True, "mode": "updated"},
+        **{name: {"readable": True, "mode": "whole"} for name in OVERVIEW_NAMES},
     }
-    assert {request.params["per_page"] for request in sandbox.requests if request.path != "/oauth/token"} == {"1"}
+    of_lists = {f"/v1/{name}" for name in TABLE_NAMES}
+    assert {request.params["per_page"] for request in sandbox.requests if request.path in of_lists} == {"1"}
+    others = [request.path for request in sandbox.requests if request.path not in {*of_lists, "/oauth/token"}]
+    assert others == [f"/v1/{name}" for name in OVERVIEW_NAMES]
     assert project.loaded() == {}
 
 
@@ -357,7 +369,8 @@ def test_without_progress_nothing_but_the_report_is_shown(serve: Serve, tmp_path
     assert head.split() == ["table", "rows", "requests", "latest", "change", "(UTC)", "complete"]
     cursor = ["2023-11-14", "22:13:20", "yes"]
     assert [line.split() for line in lines[:3]] == [[name, "3", "4", *cursor] for name in TABLE_NAMES]
-    assert re.fullmatch(r"9 rows into duckdb, dataset wootric, in \d+\.\d s with 13 requests\.", lines[3])
+    assert [line.split() for line in lines[3:5]] == [[name, "0", "1", "-", "yes"] for name in OVERVIEW_NAMES]
+    assert re.fullmatch(r"9 rows into duckdb, dataset wootric, in \d+\.\d s with 15 requests\.", lines[5])
 
 
 def report_lines(outcome: Outcome) -> list[str]:
@@ -376,8 +389,10 @@ def test_a_report_tells_what_is_new_from_what_was_read_again(serve: Serve, tmp_p
         "end_users 0 1 2 2023-11-14 22:13:20 yes",
         "responses 0 2 2 2023-11-14 22:13:20 yes",
         "declines 0 1 2 2023-11-14 22:13:20 yes",
+        "segments 0 0 1 - yes",
+        "survey_templates 0 0 1 - yes",
         "Nothing has changed since 2023-11-14 22:13:20 (UTC); each run reads the last rows before that again.",
-        "0 rows into duckdb, dataset wootric, in 0.1 s with 7 requests.",
+        "0 rows into duckdb, dataset wootric, in 0.1 s with 9 requests.",
     ]
     account.put("responses", row(104, NOON + 60))
     account.change("responses", 101, (NOON + 61) * SECOND)
@@ -386,8 +401,10 @@ def test_a_report_tells_what_is_new_from_what_was_read_again(serve: Serve, tmp_p
         "end_users 0 1 2 2023-11-14 22:13:20 yes",
         "responses 2 2 2 2023-11-14 22:14:21 yes",
         "declines 0 1 2 2023-11-14 22:13:20 yes",
+        "segments 0 0 1 - yes",
+        "survey_templates 0 0 1 - yes",
         "Nothing has changed in end_users, declines.",
-        "2 rows into duckdb, dataset wootric, in 0.1 s with 7 requests.",
+        "2 rows into duckdb, dataset wootric, in 0.1 s with 9 requests.",
     ]
 
 
@@ -408,7 +425,8 @@ def test_a_table_read_along_created_says_so(serve: Serve, tmp_path: Path) -> Non
     project = project_for(serve(account, ignores_updated=frozenset({"responses"})), tmp_path)
     report = project.run("--json").report
     modes = {name: table["mode"] for name, table in report["tables"].items()}
-    assert modes == {"end_users": "updated", "responses": "created", "declines": "updated"}
+    lists = {"end_users": "updated", "responses": "created", "declines": "updated"}
+    assert modes == {**lists, **dict.fromkeys(OVERVIEW_NAMES, "whole")}
     account.change("responses", 101, (NOON + 60) * SECOND)
     outcome = project.run()
     said = (
@@ -465,7 +483,8 @@ def test_a_table_that_fails_is_reported_while_the_others_load(serve: Serve, tmp_
     outcome = project.run("--json")
     assert (outcome.code, outcome.report["ok"]) == (1, False)
     complete = {name: table["complete"] for name, table in outcome.report["tables"].items()}
-    assert complete == {"end_users": True, "responses": False, "declines": True}
+    others = dict.fromkeys(OVERVIEW_NAMES, True)
+    assert complete == {"end_users": True, "responses": False, "declines": True, **others}
     sentence = (
         "1 row is left out of responses, and all others are loaded. The row with id 104 of responses has no updated_at."
     )
