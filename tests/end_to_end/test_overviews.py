@@ -167,6 +167,9 @@ def test_a_refusal_is_a_warning_of_the_command(account: Account, serve: Serve, t
     assert project.held("responses") == {1: NOON}
     lines = project.run().stdout.splitlines()
     assert next(line for line in lines if line.startswith("segments ")).split()[-1] == "-"
+    assert project.run("--status", "--max-age", "1").code == 0
+    noted = project.ask("SELECT DISTINCT table_name, complete FROM wootric.wootric_runs ORDER BY ALL")
+    assert noted == [(name, True) for name in sorted(TABLES)]
     outcome = project.run("--check")
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "Warning: segments cannot be read: Wootric does not let these credentials read" in outcome.stdout

@@ -22,6 +22,9 @@ CANARY = "canary@example.com"
 CURSOR = datetime.fromtimestamp(NOON, timezone.utc).replace(tzinfo=None)
 
 
+LISTS = ",".join(TABLE_NAMES)
+
+
 @pytest.fixture
 def account() -> Account:
     account = Account()
@@ -41,7 +44,7 @@ def runs(project: Project, order: str = "started_at, table_name") -> list[tuple[
 
 
 def test_each_run_is_a_row_for_each_table(account: Account, serve: Serve, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run("--tables", "end_users,declines").code == 0
     account.put("declines", row(4, NOON + 60))
     assert project.run("--tables", "declines").code == 0
@@ -59,7 +62,7 @@ def test_each_run_is_a_row_for_each_table(account: Account, serve: Serve, tmp_pa
 
 def test_a_run_that_fails_is_noted_with_its_sentence(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account)
-    project = project_for(sandbox, tmp_path / "project")
+    project = project_for(sandbox, tmp_path / "project", tables=LISTS)
     project.prelude = WITH_A_QUICK_CLOCK
     sandbox.behaviour.before_answer = no_responses
     outcome = project.run()
@@ -70,7 +73,7 @@ def test_a_run_that_fails_is_noted_with_its_sentence(account: Account, serve: Se
 
 
 def test_a_run_that_fails_as_a_whole_is_noted_for_all_tables(account: Account, serve: Serve, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     outcome = project.run(SOURCES__WOOTRIC__CLIENT_SECRET="wrong")
     assert outcome.code == 2
     assert [each[:2] for each in runs(project)] == [(name, False) for name in sorted(TABLE_NAMES)]
@@ -78,7 +81,7 @@ def test_a_run_that_fails_as_a_whole_is_noted_for_all_tables(account: Account, s
 
 
 def test_what_cannot_be_noted_now_is_noted_with_the_next_run(account: Account, serve: Serve, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run().code == 0
     no_table = (
         "import dlt; dlt.Pipeline.load = (lambda load: lambda self, *a, **k: 1 / 0 if 'runs' in self.working_dir "
@@ -95,7 +98,7 @@ def test_what_cannot_be_noted_now_is_noted_with_the_next_run(account: Account, s
 
 
 def test_a_table_of_runs_that_was_dropped_is_made_anew(account: Account, serve: Serve, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run().code == 0
     project.alter("DROP TABLE wootric.wootric_runs")
     outcome = project.run("--json")
@@ -104,14 +107,14 @@ def test_a_table_of_runs_that_was_dropped_is_made_anew(account: Account, serve: 
 
 
 def test_a_lost_working_folder_loses_no_run(account: Account, serve: Serve, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run().code == 0
     assert project.run(DLT_DATA_DIR=str(tmp_path / "other")).code == 0
     assert len(runs(project)) == 6
 
 
 def test_runs_are_not_kept_where_nobody_wants_them(account: Account, serve: Serve, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path / "project", keep_runs="false")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS, keep_runs="false")
     assert project.run().code == 0
     before = (project.folder / DUCKDB_FILE).read_bytes()
     assert project.run().code == 0
@@ -123,7 +126,7 @@ def test_the_status_tells_the_last_runs_and_how_fresh_tables_are(
     account: Account, serve: Serve, tmp_path: Path
 ) -> None:
     sandbox = serve(account)
-    project = project_for(sandbox, tmp_path / "project")
+    project = project_for(sandbox, tmp_path / "project", tables=LISTS)
     project.prelude = WITH_A_QUICK_CLOCK
     assert project.run().code == 0
     sandbox.behaviour.before_answer = no_responses
@@ -162,7 +165,7 @@ def test_the_status_tells_the_last_runs_and_how_fresh_tables_are(
 def test_the_status_fails_where_a_complete_run_is_too_long_ago(
     account: Account, serve: Serve, tmp_path: Path, words: list[str], hours: int, sentence: str
 ) -> None:
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run("--tables", "end_users,responses").code == 0
     project.alter(
         "UPDATE wootric.wootric_runs SET started_at = started_at - INTERVAL 5 HOUR WHERE table_name = 'responses'"
@@ -191,7 +194,7 @@ def test_somebody_is_told_of_failures_recoveries_and_new_columns(
 ) -> None:
     sandbox = serve(account)
     with Scripted(sign_in=(Answer(body=b"ok"),)) as hook:
-        project = project_for(sandbox, tmp_path / "project", notify_url=f"{hook.url}/secret-path")
+        project = project_for(sandbox, tmp_path / "project", tables=LISTS, notify_url=f"{hook.url}/secret-path")
         project.prelude = WITH_A_QUICK_CLOCK
         assert project.run().code == 0
         assert told(hook) == []
@@ -216,7 +219,7 @@ def test_that_nobody_can_be_told_is_a_warning_without_the_address(
     account: Account, serve: Serve, tmp_path: Path, answer: Answer, reason: str
 ) -> None:
     with Scripted(sign_in=(answer,)) as hook:
-        project = project_for(serve(account), tmp_path / "project", notify_url=f"{hook.url}/secret-path")
+        project = project_for(serve(account), tmp_path / "project", tables=LISTS, notify_url=f"{hook.url}/secret-path")
         outcome = project.run("--json", "--debug", SOURCES__WOOTRIC__CLIENT_SECRET="wrong")
         assert outcome.code == 2
         assert outcome.report["warnings"] == [f"The address in notify_url could not be told of this run ({reason})."]

@@ -116,7 +116,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     with account as (access, is_new), no_trace_of_failures(pipeline):
         source = source_for(run, **access, **_given(options))
         if options.check:
-            return _report(options, run, about, pipeline), check(pipeline, run, names)
+            failed = check(pipeline, run, names)
+            return _report(options, run, about, pipeline), failed
         anew = options.full_refresh or is_new
         if anew:
             confirm(pipeline, run, names, _start(options), yes=options.yes)

@@ -67,7 +67,9 @@ def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str) -> 
         with leaving_other_destination(runs):
             if len(runs.list_normalized_load_packages()) >= PACKAGES_MAX:
                 runs.abort_packages()
-            rows = [_row(run, name, sentence, run_id) for run_id in (uniq_id(),) for name in tables]
+            # A table that nobody has named and that may not be read makes no run incomplete.
+            noted = [name for name in tables if not run.table(name).is_refused]
+            rows = [_row(run, name, sentence, run_id) for run_id in (uniq_id(),) for name in noted]
             runs.extract(_resource(rows, kind_of(runs)), schema=Schema(RUNS))
             _load(runs)
     except Exception as error:
