@@ -22,7 +22,7 @@ def test_the_status_is_told_by_each_destination(place: str, serve: Serve, server
     settings = configuration(place, servers, tmp_path) | {
         "DESTINATION_TYPE": KINDS.get(kind, kind), "DATASET_NAME": "runs_" + tmp_path.name
     }  # fmt: skip
-    project = project_for(serve(account), tmp_path / "project")
+    project = project_for(serve(account), tmp_path / "project", tables=",".join(TABLE_NAMES))
     assert project.run("--status", **settings).stdout.startswith("No run is noted")
     assert project.run(**settings).code == 0
     account.put("responses", row(2, NOON + 60))
