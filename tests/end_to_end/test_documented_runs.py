@@ -25,7 +25,7 @@ from wootric_pipeline.tables import DEFAULT_TABLES
 DEMO_FILE = "wootric_demo.duckdb"
 DEMO = block("sh", "make demo", "README.md")
 DEMO_REPORT = block("", "latest change (UTC)", "README.md")
-LATER_REPORT = block("", "latest change (UTC)", "docs/operations.md")
+LATER_REPORT = block("", "read again  requests", "docs/operations.md")
 OPEN = block("python", "duckdb.connect", "README.md")
 QUERIES = block("sql", "CREATE TEMP VIEW answers")
 JOIN = block("sql", "JOIN wootric.end_users", "docs/columns.md")
@@ -242,11 +242,19 @@ def test_all_columns_of_the_demo_are_explained(demo: tuple[Project, Outcome]) ->
     """
     explained = {
         (name, cells[0].strip("`").replace("...", "*"))
-        for name in (*DEFAULT_TABLES, "responses__tags", "responses__notes", "survey_templates__languages")
+        for name in (
+            *DEFAULT_TABLES,
+            "responses__tags",
+            "responses__notes",
+            "survey_templates__languages",
+            "wootric_runs",
+        )
         for cells in table("docs/columns.md", name if name != "responses__notes" else "responses__tags")
     }
     # Its own section tells of these.
-    explained |= {(name, column) for name in DEFAULT_TABLES for column in ("_dlt_id", "_dlt_load_id")}
+    explained |= {
+        (name, column) for name in (*DEFAULT_TABLES, "wootric_runs") for column in ("_dlt_id", "_dlt_load_id")
+    }
     assert "`_dlt_load_id`" in section("docs/columns.md", "Columns of dlt's")
     found = demo[0].ask(query, DEMO_FILE)
     assert [
