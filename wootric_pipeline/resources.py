@@ -13,8 +13,8 @@ from .api.client import Client
 from .destinations.layout import Layout, described_by, kind_of, layout, require_packages
 from .destinations.layout import hints as destination_hints
 from .destinations.turns import turns
-from .dlt_internals import Cursor
-from .reading.reader import Reader
+from .dlt_internals import Cursor, committed_cursor, table_chain
+from .reading.reader import EMPTY, Reader
 from .shape import Shape
 from .state import FILTERED_BY, RefreshUnderWay, keep_account
 from .tables import END_USERS, PERSON, PRIMARY_KEY, Table
@@ -38,28 +38,35 @@ def resource(
         laid_out = _layout(reader, files)
         keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
-        hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
-        state = dlt.current.resource_state(table.name)
-        exclusion = shape.exclusion.of(table, dlt.current.source_schema())
+        hints: TResourceHints | None = destination_hints(shape.left(table), laid_out, shape.hashing.described)
+        state, schema = dlt.current.resource_state(table.name), dlt.current.source_schema()
+        exclusion, hashing = shape.exclusion.of(table, schema), shape.hashing.of(table, schema)
         exclusion.note(state)
+        hashing.check_types(shape.columns(table))
+        is_empty = EMPTY in state and committed_cursor(updated_at) is None
+        is_new = refresh.replaces_all or is_empty or not table_chain(schema, table.name)
+        hashing.note(state, is_new=is_new)
         typed, in_rows = laid_out.times_typed, laid_out.lists_in_rows
-        shaping = shape.shaping(table, dlt.current.source_schema(), lists_in_rows=in_rows, times_typed=typed)
+        shaping = shape.shaping(table, schema, lists_in_rows=in_rows, times_typed=typed)
         dropped = shape.exclusion.dropped_last(table)
         for page in reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped):
             if page == [] and laid_out.upserts:
                 # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
-                hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))
+                appending = replace(laid_out, upserts=False, appends=True)
+                hints = destination_hints(shape.left(table), appending, shape.hashing.described)
             if page:
                 page = [shaping.shaped(row) for row in page]
             # dlt works the table out anew for each page that comes with hints: the first is enough.
             yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
             hints = hints if page is None else None
             exclusion.note(state)
+            hashing.note(state, is_new=is_new)
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)
         if notes.complete and updated_at.end_value is None:
             state[FILTERED_BY] = notes.filtered_by
-            _warn(reader, exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)))
+            has_any = bool(notes.rows or notes.cursor_before)
+            _warn(reader, [*exclusion.ended(has_rows=has_any), *hashing.ended(has_rows=has_any)])
 
     made = dlt.resource(
         rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
@@ -87,7 +94,7 @@ def _warn(reader: Reader, warnings: Iterable[str]) -> None:
 
 def _references(table: Table, shape: Shape) -> TTableReferenceParam | None:
     """Notes for whoever reads the schema, and for destinations that note keys and do not enforce them."""
-    is_loaded = PERSON in table.columns and not shape.exclusion.excludes(table, PERSON)
+    is_loaded = PERSON in table.columns and not shape.exclusion.names(table, PERSON)
     person: TTableReference = {
         "columns": [PERSON],
         "referenced_table": END_USERS.name,

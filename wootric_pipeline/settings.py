@@ -45,8 +45,8 @@ def moment(name: str, value: str | None) -> datetime | None:
     return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
-def patterns(given: str | Sequence[str] | None) -> list[str] | None:
-    """A list, or a text such as `responses.ip_address,end_users.email`, which may also be a list in JSON.
+def patterns(name: str, given: str | Sequence[str] | None) -> list[str] | None:
+    """Those of a setting: a list, or a text with commas, as in `responses.text,end_users.email`; or a list in JSON.
 
     Raises:
         ConfigurationError: It is neither.
@@ -59,7 +59,7 @@ def patterns(given: str | Sequence[str] | None) -> list[str] | None:
     if given is None:
         return None
     if not isinstance(given, Sequence) or not all(isinstance(each, str) for each in given):
-        raise ConfigurationError('exclude_columns must be a list such as ["responses.ip_address", "end_users.email"].')
+        raise ConfigurationError(f'{name} must be a list such as ["responses.ip_address", "end_users.email"].')
     return [pattern.strip() for pattern in given if pattern.strip()]
 
 

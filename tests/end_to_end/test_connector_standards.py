@@ -135,7 +135,7 @@ def test_airbyte_spec_match_expected() -> None:
 
 def test_airbyte_spec_config_match_spec(serve: Serve, tmp_path: Path) -> None:
     """TestSpec.test_config_match_spec: the shipped files, with every setting in force, are taken."""
-    project = project_for(serve(Account()), tmp_path)
+    project = project_for(serve(Account()), tmp_path, hash_key="a key of 16 char")
     project.write(".dlt/config.toml", shipped("config.toml"))
     project.write(".dlt/secrets.toml", shipped("secrets.toml.example"))
     outcome = project.run("--check")
@@ -165,7 +165,7 @@ def test_airbyte_spec_enum_usage(choices: dict[str, Any]) -> None:
 def test_airbyte_spec_secret_is_properly_marked() -> None:
     """TestSpec.test_secret_is_properly_marked, test_has_secret: credentials, and they alone, have dlt's secret type."""
     hints = wootric_source.ref.SPEC.get_resolvable_fields()
-    credentials = {"client_id", "client_secret", "username", "password", "account_token"}
+    credentials = {"client_id", "client_secret", "username", "password", "account_token", "hash_key"}
     assert {name for name, hint in hints.items() if is_secret_hint(hint)} == credentials
     assert set(settings_in(shipped("secrets.toml.example"))) == credentials
 

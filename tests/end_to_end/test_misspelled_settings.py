@@ -38,6 +38,8 @@ def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None
     [
         ("sources.wootric", "exclude_column", "the nearest is exclude_columns."),
         ("sources.wootric", "start_dat", "the nearest is start_date."),
+        ("sources.wootric", "hash_column", "the nearest is hash_columns."),
+        ("sources", "hash_normalised_emails", "the nearest is hash_normalized_emails under [sources.wootric]."),
         ("sources.wootric", "Exclude-Columns", "the nearest is exclude_columns."),
         ("sources.wootric.wootric", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
         (
@@ -112,8 +114,9 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         outcome,
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
-        "client_id, client_secret, connections, end_date, exclude_columns, files, last_responses_max, "
-        "lookback_seconds, password, properties, region, staleness, staleness_days_max, start_date, username.",
+        "client_id, client_secret, connections, end_date, exclude_columns, files, hash_columns, hash_key, "
+        "hash_normalized_emails, last_responses_max, lookback_seconds, password, properties, region, staleness, "
+        "staleness_days_max, start_date, username.",
     )
 
 

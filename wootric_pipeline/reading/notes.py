@@ -9,6 +9,7 @@ from typing import Literal
 from ..api.client import Client
 from ..errors import UnexpectedAnswer
 from ..exclusion import Exclusion
+from ..hashing import Hashing
 from ..records import OddRow
 from ..tables import CURSOR, PRIMARY_KEY
 from .history import History
@@ -162,6 +163,7 @@ class Notes:
         isolates_tables: Whether a table that cannot be read is noted and the others go on; else it raises.
         client: The source's, once there is one; it counts requests.
         exclusion: The source's, once there is one.
+        hashing: The source's, once there is one.
         tables: By name.
         needs_change: Whether a table cannot be read until the user changes something.
         appends: Whether the destination keeps each version of a row, because plain files cannot be merged into.
@@ -172,6 +174,7 @@ class Notes:
     isolates_tables: bool = False
     client: Client | None = None
     exclusion: Exclusion = field(default_factory=Exclusion)
+    hashing: Hashing = field(default_factory=Hashing)
     tables: dict[str, TableNotes] = field(default_factory=dict)
     needs_change: bool = False
     appends: bool = False
