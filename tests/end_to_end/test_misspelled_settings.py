@@ -115,8 +115,8 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
         "client_id, client_secret, connections, end_date, exclude_columns, files, hash_columns, hash_key, "
-        "hash_normalized_emails, last_responses_max, lookback_seconds, password, properties, region, staleness, "
-        "staleness_days_max, start_date, username.",
+        "hash_normalized_emails, keep_runs, last_responses_max, lookback_seconds, notify_url, password, properties, "
+        "region, staleness, staleness_days_max, start_date, username.",
     )
 
 
