@@ -31,7 +31,8 @@ def _rows(name: str) -> list[tuple[str, str, str, str]]:
     types = _types(name)
     lists = ALL_TABLES[name].lists if name in ALL_TABLES else ()
     rows = []
-    for column, (text, source) in COLUMN_DESCRIPTIONS[name].items():
+    for column, (meaning, source, is_personal) in COLUMN_DESCRIPTIONS[name].items():
+        text = f"{meaning}; **personal**" if is_personal else meaning
         if name in ALL_TABLES and column in ALL_TABLES[name].properties:
             rows.append((f"{column}__...", "by value", f"{text}, [a column for each key](#properties)", source))
         elif column not in lists:

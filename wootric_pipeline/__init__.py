@@ -22,6 +22,7 @@ from .destinations.turns import turns
 from .dlt_internals import Cursor
 from .errors import WootricError
 from .exclusion import Exclusion
+from .hashing import Hashing
 from .misspelling import refuse_misspelled
 from .overviews import overview_resource
 from .reading.history import SECONDS_PER_DAY, Pace
@@ -60,6 +61,9 @@ def wootric_source(
     connections: int = 4,
     properties: str = "columns",
     exclude_columns: Optional[str | list[str]] = None,
+    hash_columns: Optional[str | list[str]] = None,
+    hash_key: Optional[TSecretStrValue] = None,
+    hash_normalized_emails: bool = False,
     files: str = "delta",
 ) -> list[DltResource]:
     """The tables of one Wootric account, each complete up to the moment its reading began.
@@ -96,6 +100,11 @@ def wootric_source(
         properties: Free-form objects as a column for each key (`columns`), or as one JSON column (`json`).
         exclude_columns: Patterns of columns that are dropped before anything is written, as in
             `responses.ip_address`, `end_users.email` or `*.end_user__properties__*`; a list, or a text with commas.
+            `personal` stands for all columns that are known to be personal.
+        hash_columns: Patterns of columns, likewise, whose values are replaced by their HMAC-SHA256 before anything is
+            written: the same value by the same text in all tables, so that they still join.
+        hash_key: The secret key of these hashes, of 16 characters or more.
+        hash_normalized_emails: Whether e-mail addresses are hashed in small letters and without blanks around them.
         files: How destinations that keep files lay tables out: `delta` or `iceberg`, which merge, or `parquet` or
             `jsonl`, which append each version of a row.
 
@@ -118,9 +127,11 @@ def wootric_source(
     cursor = _cursor(start, end)
     credentials = _credentials(client_id, client_secret, username, password, account_token)
     client = _client(watched, credentials, base_url, region, connections)
-    shape = Shape(properties, _exclusion(watched, exclude_columns))
+    hashing = _hashing(watched, hash_columns, hash_key, hash_normalized_emails)
+    shape = Shape(properties, _exclusion(watched, exclude_columns), hashing)
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
-    how = Rereading(lookback_seconds, pace, int(last_responses_max), row_shape=f"{VERSION} {shape.key} {files}")
+    row_shape = f"{VERSION} {shape.key} {files}"
+    how = Rereading(lookback_seconds, pace, int(last_responses_max), row_shape, hashing.digest_key)
     reader = Reader(client, watched, how)
     # Whoever selects one that is no default wants it.
     watched.notes.named = frozenset(set(OVERVIEWS) - set(DEFAULT_TABLES) | set(() if tables is None else chosen))
@@ -170,6 +181,12 @@ def _client(
 
 
 def _exclusion(watched: Supervision, exclude_columns: str | list[str] | None) -> Exclusion:
-    patterns = [*(settings.patterns(exclude_columns) or ()), *watched.exclude_columns]
+    patterns = [*(settings.patterns("exclude_columns", exclude_columns) or ()), *watched.exclude_columns]
     exclusion = watched.notes.exclusion = Exclusion(patterns)
     return exclusion
+
+
+def _hashing(watched: Supervision, hash_columns: str | list[str] | None, key: str | None, emails: bool) -> Hashing:
+    patterns = settings.patterns("hash_columns", hash_columns) or ()
+    hashing = watched.notes.hashing = Hashing(patterns, settings.given_password(key), normalizes_emails=emails)
+    return hashing

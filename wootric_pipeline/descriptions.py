@@ -16,10 +16,12 @@ class Meaning(NamedTuple):
         text: Readable by itself; names are in backquotes, as in Markdown.
         source: Where it is from, as docs/columns.md explains: `D`, `R`, `S`, `-`, `own` or `dlt`, or several with
             commas.
+        is_personal: Whether it is known to tell of a person who that is, or in the person's words what they think.
     """
 
     text: str
     source: str
+    is_personal: bool = False
 
 
 RUNS = "wootric_runs"
@@ -86,9 +88,12 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
                 "the person's e-mail address; not unique: null for people known by their phone alone, and `Unknown` "
                 "for some",
                 "D, R",
+                is_personal=True,
             ),
-            "phone_number": Meaning("the person's phone number", "D"),
-            "external_id": Meaning("the number or name by which your own software knows the person", "D"),
+            "phone_number": Meaning("the person's phone number", "D", is_personal=True),
+            "external_id": Meaning(
+                "the number or name by which your own software knows the person", "D", is_personal=True
+            ),
             "external_created_at": Meaning(
                 "when the person was created in your own software, in UNIX seconds: not a timestamp", "D"
             ),
@@ -98,7 +103,7 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
                 "`responses.id` of the person's latest response; null while there is none", "D"
             ),
             "last_response__score": Meaning("the score of the person's latest response", "D"),
-            "last_response__text": Meaning("the comment of the person's latest response", "D"),
+            "last_response__text": Meaning("the comment of the person's latest response", "D", is_personal=True),
             "last_response__survey__channel": Meaning(
                 "where the person's latest response was given, such as `web`, `email` or `mobile:ios`", "D, R"
             ),
@@ -116,7 +121,7 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             "settings__surveys_disabled_by_end_user": Meaning(
                 "by its name: the person wants no more surveys; null in all answers seen", "-"
             ),
-            "user_id": Meaning("of former versions of the API, a number there; null today", "D"),
+            "user_id": Meaning("of former versions of the API, a number there; null today", "D", is_personal=True),
             "page_views_count": Meaning("page views counted; of former versions of the API, null today", "D, S"),
             "properties": Meaning("your own properties of the person as they are now", "D"),
         },
@@ -129,23 +134,27 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             "score": Meaning(
                 "0-10 in NPS surveys, 1-7 in CES, 1-5 or 1-10 in CSAT; the API does not say which it is", "D"
             ),
-            "text": Meaning("the comment; null or empty without one", "D"),
+            "text": Meaning("the comment; null or empty without one", "D", is_personal=True),
             "completed": Meaning(
                 "whether the response is complete; it is false in all of the vendor's samples, also with a comment", "D"
             ),
             "excluded_from_calculations": Meaning(
                 "whether Wootric leaves the response out of its figures, as scores given by e-mail scanners", "D"
             ),
-            "ip_address": Meaning("IP address from which the response was given", "D"),
-            "origin_url": Meaning("address of the page on which the response was given", "D"),
+            "ip_address": Meaning("IP address from which the response was given", "D", is_personal=True),
+            "origin_url": Meaning("address of the page on which the response was given", "D", is_personal=True),
             "end_user__email": Meaning(
-                "the person's e-mail address; in recorded answers, and no part of the documentation", "R"
+                "the person's e-mail address; in recorded answers, and no part of the documentation",
+                "R",
+                is_personal=True,
             ),
             "end_user__properties": Meaning(
                 "your own properties of the person as they were when the survey was taken", "D"
             ),
             "tags": Meaning("the tags of the response, a list of texts", "D"),
-            "notes": Meaning("the notes of the response, a list; what notes are is not documented", "D"),
+            "notes": Meaning(
+                "the notes of the response, a list; what notes are is not documented", "D", is_personal=True
+            ),
         },
         "responses__tags": {"value": Meaning("the tag", "D"), **_LIST},
         "responses__notes": {"value": Meaning("the note, where notes are texts", "-"), **_LIST},
@@ -155,8 +164,8 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             "updated_at": _CHANGED,
             "end_user_id": Meaning("`end_users.id` of who declined", "D"),
             "survey_id": Meaning("which survey was declined, as in `responses`", "D"),
-            "ip_address": Meaning("IP address from which the survey was declined", "D"),
-            "origin_url": Meaning("address of the page on which the survey was declined", "D"),
+            "ip_address": Meaning("IP address from which the survey was declined", "D", is_personal=True),
+            "origin_url": Meaning("address of the page on which the survey was declined", "D", is_personal=True),
             "end_user__properties": Meaning(
                 "your own properties of the person as they were when the survey was declined", "D"
             ),
@@ -234,3 +243,8 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
 def descriptions(table: str) -> dict[str, str]:
     """What the columns of a table mean, in plain text."""
     return {name: meaning.text.replace("`", "") for name, meaning in COLUMN_DESCRIPTIONS.get(table, {}).items()}
+
+
+def personal_columns(table: str) -> list[str]:
+    """The columns and lists of a table that are known to be personal; what properties hold, only you know."""
+    return [name for name, meaning in COLUMN_DESCRIPTIONS[table].items() if meaning.is_personal]

@@ -32,6 +32,8 @@ FORMER = {"rescan_days": "staleness"}
 OURS_ALONE = (
     "account_token",
     "exclude_columns",
+    "hash_columns",
+    "hash_normalized_emails",
     "lookback_seconds",
     "staleness",
     "staleness_days_max",

@@ -8,6 +8,7 @@ from dlt.sources import DltResource
 
 from .api.client import Client
 from .destinations.layout import Layout, described_by
+from .dlt_internals import table_chain
 from .reading.overviews import OverviewReader
 from .resources import current_layout, shaped, warn
 from .shape import Shape
@@ -33,13 +34,16 @@ def overview_resource(
         laid_out = current_layout(reader.notes, files)
         keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(overview.name, is_backfill=reader.is_range(overview))
-        exclusion = shape.exclusion.of(overview, dlt.current.source_schema())
-        dropped = shape.exclusion.dropped_last(overview)
-        yield from shaped(reader.pages(overview, left=exclusion.left, dropped=dropped), overview, shape, laid_out)
+        schema = dlt.current.source_schema()
+        exclusion, hashing = shape.exclusion.of(overview, schema), shape.hashing.of(overview, schema)
+        is_new = refresh.replaces_all or not table_chain(schema, overview.name)
+        pages = reader.pages(overview, left=exclusion.left, dropped=shape.exclusion.dropped_last(overview))
+        yield from shaped(pages, overview, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(overview.name)
         refresh.note(is_read=notes.complete and notes.is_history_complete is not False)
         if notes.complete and not reader.is_range(overview):
-            warn(reader.notes, exclusion.ended(has_rows=bool(notes.rows_read)))
+            has_any = bool(notes.rows_read)
+            warn(reader.notes, [*exclusion.ended(has_rows=has_any), *hashing.ended(has_rows=has_any)])
 
     made = dlt.resource(
         rows,

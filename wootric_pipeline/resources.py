@@ -13,10 +13,10 @@ from .api.client import Client
 from .destinations.layout import Layout, described_by, kind_of, layout, require_packages
 from .destinations.layout import hints as destination_hints
 from .destinations.turns import turns
-from .dlt_internals import Cursor
+from .dlt_internals import Cursor, committed_cursor, table_chain
 from .reading.listing import Page
 from .reading.notes import Notes
-from .reading.reader import Reader
+from .reading.reader import EMPTY, Reader
 from .shape import Shape
 from .state import FILTERED_BY, RefreshUnderWay, keep_account
 from .tables import END_USERS, PERSON, PRIMARY_KEY, Table
@@ -40,15 +40,19 @@ def resource(
         laid_out = current_layout(reader.notes, files)
         keep_account(client.accounts, client.sign_in)
         refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
-        exclusion = shape.exclusion.of(table, dlt.current.source_schema())
+        schema, state = dlt.current.source_schema(), dlt.current.resource_state(table.name)
+        exclusion, hashing = shape.exclusion.of(table, schema), shape.hashing.of(table, schema)
+        is_empty = EMPTY in state and committed_cursor(updated_at) is None
+        is_new = refresh.replaces_all or is_empty or not table_chain(schema, table.name)
         dropped = shape.exclusion.dropped_last(table)
         pages = reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped)
-        yield from shaped(pages, table, shape, laid_out)
+        yield from shaped(pages, table, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)
         if notes.complete and updated_at.end_value is None:
-            dlt.current.resource_state(table.name)[FILTERED_BY] = notes.filtered_by
-            warn(reader.notes, exclusion.ended(has_rows=bool(notes.rows or notes.cursor_before)))
+            state[FILTERED_BY] = notes.filtered_by
+            has_any = bool(notes.rows or notes.cursor_before)
+            warn(reader.notes, [*exclusion.ended(has_rows=has_any), *hashing.ended(has_rows=has_any)])
 
     made = dlt.resource(
         rows, name=table.name, primary_key=PRIMARY_KEY, write_disposition="merge", columns=shape.columns(table)
@@ -58,7 +62,9 @@ def resource(
     return made.apply_hints(additional_table_hints=described, references=_references(table, shape))
 
 
-def shaped(pages: Iterator[Page | None], table: Table, shape: Shape, laid_out: Layout) -> Iterator[Any]:
+def shaped(
+    pages: Iterator[Page | None], table: Table, shape: Shape, laid_out: Layout, *, is_new: bool
+) -> Iterator[Any]:
     """Pages of a table as dlt gets them, with what their destination needs and what was left out noted in the state.
 
     Args:
@@ -66,22 +72,27 @@ def shaped(pages: Iterator[Page | None], table: Table, shape: Shape, laid_out: L
         table: Whose.
         shape: What of a row is loaded.
         laid_out: How rows are laid out where they go.
+        is_new: Whether no row of an earlier load will be left.
     """
-    hints: TResourceHints | None = destination_hints(shape.left(table), laid_out)
+    hints: TResourceHints | None = destination_hints(shape.left(table), laid_out, shape.hashing.described)
     schema, state = dlt.current.source_schema(), dlt.current.resource_state(table.name)
-    exclusion = shape.exclusion.of(table, schema)
+    exclusion, hashing = shape.exclusion.of(table, schema), shape.hashing.of(table, schema)
     exclusion.note(state)
+    hashing.check_types(shape.columns(table))
+    hashing.note(state, is_new=is_new)
     shaping = shape.shaping(table, schema, lists_in_rows=laid_out.lists_in_rows, times_typed=laid_out.times_typed)
     for page in pages:
         if page == [] and laid_out.upserts:
             # dlt makes a row's identifier of its key there, which the empty row that makes a table has not.
-            hints = destination_hints(shape.left(table), replace(laid_out, upserts=False, appends=True))
+            appending = replace(laid_out, upserts=False, appends=True)
+            hints = destination_hints(shape.left(table), appending, shape.hashing.described)
         if page:
             page = [shaping.shaped(row) for row in page]
         # dlt works the table out anew for each page that comes with hints: the first is enough.
         yield dlt.mark.with_hints(page, hints) if page is not None and hints else page
         hints = hints if page is None else None
         exclusion.note(state)
+        hashing.note(state, is_new=is_new)
 
 
 def current_layout(notes: Notes, files: str) -> Layout:
@@ -103,7 +114,7 @@ def warn(notes: Notes, warnings: Iterable[str]) -> None:
 
 def _references(table: Table, shape: Shape) -> TTableReferenceParam | None:
     """Notes for whoever reads the schema, and for destinations that note keys and do not enforce them."""
-    is_loaded = PERSON in table.columns and not shape.exclusion.excludes(table, PERSON)
+    is_loaded = PERSON in table.columns and not shape.exclusion.names(table, PERSON)
     person: TTableReference = {
         "columns": [PERSON],
         "referenced_table": END_USERS.name,

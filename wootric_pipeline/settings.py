@@ -45,9 +45,9 @@ def moment(name: str, value: str | None) -> datetime | None:
     return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
-def patterns(given: str | Sequence[str] | None) -> list[str] | None:
-    """A list of patterns, or a text such as `responses.ip_address,end_users.email`; see `words`."""
-    return words("exclude_columns", given, '["responses.ip_address", "end_users.email"]')
+def patterns(name: str, given: str | Sequence[str] | None) -> list[str] | None:
+    """Patterns of columns, or a text such as `responses.ip_address,end_users.email`; see `words`."""
+    return words(name, given, '["responses.ip_address", "end_users.email"]')
 
 
 def words(name: str, given: str | Sequence[str] | None, example: str) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""What of a row is loaded, and in which form: excluded columns, free-form properties, lists where they stay in the row.
+"""What of a row is loaded, and in which form: columns that are excluded or hashed, free-form properties, lists.
 
 Applied after a row has been read, since reading needs columns that may be excluded.
 """
@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from dlt import Schema
+from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
-from .descriptions import descriptions
 from .dlt_internals import as_typed, column_name
 from .errors import ConfigurationError
 from .exclusion import Exclusion
+from .hashing import Hashing
 from .naming import SEPARATOR, is_nameable, named, tagged
 from .records import Digits, OddRow, aside, json_text, kind_of
-from .tables import CURSOR, DataType, Table
+from .tables import CURSOR, Table
 
 Row = dict[str, Any]
 Properties = Literal["columns", "json"]
@@ -41,6 +42,7 @@ class Shape:
     Attributes:
         properties: Free-form objects as a column for each key, or as one JSON column.
         exclusion: The columns that are left out.
+        hashing: The columns that are hashed.
 
     Raises:
         ConfigurationError: A choice is none.
@@ -48,6 +50,7 @@ class Shape:
 
     properties: str = "columns"
     exclusion: Exclusion = field(default_factory=Exclusion)
+    hashing: Hashing = field(default_factory=Hashing)
 
     def __post_init__(self) -> None:
         if self.properties not in get_args(Properties):
@@ -56,11 +59,12 @@ class Shape:
     @property
     def key(self) -> str:
         """Tells choices that make other rows of the same answer apart."""
-        return " ".join([self.properties, *sorted(pattern.text for pattern in self.exclusion.patterns)])
+        left_out = sorted(pattern.text for pattern in self.exclusion.patterns)
+        return " ".join([self.properties, *left_out, *([self.hashing.key] if self.hashing.key else [])])
 
     def left(self, table: Table) -> Table:
         """A table without the lists that are dropped."""
-        lists = {name for name in table.lists if not self.exclusion.excludes(table, name)}
+        lists = {name for name in table.lists if not self.exclusion.names(table, name)}
         return replace(
             table,
             lists=tuple(name for name in table.lists if name in lists),
@@ -69,7 +73,7 @@ class Shape:
                 name: {
                     column: data_type
                     for column, data_type in columns.items()
-                    if not self.exclusion.excludes(table, f"{name}{SEPARATOR}{column}")
+                    if not self.exclusion.names(table, f"{name}{SEPARATOR}{column}")
                 }
                 for name, columns in table.elements.items()
                 if name in lists
@@ -78,14 +82,16 @@ class Shape:
 
     def columns(self, table: Table) -> dict[str, TColumnSchema]:
         """The declared columns of a table that are left, with what they mean."""
-        described = descriptions(table.name)
-        declared: dict[str, DataType | Literal["json"]] = {**table.columns, **table.flattened}
+        described = self.hashing.described(table.name)
+        declared: dict[str, TDataType] = {
+            name: self.hashing.data_type(table, name, data_type) for name, data_type in table.documented.items()
+        }
         if self.properties == "json":
             declared.update(dict.fromkeys(table.properties, "json"))
         columns: dict[str, TColumnSchema] = {
             name: {"name": name, "data_type": data_type, "description": described[name]}
             for name, data_type in declared.items()
-            if not self.exclusion.excludes(table, name)
+            if not self.exclusion.names(table, name)
         }
         # Of two versions of a row in one load, the newest is kept. A row of an overview comes once, but SQLAlchemy
         # warns of what dlt sorts by where it is told nothing (dlt 1.31).
@@ -145,6 +151,7 @@ class Shaping:
         self._table = table
         self._lists_in_rows = lists_in_rows
         self._dropped = shape.exclusion.dropped_last(table)
+        self._hashing = shape.hashing.of(table, schema) or None
         self._json = table.properties if shape.properties == "json" else ()
         self._free = tuple(path + SEPARATOR for path in table.properties)
         self._schema = schema
@@ -157,7 +164,7 @@ class Shaping:
     def shaped(self, row: Row) -> Row:
         """A row with what was chosen, each value in a form that its column holds."""
         left = {name: value for name, value in row.items() if name not in self._dropped} if self._dropped else row
-        shaped = self._fields(left, "", set())
+        shaped = self._fields(left if self._hashing is None else self._hashing.hashed(left), "", set())
         if not isinstance(row, OddRow):
             return shaped
         for _ in range(self._times_typed * row.has_marks):

@@ -76,6 +76,11 @@ class RefreshUnderWay:
             self._state[LOADS].append(load_id)
         self.note(is_read=False)
 
+    @property
+    def replaces_all(self) -> bool:
+        """Whether all rows that were loaded before this load will come again, or go."""
+        return self._state is not None and len(self._state[LOADS]) == 1
+
     def note(self, *, is_read: bool) -> None:
         """Notes whether the table has been read to its end."""
         if self._state is not None and not self._is_backfill:

@@ -24,6 +24,8 @@ PRIMARY_KEY = "id"
 CURSOR = "updated_at"
 PERSON = "end_user_id"
 """Of tables that refer to `end_users`."""
+PERSON_IN_ROW = "end_user"
+"""The object with some of the person's fields there."""
 
 
 @dataclass(frozen=True)

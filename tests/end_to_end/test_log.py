@@ -49,7 +49,7 @@ def account() -> Account:
 
 
 def test_a_run_writes_down_where_each_table_begins_and_ends(serve: Serve, account: Account, tmp_path: Path) -> None:
-    project = project_for(serve(account), tmp_path)
+    project = project_for(serve(account), tmp_path, keep_runs="false")
     words = ("--log-file", LOG, "--tables", "declines")
     assert project.run(*words).stderr == ""
     commented = "INFO wootric_pipeline.destinations: Wrote 8 comments of declines."

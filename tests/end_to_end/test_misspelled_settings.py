@@ -38,6 +38,8 @@ def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None
     [
         ("sources.wootric", "exclude_column", "the nearest is exclude_columns."),
         ("sources.wootric", "start_dat", "the nearest is start_date."),
+        ("sources.wootric", "hash_column", "the nearest is hash_columns."),
+        ("sources", "hash_normalised_emails", "the nearest is hash_normalized_emails under [sources.wootric]."),
         ("sources.wootric", "Exclude-Columns", "the nearest is exclude_columns."),
         ("sources.wootric.wootric", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
         (
@@ -113,8 +115,8 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
         "client_id, client_secret, connections, daily_history_requests_max, end_date, exclude_columns, files, "
-        "last_responses_max, lookback_seconds, password, properties, region, staleness, staleness_days_max, "
-        "start_date, tables, username.",
+        "hash_columns, hash_key, hash_normalized_emails, keep_runs, last_responses_max, lookback_seconds, notify_url, "
+        "password, properties, region, staleness, staleness_days_max, start_date, tables, username.",
     )
 
 

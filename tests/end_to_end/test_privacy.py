@@ -1,6 +1,7 @@
 """No secret, token or row content is ever shown, whatever happens and however much is logged."""
 
 import gzip
+import hmac
 import logging
 import threading
 import traceback
@@ -29,6 +30,7 @@ SECRETS = {
 EMAIL, PHONE, ADDRESS = "canary@example.com", "+15550100999", "203.0.113.77"
 TEXT, TAG, VALUE = "canary-comment-text", "canary-tag", "canary-property-value"
 CONTENT = [EMAIL, PHONE, ADDRESS, TEXT, TAG, VALUE]
+HASH_KEY = "canary-hash-key-of-32-characters"
 LOG = "wootric.log"
 LOUDEST = {"RUNTIME__LOG_LEVEL": "DEBUG"}
 LOG_EVERYTHING = "import logging; logging.basicConfig(level=logging.DEBUG)"
@@ -188,6 +190,8 @@ def test_a_token_refused_in_the_middle_is_not_shown(serve: Serve, tmp_path: Path
 
     sandbox.behaviour.before_answer = lock_out
     project = by_person(sandbox, tmp_path)
+    # Where runs are kept, that of this one leaves a trace of its own.
+    project.set(keep_runs="false")
     outcome = project.run("--progress", "log", prelude=LOG_EVERYTHING, **LOUDEST)
     assert outcome.code == 2
     assert "refuses a token it has just issued" in outcome.stderr
@@ -347,6 +351,28 @@ def test_what_is_written_is_for_its_owner_only(serve: Serve, tmp_path: Path, fil
     made = set(project.folder.rglob("*")) - before
     assert {"trace.pickle", "lake" if files else DUCKDB_FILE} <= {path.name for path in made}
     assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_what_is_hashed_is_nowhere_and_neither_is_the_key(serve: Serve, tmp_path: Path) -> None:
+    account = canary_account()
+    sandbox = serve(account)
+    patterns = "personal,responses.tags,responses.score,*.*properties__*"
+    project = by_client(sandbox, tmp_path)
+    project.set(hash_columns=patterns, hash_key=HASH_KEY)
+    project.environment["LOAD__DELETE_COMPLETED_JOBS"] = "false"
+    outcomes = [project.run("--debug", "--log-file", LOG, "--progress", "log", prelude=LOG_EVERYTHING, **LOUDEST)]
+    account.put("end_users", end_user(4, NOON + 60, last_response=None))
+    account.put("responses", response(5, NOON + 60, score=TEXT))
+    outcomes += [project.run("--json"), project.run("--json", "--full-refresh")]
+    assert [(outcome.code, outcome.sentence if outcome.code else "") for outcome in outcomes] == 3 * [(0, "")]
+    assert len(list(project.folder.rglob("completed_jobs/*.parquet"))) > 3
+    shown = "".join(outcome.stdout + outcome.stderr for outcome in outcomes)
+    assert [word for word in (*CONTENT, HASH_KEY) if word in shown] == []
+    for file in filter(Path.is_file, project.folder.rglob("*")):
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        assert [word for word in (*CONTENT, HASH_KEY) if word.encode() in content] == [], file
+    tags = project.ask("SELECT value FROM wootric.responses__tags")
+    assert tags == 2 * [(hmac.new(HASH_KEY.encode(), TAG.encode(), "sha256").hexdigest(),)]
 
 
 def test_rows_that_are_loaded_are_kept_at_the_destination_only(serve: Serve, tmp_path: Path) -> None:

@@ -298,6 +298,14 @@ def test_packages_without_rows_and_state_are_dropped(pipeline: Pipeline) -> None
     assert ids(pipeline) == [1, 2]
 
 
+def test_a_pipeline_that_keeps_no_state_stores_none(pipeline: Pipeline) -> None:
+    dlt_internals.keep_no_state(pipeline)
+    pipeline.run([{"id": 1}], table_name="surveys")
+    with pipeline.sql_client() as client:
+        names = client.execute_sql("SELECT table_name FROM information_schema.tables ORDER BY ALL")
+    assert [name for (name,) in names or []] == ["_dlt_loads", "_dlt_version", "surveys"]
+
+
 def test_tables_of_which_rows_were_loaded_are_told(pipeline: Pipeline) -> None:
     assert dlt_internals.tables_with_cursor(pipeline) == set()
     pipeline.run(source_of([]))
@@ -806,6 +814,7 @@ DOCUMENTED = {
     "dlt.pipeline.exceptions.PipelineStepFailed",
     "dlt.sources.DltResource",
     "dlt.sources.DltSource",
+    "dlt.sources.helpers.requests.Client",
 }
 """What dlt's documentation, or an example in it, imports."""
 TYPES = {

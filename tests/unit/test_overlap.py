@@ -18,8 +18,10 @@ def row(row_id: int, seconds: float = 0, **fields: Any) -> dict[str, Any]:
     return {"id": row_id, "updated_at": NOON + timedelta(seconds=seconds), **fields}
 
 
-def overlap(kept: dict[str, Any] | None = None, shape: str = "", dropped: tuple[str, ...] = ()) -> Overlap:
-    return Overlap(kept, shape, LOOKBACK, dropped)
+def overlap(
+    kept: dict[str, Any] | None = None, shape: str = "", dropped: tuple[str, ...] = (), key: bytes = b""
+) -> Overlap:
+    return Overlap(kept, shape, LOOKBACK, dropped, key)
 
 
 def kept(*rows: dict[str, Any], cursor: float = 0, **more: Any) -> dict[str, Any]:
@@ -59,6 +61,12 @@ def test_of_rows_in_another_form_nothing_is_known() -> None:
 def test_a_dropped_column_is_in_no_digest() -> None:
     assert kept(row(1, email="a@example.com"), dropped=("email",)) == kept(row(1), dropped=("email",))
     assert kept(row(1, email="a@example.com")) != kept(row(1))
+
+
+def test_digests_with_a_key_cannot_be_compared_without_it() -> None:
+    digests = [kept(row(1), key=key)["rows"]["1"] for key in (b"", b"a key", b"another")]
+    assert len(set(digests)) == 3
+    assert overlap(kept(row(1), key=b"a key"), key=b"a key").parted([row(1)]) == ([], [row(1)])
 
 
 def test_without_a_cursor_nothing_is_kept() -> None:

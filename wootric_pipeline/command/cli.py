@@ -182,7 +182,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         "tables": options.tables,
         "start_date": options.start_date,
         "end_date": options.end_date,
-        "also_exclude": settings.patterns(options.exclude_columns),
+        "also_exclude": settings.patterns("exclude_columns", options.exclude_columns),
     }
     return {name: value for name, value in given.items() if value}
 

@@ -88,7 +88,7 @@ def load(
             complete_refresh(pipeline, source, run, load_extracted, empties=empties)
             _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
             with sparing_memory(pipeline, compacts=False):
-                write_comments(pipeline)
+                write_comments(pipeline, run.hashing.described)
     drop_old_packages(pipeline, PACKAGES_KEPT)
 
 

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dlt
 from dlt import Pipeline, Schema
 from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
-from dlt.common.utils import uniq_id
 from dlt.sources import DltResource
 
 from ..descriptions import RUNS, descriptions
@@ -69,7 +69,7 @@ def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str) -> 
                 runs.abort_packages()
             # A table that nobody has named and that may not be read makes no run incomplete.
             noted = [name for name in tables if not run.table(name).is_refused]
-            rows = [_row(run, name, sentence, run_id) for run_id in (uniq_id(),) for name in noted]
+            rows = [_row(run, name, sentence, run_id) for run_id in (uuid4().hex,) for name in noted]
             runs.extract(_resource(rows, kind_of(runs)), schema=Schema(RUNS))
             _load(runs)
     except Exception as error:

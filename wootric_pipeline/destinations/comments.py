@@ -9,7 +9,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from ..descriptions import TABLE_DESCRIPTIONS, descriptions
 from ..dlt_internals import has_schema
-from .layout import kind_of
+from .layout import Describe, kind_of
 
 _DUCKDB = """
     SELECT table_name, NULL, comment FROM duckdb_tables()
@@ -47,10 +47,14 @@ Written = Mapping[tuple[str, str | None], str | None]
 log = logging.getLogger("wootric_pipeline.destinations")
 
 
-def write_comments(pipeline: Pipeline) -> None:
+def write_comments(pipeline: Pipeline, describe: Describe = descriptions) -> None:
     """Has a database say of tables and columns what they mean, wherever it says something else or nothing.
 
     Whatever goes wrong is logged and no error: all rows are loaded by now, and not every loader owns the tables.
+
+    Args:
+        pipeline: Where to.
+        describe: Says what the columns of a table mean.
     """
     query = QUERIES.get(kind_of(pipeline))
     if query is None or not has_schema(pipeline):
@@ -59,7 +63,7 @@ def write_comments(pipeline: Pipeline) -> None:
         with pipeline.sql_client() as client:
             written = _written(client, query)
             for table in TABLE_DESCRIPTIONS:
-                _comment(client, table, _differing(client, pipeline.default_schema, table, written))
+                _comment(client, table, _differing(client, pipeline.default_schema, table, describe(table), written))
     except Exception as error:
         log.debug("Whether tables and columns are commented on could not be read (%s).", type(error).__name__)
 
@@ -69,13 +73,15 @@ def _written(client: SqlClientBase[Any], query: str) -> Written:
     return {(table, column): comment for table, column, comment in client.execute_sql(query, dataset, dataset) or ()}
 
 
-def _differing(client: SqlClientBase[Any], schema: Schema, table: str, written: Written) -> list[str]:
+def _differing(
+    client: SqlClientBase[Any], schema: Schema, table: str, described: Mapping[str, str], written: Written
+) -> list[str]:
     """The statements that write what the database does not say yet of a table and of those of its columns there are."""
     normalized = schema.naming.normalize_tables_path(table)
     name = client.make_qualified_table_name_path(normalized, quote=False)[-1]
     qualified = client.make_qualified_table_name(normalized)
     wanted: dict[str | None, tuple[str, str]] = {None: (f"TABLE {qualified}", TABLE_DESCRIPTIONS[table])}
-    for column, text in descriptions(table).items():
+    for column, text in described.items():
         identifier = schema.naming.normalize_path(column)
         quoted = client.escape_column_name(identifier)
         wanted[client.escape_column_name(identifier, quote=False)] = (f"COLUMN {qualified}.{quoted}", text)

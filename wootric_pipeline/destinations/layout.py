@@ -4,7 +4,7 @@ Found out by running them (dlt 1.31). Files on S3 and the like merge in table fo
 keeps the elements that a list has lost: so lists stay inside the row, as JSON.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, get_args
@@ -52,6 +52,9 @@ NEEDED: dict[TTableFormat, tuple[str, ...]] = {
 }
 """By the format of tables made of files: dlt's extra, and the modules that come with it."""
 
+
+Describe = Callable[[str], dict[str, str]]
+"""Says what the columns of a table mean."""
 
 DESCRIPTION_HINTS = {"bigquery": "x-bigquery-table-description"}
 """Where dlt passes on what a table is described by, but under a name of its own."""
@@ -144,14 +147,19 @@ def kind_of(pipeline: SupportsPipeline) -> str:
     return pipeline.destination.destination_type.rpartition(".")[2] if pipeline.destination else ""
 
 
-def hints(table: Table, laid_out: Layout) -> TResourceHints:
+def hints(table: Table, laid_out: Layout, describe: Describe = descriptions) -> TResourceHints:
     """What dlt has to know of a table at its destination.
 
     dlt asks for hints when a source is made, which may be before its destination is known; these go with the rows.
+
+    Args:
+        table: Which.
+        laid_out: How its rows are.
+        describe: Says what the columns of a table mean.
     """
     columns: dict[str, TColumnSchema] = {}
     if laid_out.lists_in_rows:
-        described = descriptions(table.name)
+        described = describe(table.name)
         columns = {name: {"name": name, "data_type": "json", "description": described[name]} for name in table.lists}
     disposition: TWriteDispositionConfig = "append" if laid_out.appends else "merge"
     if laid_out.upserts:
@@ -165,15 +173,17 @@ def hints(table: Table, laid_out: Layout) -> TResourceHints:
         write_disposition=disposition,
         table_format=laid_out.table_format,
         file_format=laid_out.file_format,
-        nested_hints=None if laid_out.lists_in_rows else _child_tables(table, laid_out),
+        nested_hints=None if laid_out.lists_in_rows else _child_tables(table, laid_out, describe),
         additional_table_hints=described_by(table.name, laid_out),
     )
 
 
-def _child_tables(table: Table, laid_out: Layout) -> dict[str | Sequence[str], TResourceNestedHints]:
+def _child_tables(
+    table: Table, laid_out: Layout, describe: Describe
+) -> dict[str | Sequence[str], TResourceNestedHints]:
     children = {name: f"{table.name}__{name}" for name in table.children}
     return {
-        name: list_of(table.children[name], descriptions(child), described_by(child, laid_out))
+        name: list_of(table.children[name], describe(child), described_by(child, laid_out))
         for name, child in children.items()
     }
 

@@ -41,11 +41,10 @@ class LastResponse(NamedTuple):
         """Where the API has the response."""
         return f"{END_USERS.path}/{self.end_user_id}/responses/{self.id}"
 
-    @property
-    def digest(self) -> str:
-        """Tells values from others."""
+    def digest(self, key: bytes) -> str:
+        """Tells values from others; with a key, nobody without it can compare guesses."""
         content = repr([_plain(self.values.get(name)) for name in VALUES])
-        return hashlib.blake2b(content.encode(errors="replace"), digest_size=6).hexdigest()
+        return hashlib.blake2b(content.encode(errors="replace"), digest_size=6, key=key).hexdigest()
 
     def is_in(self, found: Mapping[str, Any] | None) -> bool:
         """Whether an answer is this response, as it was told."""
@@ -69,9 +68,11 @@ class LastResponses:
     Args:
         requests_max: How many may be asked for.
         get_one: Asks for one.
+        digest_key: Of digests in the state; may be empty.
     """
 
-    def __init__(self, requests_max: int, get_one: GetOne) -> None:
+    def __init__(self, requests_max: int, get_one: GetOne, digest_key: bytes = b"") -> None:
+        self._digest_key = digest_key
         self._requests_max = requests_max
         self._get_one = get_one
         self._reported: dict[int, LastResponse] = {}
@@ -99,11 +100,11 @@ class LastResponses:
         unseen = [
             each
             for each in self._reported.values()
-            if not each.is_like(self._seen.get(each.id)) and kept.get(str(each.id)) != each.digest
+            if not each.is_like(self._seen.get(each.id)) and kept.get(str(each.id)) != each.digest(self._digest_key)
         ]
         for each in sorted(unseen, key=lambda each: each.id, reverse=True)[: self._requests_max]:
             found = self._get_one(each.path)
-            kept[str(each.id)] = each.digest
+            kept[str(each.id)] = each.digest(self._digest_key)
             yield usable(RESPONSES, [left(found)])[0] if each.is_in(found) else Page()
 
 

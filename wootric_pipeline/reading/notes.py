@@ -9,6 +9,7 @@ from typing import Literal
 from ..api.client import Client
 from ..errors import UnexpectedAnswer
 from ..exclusion import Exclusion
+from ..hashing import Hashing
 from ..records import OddRow
 from ..tables import CURSOR, PRIMARY_KEY
 from .history import History
@@ -168,6 +169,7 @@ class Notes:
         isolates_tables: Whether a table that cannot be read is noted and the others go on; else it raises.
         client: The source's, once there is one; it counts requests.
         exclusion: The source's, once there is one.
+        hashing: The source's, once there is one.
         named: Tables that somebody has asked for by their names: an overview among them that cannot be read is a
             failure, any other a warning.
         tables: By name.
@@ -180,6 +182,7 @@ class Notes:
     isolates_tables: bool = False
     client: Client | None = None
     exclusion: Exclusion = field(default_factory=Exclusion)
+    hashing: Hashing = field(default_factory=Hashing)
     named: frozenset[str] = frozenset()
     tables: dict[str, TableNotes] = field(default_factory=dict)
     needs_change: bool = False

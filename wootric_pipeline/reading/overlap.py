@@ -25,14 +25,21 @@ class Overlap:
         shape: Tells apart what changes the form in which rows are loaded: of rows in another form nothing is known.
         lookback: How far before its cursor a run begins.
         dropped: Columns that nobody is to see, not even by a digest with which a guess could be compared.
+        key: Of the digests, where nobody without it shall compare guesses; else empty.
 
     Attributes:
         compares: Whether all rows that are read again are known, so that any other is new or has changed.
     """
 
     def __init__(
-        self, kept: Mapping[str, Any] | None, shape: str, lookback: timedelta, dropped: Collection[str] = ()
+        self,
+        kept: Mapping[str, Any] | None,
+        shape: str,
+        lookback: timedelta,
+        dropped: Collection[str] = (),
+        key: bytes = b"",
     ) -> None:
+        self._key = key
         self._shape = digest(shape)
         self._known: dict[str, str] = dict(kept["rows"]) if kept and kept["shape"] == self._shape else {}
         self.compares = 0 < len(self._known) < ROWS_MAX
@@ -107,10 +114,10 @@ class Overlap:
         return sorted(rows, key=itemgetter(CURSOR), reverse=True)[:ROWS_MAX]
 
     def _digest_of(self, row: Row) -> str:
-        return digest({name: value for name, value in row.items() if name not in self._dropped})
+        return digest({name: value for name, value in row.items() if name not in self._dropped}, self._key)
 
 
-def digest(content: Any) -> str:
-    """Tells the content of a row from others."""
+def digest(content: Any, key: bytes = b"") -> str:
+    """Tells the content of a row from others; with a key, nobody without it can compare guesses."""
     text = json.dumps(content, sort_keys=True, default=str)
-    return b64encode(hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()).decode()
+    return b64encode(hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES, key=key).digest()).decode()

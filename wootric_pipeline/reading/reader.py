@@ -88,12 +88,14 @@ class Rereading(NamedTuple):
         pace: How stale rows may become on lists that do not honour `updated`.
         last_responses_max: How many responses to ask for by their ids there.
         row_shape: Tells settings apart that change the form in which rows are loaded.
+        digest_key: Of digests in the state, where values are hashed with a key; else empty.
     """
 
     lookback_seconds: int = 300
     pace: Pace = DEFAULT_PACE
     last_responses_max: int = 0
     row_shape: str = ""
+    digest_key: bytes = b""
 
 
 class Reader:
@@ -111,7 +113,7 @@ class Reader:
         self._client = client
         self.notes = supervision.notes
         self._checkpoint = supervision.checkpoint
-        self._last_responses = LastResponses(how.last_responses_max, client.get_one)
+        self._last_responses = LastResponses(how.last_responses_max, client.get_one, how.digest_key)
         self._active: set[str] = set()
         self._postponed: dict[str, datetime] = {}
         self._waits_shown: Counter[str] = Counter()
@@ -208,7 +210,9 @@ class Reader:
     ) -> _Reading:
         span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
         batches = self._batches(table, span, self.notes.table(table.name), left)
-        return _Reading(batches, Overlap(state.get(OVERLAP), self._how.row_shape, self._lookback, dropped))
+        how = self._how
+        overlap = Overlap(state.get(OVERLAP), how.row_shape, self._lookback, dropped, how.digest_key)
+        return _Reading(batches, overlap)
 
     def _leave(
         self, table: Table, cursor: Cursor, reading: _Reading, reached: datetime | None, committed: datetime | None
