@@ -31,7 +31,7 @@ from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
 from dlt.common.destination.client import WithStagingDataset, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
-from dlt.common.exceptions import MissingDependencyException
+from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.json import DECODERS, PUA_CHARACTER_MAX, PUA_START
 from dlt.common.known_env import DLT_PROJECT_DIR
 from dlt.common.pipeline import PipelineContext
@@ -226,6 +226,22 @@ def drop_locally(pipeline: Pipeline) -> None:
     """Forgets what is kept locally: first the state, with which dlt would miss the schemas were it killed half-way."""
     Path(pipeline.working_dir, Pipeline.STATE_FILE).unlink(missing_ok=True)
     pipeline.drop()
+
+
+def drop_if_torn(pipeline: Pipeline) -> bool:
+    """Forgets what is kept locally where the schemas are not those of the state: no step would run with them.
+
+    dlt writes one file after the other (1.31), and takes what a killed process has left of one for a schema.
+    """
+    try:
+        there = {name: pipeline.schemas[name] for name in pipeline.schemas}
+    except (OSError, ValueError, DltException):
+        torn = True
+    else:
+        torn = has_schema(pipeline) and pipeline.default_schema_name not in there
+    if torn:
+        drop_locally(pipeline)
+    return torn
 
 
 def keep_no_state(pipeline: Pipeline) -> None:

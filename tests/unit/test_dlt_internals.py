@@ -298,6 +298,20 @@ def test_packages_without_rows_and_state_are_dropped(pipeline: Pipeline) -> None
     assert ids(pipeline) == [1, 2]
 
 
+@pytest.mark.parametrize("torn", ["a schema is missing", "half of one is there"])
+def test_a_torn_working_folder_is_forgotten(pipeline: Pipeline, torn: str) -> None:
+    pipeline.run(source_of([row(1, DAY_2)]))
+    assert not dlt_internals.drop_if_torn(pipeline)
+    (schema,) = Path(pipeline.working_dir, "schemas").glob("*.schema.json")
+    schema.rename(schema.with_name("717572a31f0cc017" if torn == "half of one is there" else "of_no_name"))
+    if torn == "a schema is missing":
+        schema.with_name("of_no_name").unlink()
+    again = dlt.pipeline(pipeline.pipeline_name, destination=pipeline.destination, dataset_name=pipeline.dataset_name)
+    assert dlt_internals.drop_if_torn(again)
+    again.run(source_of([row(2, DAY_2)]))
+    assert ids(again) == [1, 2]
+
+
 def test_a_pipeline_that_keeps_no_state_stores_none(pipeline: Pipeline) -> None:
     dlt_internals.keep_no_state(pipeline)
     pipeline.run([{"id": 1}], table_name="surveys")

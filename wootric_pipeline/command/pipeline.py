@@ -1,6 +1,7 @@
 """Which pipeline a run is of: its name, its destination and its dataset."""
 
 import argparse
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import dlt
 from dlt import Pipeline
 
 from ..destinations.layout import kind_of
-from ..dlt_internals import pipelines_in, tables_in, trace_file
+from ..dlt_internals import drop_if_torn, pipelines_in, tables_in, trace_file
 from ..errors import ConfigurationError
 from ..tables import TABLES
 from .runtime import setting
@@ -20,6 +21,8 @@ DEMO_PIPELINE_NAME = "wootric_demo"
 DEFAULT_DESTINATION = "duckdb"
 DEFAULT_DATASET = "wootric"
 DUCKDB_FILE_SETTINGS = ("destination.duckdb.credentials", "destination.credentials", "credentials")
+
+log = logging.getLogger("wootric_pipeline.command")
 
 
 def pipeline_of(options: argparse.Namespace) -> Pipeline:
@@ -35,6 +38,8 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
         # dlt would put it where a pipeline of that name first ran.
         to = dlt.destinations.duckdb(str(Path.cwd() / f"{name}.duckdb"))
     pipeline = dlt.pipeline(pipeline_name=name, destination=to, dataset_name=dataset)
+    if drop_if_torn(pipeline):
+        log.info("The working folder was left in the midst of a change: it is restored from the destination.")
     if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == name:
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."

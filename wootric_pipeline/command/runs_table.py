@@ -20,7 +20,7 @@ from ..descriptions import RUNS, descriptions
 from ..destinations.delta import tend
 from ..destinations.layout import described_by, kind_of, layout
 from ..destinations.stored import stored
-from ..dlt_internals import keep_no_state
+from ..dlt_internals import drop_if_torn, keep_no_state
 from ..reading.notes import TableNotes
 from ..version import VERSION
 from .loading import leaving_other_destination
@@ -87,6 +87,7 @@ def _pipeline(pipeline: Pipeline) -> Pipeline:
         destination=pipeline.destination,
         dataset_name=pipeline.dataset_name,
     )
+    drop_if_torn(runs)
     keep_no_state(runs)
     return runs
 

@@ -1,0 +1,42 @@
+"""A run that is killed between two files of dlt's working folder: the next one goes on."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NOON, Serve, row
+from tests.script import expected, project_for
+from wootric_pipeline.sandbox import Account
+
+KILLED = """
+import os, signal, sys
+seen = []
+def watch(event, about):
+    if event in ("os.rename", "os.remove") and str(about[event == "os.rename"]).endswith({file!r}):
+        seen.append(event)
+        if len(seen) == {number}:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+"""
+SCHEMA = "pipelines/wootric_pipeline/schemas/wootric.schema.json"
+SCHEMA_OF_RUNS = "runs/wootric_pipeline/schemas/wootric_runs.schema.json"
+
+
+@pytest.mark.parametrize("file", [SCHEMA, SCHEMA_OF_RUNS, "pipelines/wootric_pipeline/state.json"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("is_lost", [True, False], ids=["restored", "going on"])
+def test_the_next_run_goes_on(serve: Serve, tmp_path: Path, file: str, number: int, is_lost: bool) -> None:
+    account = Account()
+    account.put("responses", row(1))
+    project = project_for(serve(account), tmp_path / "project")
+    words = ("--tables", "responses")
+    assert project.run(*words).code == 0
+    account.put("responses", row(2, NOON + 60, sentiment="good"))
+    if is_lost:
+        shutil.rmtree(project.folder / "dlt")
+    assert project.run(*words, prelude=KILLED.format(file=file, number=number)).code in (0, -signal.SIGKILL)
+    outcome = project.run("--json", *words)
+    assert (outcome.code, outcome.report["warnings"]) == (0, [])
+    assert project.held("responses") == expected(account, "responses")
