@@ -174,6 +174,18 @@ def test_the_status_fails_where_a_complete_run_is_too_long_ago(
     assert (outcome.code, outcome.stderr.strip()) == (1 if sentence else 0, sentence)
 
 
+def test_a_range_makes_no_table_fresh(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path / "project")
+    assert project.run("--tables", "responses").code == 0
+    project.alter("UPDATE wootric.wootric_runs SET started_at = started_at - INTERVAL 5 HOUR")
+    report = project.run(
+        "--json", "--tables", "responses", "--start-date", "2023-01-01", "--end-date", "2023-02-01"
+    ).report
+    assert (report["tables"]["responses"]["complete"], report["tables"]["responses"]["read_up_to"]) == (True, None)
+    assert project.run("--status", "--max-age", "3").code == 1
+    assert project.ask("SELECT kind FROM wootric.wootric_runs ORDER BY started_at") == [("load",), ("range",)]
+
+
 def test_the_status_of_nothing(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.folder.mkdir()

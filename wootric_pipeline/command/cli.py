@@ -121,7 +121,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         anew = options.full_refresh or is_new
         if anew:
             confirm(pipeline, run, names, _start(options), yes=options.yes)
-        with shown(pipeline, options), noted(pipeline, run, names):
+        with shown(pipeline, options), noted(pipeline, run, names, "range" if options.end_date else "load"):
             minutes = _checkpoint_minutes()
             load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)

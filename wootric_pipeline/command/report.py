@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
+from math import floor
 from typing import Any
 
 from ..reading.notes import NAMED_MAX, Mode, TableNotes
@@ -66,7 +67,8 @@ def _by_age(notes: TableNotes) -> list[dict[str, Any]]:
     """Of rows up to an age in days, the youngest first, up to when their changes are in; null is any age, and never."""
     return [
         {
-            "age_days_max": None if age_seconds is None else round(age_seconds / 86_400, 3),
+            # Rounded up, it would promise something of older rows.
+            "age_days_max": None if age_seconds is None else floor(age_seconds / 86.4) / 1_000,
             "read_up_to": None if began is None else iso(datetime.fromtimestamp(began, timezone.utc)),
         }
         for age_seconds, began in notes.ages_read

@@ -7,7 +7,7 @@ fails is noted as well, and what cannot be written is written with the next run'
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import dlt
@@ -38,6 +38,7 @@ COLUMNS: Mapping[str, TDataType] = {
     "table_name": "text",
     "started_at": "timestamp",
     "seconds": "double",
+    "kind": "text",
     "complete": "bool",
     "rows": "bigint",
     "rows_unchanged": "bigint",
@@ -50,10 +51,13 @@ COLUMNS: Mapping[str, TDataType] = {
     "version": "text",
 }
 
+Kind = Literal["load", "range"]
+"""What a run is to do: bring tables up to now, or load just a range of them."""
+
 log = logging.getLogger("wootric_pipeline.command")
 
 
-def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str) -> None:
+def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str, kind: Kind) -> None:
     """Writes how a run has ended; that it cannot be written is a warning.
 
     Args:
@@ -61,6 +65,7 @@ def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str) -> 
         run: Which.
         tables: The names of those that were to be loaded.
         sentence: Why the run failed as a whole; empty if it did not.
+        kind: What it was to do.
     """
     try:
         runs = _pipeline(pipeline)
@@ -69,7 +74,8 @@ def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str) -> 
                 runs.abort_packages()
             # A table that nobody has named and that may not be read makes no run incomplete.
             noted = [name for name in tables if not run.table(name).is_refused]
-            rows = [_row(run, name, sentence, run_id) for run_id in (uuid4().hex,) for name in noted]
+            same = {"run_id": uuid4().hex, "kind": kind}
+            rows = [{**same, **_row(run, name, sentence)} for name in noted]
             runs.extract(_resource(rows, kind_of(runs)), schema=Schema(RUNS))
             _load(runs)
     except Exception as error:
@@ -120,10 +126,9 @@ def _load(runs: Pipeline) -> None:
     tend(runs)
 
 
-def _row(run: Run, table: str, sentence: str, run_id: str) -> dict[str, Any]:
+def _row(run: Run, table: str, sentence: str) -> dict[str, Any]:
     notes: TableNotes = run.table(table)
     return {
-        "run_id": run_id,
         "table_name": table,
         "started_at": run.started_at,
         "seconds": round(run.seconds, 3),

@@ -22,7 +22,7 @@ SELECT {", ".join(SHOWN)} FROM {RUNS} ORDER BY started_at DESC LIMIT {RUNS_SHOWN
 FRESHNESS = f"""
 SELECT table_name, max(started_at), max(CASE WHEN complete THEN started_at END),
     max(CASE WHEN complete THEN read_up_to END), max("cursor")
-FROM {RUNS} GROUP BY table_name
+FROM {RUNS} WHERE kind = 'load' GROUP BY table_name
 """  # noqa: S608
 
 

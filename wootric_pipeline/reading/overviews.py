@@ -112,7 +112,7 @@ class OverviewReader:
         notes = self.notes.table(overview.name)
         notes.begin(None)
         notes.mode = "days" if overview.date_params else "whole"
-        notes.began = int(self._now())
+        notes.began = None if self.is_range(overview) else int(self._now())
         log.info("%s: reads.", overview.name)
         return notes
 

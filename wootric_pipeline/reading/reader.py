@@ -369,7 +369,8 @@ class Reader:
         scan = Scan(Listing(table, fetch), self._pool, clocks, may_split)
         for batch in scan.read(span):
             _note(table, notes, scan)
-            notes.began = int(min(clocks()))
+            # Of a range, other rows may have changed before.
+            notes.began = int(min(clocks())) if span.until is None else None
             if batch is not None:
                 self.notes.warn_of_clocks(clocks())
             yield batch
