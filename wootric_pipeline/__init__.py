@@ -25,6 +25,7 @@ from .exclusion import Exclusion
 from .hashing import Hashing
 from .misspelling import refuse_misspelled
 from .overviews import overview_resource
+from .reading.by_id import ByIdReader
 from .reading.history import SECONDS_PER_DAY, Pace
 from .reading.overviews import OverviewReader, Range
 from .reading.reader import Reader, Rereading
@@ -132,7 +133,7 @@ def wootric_source(
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
     row_shape = f"{VERSION} {shape.key} {files}"
     how = Rereading(lookback_seconds, pace, int(last_responses_max), row_shape, hashing.digest_key)
-    reader = Reader(client, watched, how)
+    reader = Reader(client, watched, how) if watched.by_id is None else ByIdReader(client, watched, watched.by_id)
     # Whoever selects one that is no default wants it.
     watched.notes.named = frozenset(set(OVERVIEWS) - set(DEFAULT_TABLES) | set(() if tables is None else chosen))
     days = Range(start.date() if start else None, end.date() if end else None)

@@ -61,8 +61,12 @@ _RUNS: Mapping[str, Meaning] = {
     "table_name": Meaning("the table that was to be loaded", "own"),
     "started_at": Meaning("when the run began", "own"),
     "seconds": Meaning("how long the whole run took", "own"),
-    "kind": Meaning("`load`, or `range` where just a range was to be loaded, which makes no table fresh", "own"),
-    "complete": Meaning("whether all of the table that was to be loaded is loaded", "own"),
+    "kind": Meaning(
+        "`load`; `range` where just a range was to be loaded, which makes no table fresh; `verify` or `repair`", "own"
+    ),
+    "complete": Meaning(
+        "whether all of the table that was to be loaded is loaded, or nothing was found missing", "own"
+    ),
     "rows": Meaning("how many rows were loaded", "own"),
     "rows_unchanged": Meaning("how many rows were read again and not loaded again, since they have not changed", "own"),
     "requests": Meaning("how many pages were asked for", "own"),

@@ -14,6 +14,7 @@ from .destinations.layout import Layout, described_by, kind_of, layout, require_
 from .destinations.layout import hints as destination_hints
 from .destinations.turns import turns
 from .dlt_internals import Cursor, committed_cursor, table_chain
+from .reading.by_id import ByIdReader
 from .reading.listing import Page
 from .reading.notes import Notes
 from .reading.reader import EMPTY, Reader
@@ -23,7 +24,7 @@ from .tables import END_USERS, PERSON, PRIMARY_KEY, Table
 
 
 def resource(
-    table: Table, reader: Reader, incremental: Cursor, shape: Shape, files: str, client: Client
+    table: Table, reader: Reader | ByIdReader, incremental: Cursor, shape: Shape, files: str, client: Client
 ) -> DltResource:
     """A table, to be merged on `id`.
 
@@ -39,7 +40,8 @@ def resource(
     def rows(updated_at: Cursor = incremental) -> Iterator[Any]:
         laid_out = current_layout(reader.notes, files)
         keep_account(client.accounts, client.sign_in)
-        refresh = RefreshUnderWay(table.name, is_backfill=updated_at.end_value is not None)
+        is_part = updated_at.end_value is not None or not reader.is_whole
+        refresh = RefreshUnderWay(table.name, is_backfill=is_part)
         schema, state = dlt.current.source_schema(), dlt.current.resource_state(table.name)
         exclusion, hashing = shape.exclusion.of(table, schema), shape.hashing.of(table, schema)
         is_empty = EMPTY in state and committed_cursor(updated_at) is None
@@ -49,7 +51,7 @@ def resource(
         yield from shaped(pages, table, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)
-        if notes.complete and updated_at.end_value is None:
+        if notes.complete and not is_part:
             state[FILTERED_BY] = notes.filtered_by
             has_any = bool(notes.rows or notes.cursor_before)
             warn(reader.notes, [*exclusion.ended(has_rows=has_any), *hashing.ended(has_rows=has_any)])

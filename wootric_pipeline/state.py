@@ -58,6 +58,18 @@ def check_account(state: Mapping[str, Any], accounts: Sequence[str], sign_in: Ca
         )
 
 
+def state_of(state: Mapping[str, Any] | None, source: str, table: str) -> Mapping[str, Any]:
+    """What the state of a pipeline has of a table; nothing before there is any.
+
+    Args:
+        state: Of the pipeline.
+        source: The name of the source in it.
+        table: The name of the table.
+    """
+    found: Mapping[str, Any] = (state or {}).get("sources", {}).get(source, {}).get("resources", {}).get(table, {})
+    return found
+
+
 class RefreshUnderWay:
     """The full refresh of a table, if one is under way, while some of the table is extracted.
 

@@ -30,6 +30,9 @@ def arguments(program: str) -> Arguments:
     _add_what(parser)
     _add_where(parser)
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
+    fits = "do responses, declines and end users fit each other? loads nothing"
+    parser.add_argument("--verify", action="store_true", help=fits)
+    parser.add_argument("--repair", action="store_true", help="fetch by id what --verify finds missing")
     parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")
     parser.add_argument(
         "--max-age", type=_hours, metavar="H", help="with --status: exit code 1 where no run was complete for H hours"
@@ -96,9 +99,14 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
     if options.max_age is not None and not options.status:
         raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
-    loading = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
-    if options.status and (given := [f"--{name.replace('_', '-')}" for name in loading if getattr(options, name)]):
-        raise ConfigurationError(f"--status loads nothing; leave out {', '.join(given)}.")
+    of_lists = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
+    given = [f"--{name.replace('_', '-')}" for name in of_lists if getattr(options, name)]
+    for name in ("status", "verify", "repair"):
+        if getattr(options, name) and given:
+            what = "loads rows by their ids alone" if name == "repair" else "loads nothing"
+            raise ConfigurationError(f"--{name} {what}; leave out {', '.join(given)}.")
+    if options.status and (options.verify or options.repair):
+        raise ConfigurationError("--status looks at runs; leave out --verify and --repair.")
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
     if options.yes and not options.full_refresh:

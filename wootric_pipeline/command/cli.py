@@ -45,6 +45,7 @@ from .progress import shown
 from .run import Run, source_for
 from .runtime import check_working_folder, set_up_dlt, setting
 from .status import as_json, as_text, status
+from .verify import verified
 
 CHECKPOINT_MINUTES = 5.0
 TABLES_SETTING = "sources.wootric.tables"
@@ -114,6 +115,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
     with account as (access, is_new), no_trace_of_failures(pipeline):
+        if options.verify or options.repair:
+            return verified(pipeline, run, repairs=options.repair, **access, **_given(options))
         source = source_for(run, **access, **_given(options))
         if options.check:
             failed = check(pipeline, run, names)
@@ -141,7 +144,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
     log.info(
         "wootric_pipeline %s %s %s; destination %s, dataset %s.",
         VERSION,
-        "checks" if options.check else "looks after" if options.status else "loads",
+        _verb(options),
         ", ".join(names),
         about["destination"],
         about["dataset"],
@@ -150,6 +153,11 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
     run.waits = options.wait
     return pipeline
+
+
+def _verb(options: argparse.Namespace) -> str:
+    verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
+    return next((verb for verb, meant in {**verbs, "verifies": options.verify}.items() if meant), "loads")
 
 
 def _checkpoint_minutes() -> float:
@@ -164,7 +172,7 @@ def _status(
     """What the last runs did, for people, and which tables are older than they may be."""
     with kept_open(pipeline, wait=run.waits):
         found = status(pipeline, names)
-    run.status = as_json(found)
+    run.found = as_json(found)
     text = as_text(found, dataset=about["dataset"], now=run.started_at)
     if options.max_age is None:
         return text, ""

@@ -22,8 +22,8 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
     """The report for machines."""
     place = {"pipeline": pipeline, "destination": destination, "dataset": dataset}
     failed = {"error": error} if error else {}
-    if run.status is not None:
-        return {"ok": error is None, **place, **run.status, **failed}
+    if run.found is not None:
+        return {"ok": error is None, **place, **run.found, "warnings": warnings(run), **failed}
     return {
         "ok": run.ok and error is None,
         **place,

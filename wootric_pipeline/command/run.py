@@ -1,7 +1,7 @@
 """One run of the command: what it notes beside what the source does, and the source it reads from."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -50,8 +50,8 @@ class Run(Notes):
         schema_changes: In the order in which they came about.
         refreshed: The tables whose full refresh this run has completed.
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
-        status: For one that only looks at what others did: that, for machines.
         unread: Those of them that cannot be, and that nobody had asked for by their names.
+        found: For one that loads nothing, or little: what it has found, for machines.
         started_at: UTC.
     """
 
@@ -60,8 +60,8 @@ class Run(Notes):
     schema_changes: list[SchemaChange] = field(default_factory=list)
     refreshed: dict[str, Refreshed] = field(default_factory=dict)
     checked: dict[str, Mode | None] = field(default_factory=dict)
-    status: dict[str, Any] | None = None
     unread: set[str] = field(default_factory=set)
+    found: dict[str, Any] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
 
@@ -102,7 +102,14 @@ class Run(Notes):
         return sum(notes.rows_unchanged for notes in self.tables.values())
 
 
-def source_for(run: Run, *, also_exclude: Sequence[str] = (), is_demo: bool = False, **arguments: Any) -> DltSource:
+def source_for(
+    run: Run,
+    *,
+    also_exclude: Sequence[str] = (),
+    is_demo: bool = False,
+    by_id: Mapping[str, Mapping[int, str]] | None = None,
+    **arguments: Any,
+) -> DltSource:
     """A `wootric_source` that takes its notes in a run and pauses at its checkpoint.
 
     Args:
@@ -110,7 +117,8 @@ def source_for(run: Run, *, also_exclude: Sequence[str] = (), is_demo: bool = Fa
         also_exclude: Patterns of columns that are left out beside those that `exclude_columns` names, in the arguments
             or the settings.
         is_demo: Whether the demo is read.
+        by_id: Where the API has the rows that are to be read, by table and id; None reads the lists.
         arguments: Of `wootric_source`.
     """
-    with supervised(Supervision(run, run.checkpoint, also_exclude, is_demo)):
+    with supervised(Supervision(run, run.checkpoint, also_exclude, is_demo, by_id)):
         return wootric_source(**arguments)

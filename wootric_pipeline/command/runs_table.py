@@ -51,8 +51,8 @@ COLUMNS: Mapping[str, TDataType] = {
     "version": "text",
 }
 
-Kind = Literal["load", "range"]
-"""What a run is to do: bring tables up to now, or load just a range of them."""
+Kind = Literal["load", "range", "verify", "repair"]
+"""What a run is to do: bring tables up to now, load just a range of them, or see whether they are complete."""
 
 log = logging.getLogger("wootric_pipeline.command")
 

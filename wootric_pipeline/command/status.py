@@ -8,12 +8,12 @@ from typing import Any
 from dlt import Pipeline
 
 from ..descriptions import RUNS
-from ..destinations.queries import Queries, is_missing_file
+from ..destinations.queries import Queries, in_utc, is_missing_file
 from .report import as_table, iso, short
 
 NEVER = datetime.min.replace(tzinfo=timezone.utc)
 RUNS_SHOWN = 10
-SHOWN = ("started_at", "table_name", "complete", "rows", "requests", "seconds", "error")
+SHOWN = ("started_at", "table_name", "complete", "kind", "rows", "requests", "seconds", "error")
 
 ROWS_OF_A_RUN_MAX = 10
 LAST_RUNS = f"""
@@ -86,11 +86,11 @@ def status(pipeline: Pipeline, tables: Sequence[str]) -> Status:
     if RUNS not in queries.tables:
         return Status([], [])
     runs = [
-        (_in_utc(started_at), table, bool(complete), *rest)
+        (in_utc(started_at), table, bool(complete), *rest)
         for started_at, table, complete, *rest in queries.rows(LAST_RUNS)
         if table in tables
     ]
-    fresh = {name: Freshness(name, *map(_in_utc, times)) for name, *times in queries.rows(FRESHNESS)}
+    fresh = {name: _freshness(name, *times) for name, *times in queries.rows(FRESHNESS)}
     starts = sorted({run[0] for run in runs}, reverse=True)[:RUNS_SHOWN]
     runs = sorted(
         (run for run in runs if run[0] in starts), key=lambda run: (starts.index(run[0]), tables.index(run[1]))
@@ -98,13 +98,8 @@ def status(pipeline: Pipeline, tables: Sequence[str]) -> Status:
     return Status(runs, [fresh[name] for name in tables if name in fresh])
 
 
-def _in_utc(moment: Any) -> Any:
-    """Some databases give texts, or times without their zone."""
-    if moment is None:
-        return None
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+def _freshness(table: str, last_run: Any, *times: Any) -> Freshness:
+    return Freshness(table, in_utc(last_run) or NEVER, *map(in_utc, times))
 
 
 def as_text(found: Status, *, dataset: str, now: datetime) -> str:
@@ -112,8 +107,11 @@ def as_text(found: Status, *, dataset: str, now: datetime) -> str:
     if not found.tables:
         return f"No run is noted in the dataset {dataset}."
     runs = as_table(
-        ["run (UTC)", "table", "complete", "rows", "requests", "seconds", "error"],
-        [[short(run[0]), run[1], "yes" if run[2] else "NO", *map(_number, run[3:6]), run[6]] for run in found.runs],
+        ["run (UTC)", "table", "complete", "kind", "rows", "requests", "seconds", "error"],
+        [
+            [short(run[0]), run[1], "yes" if run[2] else "NO", run[3], *map(_number, run[4:7]), run[7]]
+            for run in found.runs
+        ],
     )
     fresh = as_table(
         ["table", "last complete run (UTC)", "ago", "changes are in up to (UTC)", "latest change (UTC)"],

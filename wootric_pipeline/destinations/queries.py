@@ -7,6 +7,7 @@ dlt's, and Delta and Iceberg ones by way of Arrow, since DuckDB's extensions for
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import Any
 
 import dlt
@@ -21,6 +22,15 @@ def is_missing_file(pipeline: Pipeline) -> bool:
     """Whether the tables would be in a file of this machine's that is not there; to ask would make it."""
     path = local_path(pipeline.destination_client())
     return path is not None and not os.path.exists(path)
+
+
+def in_utc(moment: Any) -> datetime | None:
+    """A time as a destination gives it: some have texts, or times without their zone, which are in UTC then."""
+    if moment is None:
+        return None
+    at = datetime.fromisoformat(moment.replace("Z", "+00:00")) if isinstance(moment, str) else moment
+    found: datetime = at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at.astimezone(timezone.utc)
+    return found
 
 
 class Queries:
@@ -41,6 +51,10 @@ class Queries:
     def tables(self) -> Collection[str]:
         """Those that were loaded at some time."""
         return self._dataset.schema.data_table_names(seen_data_only=True)
+
+    def columns(self, table: str) -> Collection[str]:
+        """Those of a table that were loaded at some time."""
+        return self._dataset.schema.get_table_columns(table)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query gives; times are in UTC.

@@ -107,6 +107,9 @@ class Reader:
         how: To read what was read before.
     """
 
+    is_whole = True
+    """Whether tables are complete once they are read."""
+
     def __init__(self, client: Client, supervision: Supervision, how: Rereading) -> None:
         self._how = how
         self._lookback = timedelta(seconds=how.lookback_seconds)

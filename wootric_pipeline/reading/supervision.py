@@ -1,6 +1,6 @@
 """How a program that reports and commits, such as the command, hands its notes and its checkpoint to a source."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,12 +18,14 @@ class Supervision:
         checkpoint: At which its readings pause.
         exclude_columns: Patterns of columns that are left out beside those of the settings.
         is_demo: Whether the demo is read, with which no setting of a real account has to do.
+        by_id: Where the API has the rows that are to be read, by table and id; None reads the lists.
     """
 
     notes: Notes = field(default_factory=Notes)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     exclude_columns: Sequence[str] = ()
     is_demo: bool = False
+    by_id: Mapping[str, Mapping[int, str]] | None = None
 
 
 _current: ContextVar[Supervision | None] = ContextVar("wootric_supervision", default=None)

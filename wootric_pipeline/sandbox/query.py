@@ -1,7 +1,7 @@
 """The documented query of a list, and what is uncertain about how the service takes it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 
 from .account import SECOND, Account, Row
@@ -25,6 +25,7 @@ class Behaviour:
         error_rate: Share of list requests answered with 500.
         truncation_rate: Share of list answers that break off in the middle.
         reset_rate: Share of list requests whose connection is closed without an answer.
+        unlisted: By table, the ids of rows that no list shows, and that can be asked for by their ids.
         refuses: Overviews that are answered with 403.
         ignores_dates: Whether overviews answer for days as if they were asked without.
         dates_bare: Whether days are taken as they are; refused with 400 otherwise.
@@ -47,6 +48,7 @@ class Behaviour:
     error_rate: float = 0.0
     truncation_rate: float = 0.0
     reset_rate: float = 0.0
+    unlisted: Mapping[str, Collection[int]] = field(default_factory=dict)
     refuses: frozenset[str] = frozenset()
     ignores_dates: bool = False
     dates_bare: bool = True
@@ -79,6 +81,7 @@ class Query:
     def __init__(self, table: str, params: dict[str, str], behaviour: Behaviour) -> None:
         self._table = table
         self._params = params
+        self._unlisted = behaviour.unlisted.get(table, ())
         self._per_page = min(max(self._number("per_page", PER_PAGE_DEFAULT), 1), PER_PAGE_MAX)
         self._page = max(self._number("page", 1), 1)
         if self._page > PAGE_MAX:
@@ -96,7 +99,8 @@ class Query:
 
     def page(self, account: Account) -> list[Row]:
         """The rows asked for."""
-        rows = account.query(self._table, self._ranges, self._sort_key, self._descending, self._matches)
+        found = account.query(self._table, self._ranges, self._sort_key, self._descending, self._matches)
+        rows = (row for row in found if row["id"] not in self._unlisted)
         start = (self._page - 1) * self._per_page
         return list(islice(rows, start, start + self._per_page))
 

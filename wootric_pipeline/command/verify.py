@@ -1,0 +1,161 @@
+"""Finds out whether what was loaded is all there, and fetches by its id what is not."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from dlt import Pipeline
+
+from ..destinations.layout import kind_of, layout
+from ..destinations.locks import exclusive
+from ..destinations.queries import is_missing_file
+from ..dlt_internals import stored_state
+from ..errors import ConfigurationError
+from ..insight.fit import Fit, Known, Misfit, fit
+from ..reading.by_id import absent
+from ..settings import at_least
+from ..state import state_of
+from ..tables import END_USERS, RESPONSES, TABLES
+from .loading import SOURCE, follow_destination, load_extracted
+from .run import Run, source_for
+from .runs_table import note
+from .runtime import setting
+from .status import status
+
+REPAIR_REQUESTS_MAX = 500
+NAMED_MAX = 10
+"""Ids in a sentence."""
+LISTED_MAX = 1_000
+"""Ids in the report for machines."""
+
+
+def verified(pipeline: Pipeline, run: Run, *, repairs: bool, **arguments: Any) -> tuple[str, str]:
+    """Looks for what is missing, and fetches it; what was found, for people, and a sentence if something is missing.
+
+    Args:
+        pipeline: Whose dataset.
+        run: Takes the notes, and what was found for machines.
+        repairs: Whether what is missing is to be fetched.
+        arguments: Of the source.
+
+    Raises:
+        ConfigurationError: Nothing was loaded yet, or another loader is at work.
+        WootricError: Wootric does not answer, or does not let the account ask.
+        PipelineStepFailed: dlt or the destination failed.
+    """
+    requests_max = setting("sources.wootric.repair_requests_max", float, REPAIR_REQUESTS_MAX)
+    at_least(1, repair_requests_max=requests_max)
+    with exclusive(pipeline, wait=run.waits) if repairs else nullcontext():
+        found = verify(pipeline, run)
+        if repairs and found.misfits:
+            _repair(pipeline, run, found.misfits[: int(requests_max)], **arguments)
+            found = verify(pipeline, run)
+        if setting("sources.wootric.keep_runs", bool, True):
+            note(pipeline, run, list(run.tables), "", "repair" if repairs else "verify")
+    run.found = _as_json(run, found)
+    failed = ""
+    if found.misfits and repairs:
+        failed = "Some rows are still missing, or have other scores; the next --repair asks for them again."
+    elif found.misfits:
+        failed = "Rows are missing, or have other scores; --repair asks Wootric for them by their ids."
+    return _as_text(run, found), failed
+
+
+def verify(pipeline: Pipeline, run: Run) -> Fit:
+    """Looks for rows that others refer to and that are not there, and notes the verdict of each table.
+
+    Args:
+        pipeline: Whose dataset.
+        run: Takes the notes.
+
+    Returns:
+        What is missing, without what Wootric did not have when it was asked for it.
+
+    Raises:
+        ConfigurationError: Nothing was loaded yet.
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    state = None if is_missing_file(pipeline) else stored_state(pipeline)
+    if not state:
+        raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
+    fresh = {
+        each.table: Known(each.last_complete_at, each.read_up_to) for each in status(pipeline, list(TABLES)).tables
+    }
+    appends = layout(kind_of(pipeline), setting("sources.wootric.files", str, "delta")).appends
+    found = fit(pipeline, SOURCE, fresh, appends=appends, has_start=_has_start(state))
+    gone = {table: absent(state, SOURCE, table) for table in TABLES}
+    left = Fit([each for each in found.misfits if each.id not in gone[each.table]], found.unchecked)
+    for table in (END_USERS.name, RESPONSES.name):
+        run.table(table).complete = not (sentence := _sentence(left, table))
+        run.table(table).error = sentence or None
+    return left
+
+
+def _repair(pipeline: Pipeline, run: Run, misfits: Sequence[Misfit], **arguments: Any) -> None:
+    """Fetches rows by their ids, and loads them."""
+    paths: dict[str, dict[int, str]] = {}
+    for each in misfits:
+        paths.setdefault(each.table, {})[each.id] = each.path
+    follow_destination(pipeline)
+    source = source_for(run, by_id=paths, **arguments)
+    pipeline.extract(source.with_resources(*paths))
+    load_extracted(pipeline)
+
+
+def _has_start(state: Mapping[str, Any] | None) -> bool:
+    """Whether responses are loaded from some day on."""
+    cursors = state_of(state, SOURCE, RESPONSES.name).get("incremental", {}).values()
+    return any(cursor.get("initial_value") is not None for cursor in cursors)
+
+
+def _sentence(found: Fit, table: str) -> str:
+    """What is missing of a table; empty if nothing is."""
+    missing, other = found.ids(table), found.ids(table, is_there=True)
+    sentences = []
+    if missing:
+        by = "responses or declines name" if table == END_USERS.name else "end_users names as a person's last"
+        sentences.append(f"{table}: {_counted(missing)} that {by} {'is' if len(missing) == 1 else 'are'} missing.")
+    if other:
+        have = "has another score" if len(other) == 1 else "have other scores"
+        sentences.append(f"{table}: {_counted(other)} {have} than end_users tells.")
+    return " ".join(sentences)
+
+
+def _counted(ids: Sequence[int]) -> str:
+    named = ", ".join(map(str, ids[:NAMED_MAX]))
+    more = " and others" if len(ids) > NAMED_MAX else ""
+    return f"{len(ids):,} {'row' if len(ids) == 1 else 'rows'} (id {named}{more})"
+
+
+def _as_text(run: Run, found: Fit) -> str:
+    """For people."""
+    lines = [notes.error for notes in run.tables.values() if notes.error]
+    if not lines:
+        lines = ["All people and last responses that rows refer to are there."]
+    lines += [f"Not checked: {each[:1].lower()}{each[1:]}" for each in found.unchecked]
+    for name, notes in run.tables.items():
+        if notes.rows:
+            lines.append(f"{name}: {notes.rows:,} {'row was' if notes.rows == 1 else 'rows were'} loaded by id.")
+        if notes.absent:
+            lines.append(f"{name}: Wootric does not have {_counted(notes.absent)} any more.")
+    return "\n".join(lines)
+
+
+def _as_json(run: Run, found: Fit) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "verified": {
+            name: {
+                "complete": notes.complete,
+                "missing": len(found.ids(name)),
+                "missing_ids": found.ids(name)[:LISTED_MAX],
+                "differing": len(found.ids(name, is_there=True)),
+                "differing_ids": found.ids(name, is_there=True)[:LISTED_MAX],
+                "repaired": notes.rows,
+                "absent_ids": notes.absent[:LISTED_MAX],
+            }
+            for name, notes in run.tables.items()
+        },
+        "unchecked": found.unchecked,
+        "requests": run.client.requests if run.client else 0,
+    }

@@ -1,0 +1,1 @@
+"""What the rows say, and whether they are all there."""
