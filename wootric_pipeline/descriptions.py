@@ -70,7 +70,9 @@ _RUNS: Mapping[str, Meaning] = {
     "rows": Meaning("how many rows were loaded", "own"),
     "rows_unchanged": Meaning("how many rows were read again and not loaded again, since they have not changed", "own"),
     "requests": Meaning("how many pages were asked for", "own"),
-    "mode": Meaning("the time the table was read along: `updated` or `created`; null if it was not read", "own"),
+    "mode": Meaning(
+        "the time the table was read along: `updated` or `created`; `whole` or `days`; null if it was not read", "own"
+    ),
     "cursor": Meaning("the latest `updated_at` that is loaded", "own"),
     "read_up_to": Meaning("all that was updated before is loaded; null where some rows were never read", "own"),
     "error": Meaning("why the table is not complete, in a sentence", "own"),

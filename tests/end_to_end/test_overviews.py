@@ -386,6 +386,17 @@ def test_a_range_brings_its_days_and_leaves_the_place(serve: Serve) -> None:
     assert table(to(), NPS, "date") == wanted
 
 
+def test_a_range_before_the_start_date_brings_its_days(serve: Serve) -> None:
+    account = surveyed(60)
+    sandbox = serve(account)
+    start, first, last = last_day() - 20 * DAY, last_day() - 50 * DAY, last_day() - 40 * DAY
+    run(sandbox, NPS, start_date=str(start))
+    run(sandbox, NPS, start_date=str(first), end_date=str(last))
+    assert table(to(), NPS, "date") == {
+        day: each for day, each in counted(account).items() if first <= day < last or day >= start
+    }
+
+
 def test_history_begins_at_the_start_date(serve: Serve) -> None:
     account = surveyed(60)
     first = last_day() - 45 * DAY

@@ -242,7 +242,7 @@ def test_that_nobody_can_be_told_is_a_warning_without_the_address(
 @pytest.mark.parametrize(
     ("words", "settings", "sentence"),
     [
-        ([], {"notify_url": "canary"}, "notify_url must be an address that begins with https://."),
+        ([], {"notify_url": "canary"}, "notify_url must be an address that begins with https:// or http://."),
         (["--max-age", "3"], {}, "--max-age is about --status; add that, or leave out --max-age."),
         (["--status", "--check"], {}, "--status loads nothing; leave out --check."),
         (

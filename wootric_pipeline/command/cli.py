@@ -22,6 +22,7 @@ from ..destinations.locks import kept_open
 from ..dlt_internals import destination_settings, look_for_no_settings_files
 from ..misspelling import refuse_misspelled, refuse_misspelled_of_destination
 from ..starting import FAILURE, started
+from ..tables import ALL_TABLES
 from ..version import VERSION
 from . import report
 from .arguments import arguments, check_combination
@@ -171,7 +172,7 @@ def _status(
 ) -> tuple[str, str]:
     """What the last runs did, for people, and which tables are older than they may be."""
     with kept_open(pipeline, wait=run.waits):
-        found = status(pipeline, names)
+        found = status(pipeline, names if options.tables else list(ALL_TABLES))
     run.found = as_json(found)
     text = as_text(found, dataset=about["dataset"], now=run.started_at)
     if options.max_age is None:

@@ -25,7 +25,7 @@ def checked_url(url: str) -> str:
     """
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError("notify_url must be an address that begins with https://.")
+        raise ConfigurationError("notify_url must be an address that begins with https:// or http://.")
     return url.strip()
 
 

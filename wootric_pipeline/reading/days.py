@@ -120,7 +120,8 @@ class Days:
     def in_range(self, since: date, until: date) -> Iterator[Rows]:
         """All ended days of a closed-open range, whatever that takes, from the first that has figures on."""
         place = self.place
-        if place.first is None:
+        if place.first is None or since < place.begin:
+            place.first = None
             place.begin, place.low, place.high = since, None, None
             self._last, self._left = min(self._last, until - DAY), 10**9
             yield from self._find_first()
