@@ -276,9 +276,9 @@ def source_state(pipeline: Pipeline, source: str) -> Iterator[dict[str, Any]]:
 
 def location(pipeline: Pipeline) -> str:
     """Tells destinations and datasets apart; it may hold an address, and no credentials."""
-    with pipeline.destination_client() as client:
-        config = client.config
-        return f"{config.destination_type} {config} {config.fingerprint()} {pipeline.dataset_name}"
+    # Not opened, since that may be impossible for now.
+    config = pipeline.destination_client().config
+    return f"{config.destination_type} {config} {config.fingerprint()} {pipeline.dataset_name}"
 
 
 def connect(pipeline: Pipeline) -> None:

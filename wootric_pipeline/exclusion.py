@@ -60,6 +60,8 @@ class TableExclusion(TableSelection):
 
     def _is_dropped(self, fields: dict[str, Any], key: str, path: str, written: str) -> bool:
         patterns = self.patterns_of(key, path, written)
+        if not patterns and type(fields[key]) is not dict:
+            patterns = self.patterns_in_place_of(key, path)
         if not patterns:
             return False
         column = path + named(key, self._schema)

@@ -151,6 +151,9 @@ class TableHashing(TableSelection):
                 is_aside = type(value) is dict and path + key in self._table.documented
                 # A value of another type than the column's goes into the column, too: all hashes are texts.
                 hashed[key] = self._whole(next(iter(value.values())) if is_aside else value)
+            elif type(value) is not dict and (patterns := self.patterns_in_place_of(key, path)):
+                self._found.update(patterns)
+                hashed[key] = self._whole(value)
             elif type(value) in (dict, list, str):
                 inner = path + named(key, self._schema) + SEPARATOR if type(value) is not str else ""
                 hashed[key] = self._inside(value, inner, written + key + SEPARATOR, depth)

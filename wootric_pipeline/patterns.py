@@ -119,6 +119,7 @@ class TableSelection:
         self._schema = schema
         self._patterns = [pattern for pattern in patterns if table.name in pattern.tables]
         self._matched: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        self._below = {path: texts for path in _objects(table) if (texts := self._patterns_below(path))}
         self.is_complete = self.has_rows = False
 
     def patterns_of(self, key: str, path: str, written: str) -> tuple[str, ...]:
@@ -139,6 +140,15 @@ class TableSelection:
         if len(self._matched) < PATHS_MAX:
             self._matched[place] = matched
         return matched
+
+    def _patterns_below(self, path: str) -> tuple[str, ...]:
+        """Those that mean something documented, or any key, inside an object."""
+        inside = [name for name in _documented(self._table) if name.startswith(path + SEPARATOR)]
+        return tuple(each.text for each in self._patterns if each.matches(self._table.name, inside))
+
+    def patterns_in_place_of(self, key: str, path: str) -> tuple[str, ...]:
+        """Those that mean something in the object that should be at a place: what is there instead may be just that."""
+        return self._below.get(path + named(key, self._schema), ()) if self._below else ()
 
     def has_matched(self, pattern: Pattern) -> bool:
         """Whether a pattern has ever meant something in a row."""
@@ -219,6 +229,11 @@ class Selection(Generic[OfTable]):
         return any(each and each.has_rows for each in tables) and not any(
             each and each.knows(pattern) for each in tables
         )
+
+
+def _objects(table: Table) -> set[str]:
+    """Where a row has documented objects."""
+    return {*table.objects, *table.properties, *table.documented_objects}
 
 
 def any_key(path: str) -> str:

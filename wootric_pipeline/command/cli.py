@@ -44,6 +44,7 @@ from .pipeline import (
 )
 from .progress import shown
 from .run import Run, source_for
+from .runs_table import Kind
 from .runtime import check_working_folder, set_up_dlt, setting
 from .status import as_json, as_text, status
 from .verify import verified
@@ -110,8 +111,10 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     pipeline = _prepared(options, run, about, names)
     if options.status:
         return _status(options, run, about, pipeline, names)
-    with kept_open(pipeline, wait=run.waits):
-        keep_demo_apart(pipeline)
+    kind: Kind = "range" if options.end_date else "load"
+    loads = not (options.check or options.verify or options.repair)
+    with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
+        _reach(pipeline, run)
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
@@ -125,11 +128,16 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         anew = options.full_refresh or is_new
         if anew:
             confirm(pipeline, run, names, _start(options), yes=options.yes)
-        with shown(pipeline, options), noted(pipeline, run, names, "range" if options.end_date else "load"):
+        with shown(pipeline, options), noted(pipeline, run, names, kind):
             minutes = _checkpoint_minutes()
             load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     return _report(options, run, about, pipeline), failed
+
+
+def _reach(pipeline: Pipeline, run: Run) -> None:
+    with kept_open(pipeline, wait=run.waits):
+        keep_demo_apart(pipeline)
 
 
 def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:

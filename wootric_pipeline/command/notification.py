@@ -1,5 +1,6 @@
 """Tells a webhook of runs that fail, of the first that is complete again, and of new columns, in a sentence each."""
 
+import threading
 from urllib.parse import urlsplit
 
 import requests
@@ -10,6 +11,8 @@ from .report import new_columns
 from .run import Run
 
 SLACK = "hooks.slack.com"
+SECONDS_MAX = 40
+"""All in all."""
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 3
 ATTEMPT_DELAY_SECONDS_MAX = 5
@@ -51,7 +54,19 @@ def sentences(run: Run, *, place: str, sentence: str, failed_before: bool) -> di
 
 
 def notify(run: Run, url: str, told: dict[str, str]) -> None:
-    """Sends sentences; that they cannot be sent is a warning."""
+    """Sends sentences; that they cannot be sent, or not soon, is a warning."""
+    reasons: list[str] = []
+    # A server that trickles its answer keeps to all limits of single reads.
+    sending = threading.Thread(target=_send, args=(url, told, reasons), daemon=True)
+    sending.start()
+    sending.join(SECONDS_MAX)
+    if sending.is_alive():
+        reasons.append(f"no answer in {SECONDS_MAX} s")
+    for reason in dict.fromkeys(reasons):
+        run.warn(f"The address in notify_url could not be told of this run ({reason}).")
+
+
+def _send(url: str, told: dict[str, str], reasons: list[str]) -> None:
     client = Client(
         request_timeout=TIMEOUT_SECONDS,
         raise_for_status=False,
@@ -62,10 +77,10 @@ def notify(run: Run, url: str, told: dict[str, str]) -> None:
         # Slack takes nothing else.
         content = {"text": text} if urlsplit(url).hostname == SLACK else {"event": event, "text": text}
         try:
-            status = client.post(url, json=content, allow_redirects=False).status_code
-            reason = f"status {status}" if status >= FIRST_REDIRECTION else ""
+            # Of the answer, nothing but its status is read.
+            with client.post(url, json=content, allow_redirects=False, stream=True) as response:
+                if response.status_code >= FIRST_REDIRECTION:
+                    reasons.append(f"status {response.status_code}")
         except requests.RequestException as error:
             # What it says would repeat the address.
-            reason = type(error).__name__
-        if reason:
-            run.warn(f"The address in notify_url could not be told of this run ({reason}).")
+            reasons.append(type(error).__name__)

@@ -3,24 +3,26 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from dlt import Pipeline
 
 from ..descriptions import RUNS
-from ..destinations.queries import Queries
+from ..destinations.queries import Queries, in_utc
+from ..errors import ConfigurationError
 from .failures import explain
 from .notification import checked_url, notify, sentences
 from .run import Run
 from .runs_table import Kind, note
 from .runtime import setting
 
-LAST_RUN = f"SELECT complete FROM {RUNS} WHERE started_at = (SELECT max(started_at) FROM {RUNS} WHERE kind = 'load')"  # noqa: S608
+LAST_RUNS = f"SELECT started_at, complete FROM {RUNS} WHERE kind = 'load' ORDER BY started_at DESC LIMIT 40"  # noqa: S608
 
 log = logging.getLogger("wootric_pipeline.command")
 
 
 @contextmanager
-def noted(pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind) -> Iterator[None]:
+def noted(pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind, *, is_end: bool = True) -> Iterator[None]:
     """Notes how the loading of tables ends, unless it is interrupted.
 
     Args:
@@ -28,6 +30,8 @@ def noted(pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind) -> It
         run: Which.
         tables: The names of those that are to be loaded.
         kind: What the run is to do.
+        is_end: Whether the run ends with this; else only what keeps it from beginning is noted, unless that is a
+            mistake of the user's.
 
     Raises:
         ConfigurationError: A setting is none; before anything is loaded.
@@ -38,9 +42,11 @@ def noted(pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind) -> It
     try:
         yield
     except Exception as error:
-        ending.note(explain(error)[0])
+        if is_end or not isinstance(error, ConfigurationError):
+            ending.note(explain(error)[0])
         raise
-    ending.note("")
+    if is_end:
+        ending.note("")
 
 
 class _Ending:
@@ -54,21 +60,24 @@ class _Ending:
 
     def note(self, sentence: str) -> None:
         """Notes it; the sentence is why the run failed as a whole."""
-        failed_before = bool(self._url) and self._keeps and _last_failed(self._pipeline)
         if self._keeps:
             note(self._pipeline, self._run, self._tables, sentence, self._kind)
         if self._url:
+            # Only now are runs noted that could not be before.
+            failed_before = self._keeps and _failed_before(self._pipeline, self._run.started_at)
             of_tables = " ".join(notes.error for notes in self._run.tables.values() if notes.error)
             place = f"{self._pipeline.destination.destination_name}, dataset {self._pipeline.dataset_name}"
             told = sentences(self._run, place=place, sentence=sentence or of_tables, failed_before=failed_before)
             notify(self._run, self._url, told)
 
 
-def _last_failed(pipeline: Pipeline) -> bool:
-    """Whether the last run that is noted was not complete; no, where that cannot be told."""
+def _failed_before(pipeline: Pipeline, start: datetime) -> bool:
+    """Whether the last run that is noted, of those that began before, was not complete; no, where nobody can tell."""
     try:
         queries = Queries(pipeline, RUNS)
-        return RUNS in queries.tables and not all(complete for (complete,) in queries.rows(LAST_RUN))
+        rows = queries.rows(LAST_RUNS) if RUNS in queries.tables else []
     except Exception as error:
         log.info("How the run before has ended cannot be read (%s).", type(error).__name__)
         return False
+    before = [(at, complete) for moment, complete in rows if (at := in_utc(moment)) is not None and at < start]
+    return any(at == before[0][0] and not complete for at, complete in before)

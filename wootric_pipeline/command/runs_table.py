@@ -28,8 +28,8 @@ from .report import warnings
 from .run import Run
 from .runtime import setting
 
-FOLDER = "runs"
-"""Below the working folder of the pipeline whose runs they are."""
+FOLDER = ".runs"
+"""Beside the working folder of the pipeline whose runs they are, which may be given up with what was not loaded."""
 PACKAGES_MAX = 100
 """Of runs that could not be noted; then something other than a destination that is down keeps them from it."""
 
@@ -89,7 +89,7 @@ def _pipeline(pipeline: Pipeline) -> Pipeline:
     """Of the same name, so that it has the same settings."""
     runs = dlt.pipeline(
         pipeline.pipeline_name,
-        pipelines_dir=str(Path(pipeline.working_dir) / FOLDER),
+        pipelines_dir=str(Path(pipeline.working_dir).parent / FOLDER),
         destination=pipeline.destination,
         dataset_name=pipeline.dataset_name,
     )

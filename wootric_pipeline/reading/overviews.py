@@ -18,7 +18,7 @@ from ..dlt_internals import raise_if_signalled
 from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, NotThere, UnexpectedAnswer, WootricError
 from ..records import fitted, odd_values
 from ..state import KNOWN
-from ..tables import DAY, EMAIL_SOURCES, EMAIL_STATS, SEGMENTS, SURVEY_TEMPLATES, Overview
+from ..tables import DAY, EMAIL_SOURCES, EMAIL_STATS, NPS_SUMMARY, RESPONSES, SEGMENTS, SURVEY_TEMPLATES, Overview
 from .date_filter import DateFilter
 from .days import DAY as ONE_DAY
 from .days import DAYS_AGAIN, EARLIEST, Days, Place, last_ended_day
@@ -124,7 +124,9 @@ class OverviewReader:
         """Those of some rows that were not loaded as they are, counted."""
         notes = self.notes.table(overview.name)
         fitting = [fitted(overview, left(row)) for row in rows]
-        usable = {known.name(row): row for row in fitting if _is_usable(overview, row)}
+        if unusable := sum(not _is_usable(overview, row) for row in fitting):
+            raise UnexpectedAnswer(f"{unusable:,} of {len(fitting):,} rows of {overview.name} have no usable key.")
+        usable = {known.name(row): row for row in fitting}
         changed, unchanged = known.parted(list(usable.values()))
         notes.rows_unchanged += len(unchanged)
         notes.rows += len(changed)
@@ -172,7 +174,8 @@ class OverviewReader:
 
         def ask(params: Params) -> dict[str, Any]:
             answer = self._asked(overview, params)
-            if not isinstance(answer, dict) or not answer.keys() & known:
+            needed = {RESPONSES.name} if overview is NPS_SUMMARY else known
+            if not isinstance(answer, dict) or not answer.keys() & needed:
                 raise UnexpectedAnswer(f"Wootric answered {overview.path} with something that holds no figures.")
             return answer
 
