@@ -124,7 +124,7 @@ class Progress:
             return
         reading = Reading(self.began)
         cuts = self._cuts.setdefault(bounds, Cuts(bounds.since, reading, self._history.rows_max))
-        for rows in self._unsettled:
+        for rows in ([row for row in rows if bounds.holds(row)] for rows in self._unsettled):
             cuts.take(rows)
             if rows:
                 self._reached[bounds] = CREATED.second(rows[-1])

@@ -6,6 +6,7 @@ other is read along `created_at`, and the cursor moves at the end.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from operator import itemgetter
 from typing import Literal, NamedTuple
@@ -157,7 +158,11 @@ class Scan:
         for bounds, since in progress.ranges:
             within = (self._changed(span, since),) if filtered else ()
             is_last = bounds.until == span.until
-            walk = self._walk(bounds, within, proof, is_last=is_last, doubts=not (filtered or span.known_empty))
+            asked = bounds
+            if span.history is not None and bounds.since is not None:
+                # Rows of the second before must come, or a filter that leaves its bound out would hide the first ones.
+                asked = replace(bounds, since=bounds.since - 1)
+            walk = self._walk(asked, within, proof, is_last=is_last, doubts=not (filtered or span.known_empty))
             try:
                 yield from self._part(walk, bounds, progress)
             except IncompleteScan as incomplete:
