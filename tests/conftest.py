@@ -12,6 +12,8 @@ import dlt
 import duckdb
 import pytest
 from dlt.pipeline.pipeline import Pipeline
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests.servers import Server, postgres, s3
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, Behaviour, Sandbox
@@ -19,6 +21,9 @@ from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, 
 PROJECT = Path(__file__).parent.parent
 NOON = 1_700_000_000
 """2023-11-14 22:13:20 UTC: a moment in UNIX seconds that tests count from."""
+
+# The examples of a search shall not be others because some constant anywhere in the package has changed.
+providers._get_local_constants = Constants
 
 # A shell that runs the tests in the background has it ignored, which they and the programs they start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, currently_in_test_context, event, example, given, settings
+from hypothesis import HealthCheck, assume, currently_in_test_context, event, example, given, settings
 
 from tests.unit.lying_accounts import (
     CROWDS,
@@ -244,6 +244,9 @@ def brought_back(scenario: Scenario) -> None:
         rows = {int(row_id): row for row_id, row in first.rows.items()} | quiet_runs(server, first.state)
     except TooManyRequests as endless:
         pytest.fail(str(endless))
+    # The cursor of a run that broke off is in the times it was shown, and nothing tells that they were local ones.
+    if currently_in_test_context():
+        assume(first.complete or server.lies.zone_shown)
     versions = {row.id: row.version for row in server.rows.values() if not row.hidden}
     assert {row_id: rows.get(row_id, {}).get("version") for row_id in versions} == versions
 
