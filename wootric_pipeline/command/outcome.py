@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from dlt import Pipeline
@@ -49,26 +50,26 @@ def noted(pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind, *, is
         ending.note("")
 
 
+@dataclass(frozen=True)
 class _Ending:
-    def __init__(self, pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind, keeps: bool, url: str) -> None:
-        self._pipeline = pipeline
-        self._run = run
-        self._tables = tables
-        self._kind = kind
-        self._keeps = keeps
-        self._url = url
+    pipeline: Pipeline
+    run: Run
+    tables: Sequence[str]
+    kind: Kind
+    keeps: bool
+    url: str
 
     def note(self, sentence: str) -> None:
         """Notes it; the sentence is why the run failed as a whole."""
-        if self._keeps:
-            note(self._pipeline, self._run, self._tables, sentence, self._kind)
-        if self._url:
+        if self.keeps:
+            note(self.pipeline, self.run, self.tables, sentence, self.kind)
+        if self.url:
             # Only now are runs noted that could not be before.
-            failed_before = self._keeps and _failed_before(self._pipeline, self._run.started_at)
-            of_tables = " ".join(notes.error for notes in self._run.tables.values() if notes.error)
-            place = f"{self._pipeline.destination.destination_name}, dataset {self._pipeline.dataset_name}"
-            told = sentences(self._run, place=place, sentence=sentence or of_tables, failed_before=failed_before)
-            notify(self._run, self._url, told)
+            failed_before = self.keeps and _failed_before(self.pipeline, self.run.started_at)
+            of_tables = " ".join(notes.error for notes in self.run.tables.values() if notes.error)
+            place = f"{self.pipeline.destination.destination_name}, dataset {self.pipeline.dataset_name}"
+            told = sentences(self.run, place=place, sentence=sentence or of_tables, failed_before=failed_before)
+            notify(self.run, self.url, told)
 
 
 def _failed_before(pipeline: Pipeline, start: datetime) -> bool:

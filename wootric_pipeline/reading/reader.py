@@ -169,8 +169,7 @@ class Reader:
                     self._paused[table.name] = reading
                     return
             yield from self._asked_for(table, state, reading.progress, left)
-            reading.has_ended = True
-            _note_end(state, is_empty=committed is None and not notes.rows and not notes.left_out)
+            _note_end(reading, state, is_empty=committed is None and not notes.rows and not notes.left_out)
             self._end(table, notes)
         except WootricError as error:
             self._end(table, notes, error)
@@ -380,8 +379,9 @@ class Reader:
         _note(table, notes, scan)
 
 
-def _note_end(state: dict[str, Any], *, is_empty: bool) -> None:
-    """Notes in the state of a table that all has been read, and whether that was nothing."""
+def _note_end(reading: _Reading, state: dict[str, Any], *, is_empty: bool) -> None:
+    """Notes that all of a table has been read, and in its state whether that was nothing."""
+    reading.has_ended = True
     if is_empty:
         state[EMPTY] = True
 
