@@ -99,11 +99,18 @@ class Crashing(Loading):
         self.sandbox.behaviour.clock_ahead_seconds += 2
         self.account.advance(self.sandbox.now())
 
+    def changes(self) -> None:
+        """Lets time pass until rows of each table have changed, so that a run has something of each to merge."""
+        latest = {table: max(expected(self.account, table).values()) for table in TABLE_NAMES}
+        while any(max(expected(self.account, table).values()) == latest[table] for table in TABLE_NAMES):
+            self.lives()
+
     def dies(self, pattern: str, number: int, *words: str, delay: float = 0) -> None:
         """Kills a run at the n-th of its steps that match a pattern, or so many seconds after it.
 
         Each page is committed by itself, and the account lives on.
         """
+        self.changes()
         kind = self.settings["DESTINATION_TYPE"]
         self.project.set(checkpoint_minutes=0)
         prelude = DIES.format(pattern=pattern, number=number, delay=delay, kind=kind, client=CLIENTS[kind])
