@@ -5,6 +5,7 @@ hour. Beside it stand the ways that others went: all history in each run, its la
 With `--grow` the account begins empty, and every hour of its years is one run; `--plot FILE` draws that.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -76,7 +77,7 @@ class Loader:
     def __init__(self, served: SteadyList, pace: Pace) -> None:
         self._served = served
         self._span = Span(pace=pace, lookback_seconds=LOOKBACK_SECONDS)
-        self.intervals = 0
+        self.intervals_max, self.state_bytes_max = 0, 0
 
     def run(self) -> int:
         """One run; how many requests it took."""
@@ -90,21 +91,21 @@ class Loader:
         if progress is not None:
             history = progress.history
             self._span = self._span.behind(None, history)
-            self.intervals = len(history.intervals)
+            self.intervals_max = max(self.intervals_max, len(history.intervals))
+            self.state_bytes_max = max(self.state_bytes_max, len(json.dumps(history.as_state(), separators=(",", ":"))))
         return self._served.requests - before
 
     def take(self, rows: Page) -> None:
         """What is done with rows that are new or have changed."""
 
 
-def hourly(loader: Loader, served: SteadyList, hours: int) -> tuple[list[int], int]:
-    """The requests of each run, and the most intervals that were kept."""
-    requests, intervals = [], 0
+def hourly(loader: Loader, served: SteadyList, hours: int) -> list[int]:
+    """The requests of each run."""
+    requests = []
     for _ in range(hours):
         served.now += SECONDS_PER_HOUR
         requests.append(loader.run())
-        intervals = max(intervals, loader.intervals)
-    return requests, intervals
+    return requests
 
 
 def requests_a_day(rows: int) -> int:
@@ -159,7 +160,7 @@ def main() -> None:
     if not options.grow:
         served.now += days * SECONDS_PER_DAY
         first = loader.run()
-    requests, intervals = hourly(loader, served, (days if options.grow else STEADY_DAYS) * 24)
+    requests = hourly(loader, served, (days if options.grow else STEADY_DAYS) * 24)
     rows = served.rows_a_day * days
     if options.plot:
         options.plot.write_text(plot(requests, served.rows_a_day))
@@ -178,7 +179,8 @@ def main() -> None:
     print(
         f" ({max(requests) / mean(last):.1f} times the mean; {minutes:.1f} minutes at {REQUESTS_PER_MINUTE} a minute)."
     )
-    print(f"At most {intervals:,} intervals are kept.")
+    kilobytes = loader.state_bytes_max / 1_000
+    print(f"At most {loader.intervals_max:,} intervals are kept, in a state of {kilobytes:.0f} KB.")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from dlt import Pipeline
 
 from tests.conftest import NOON, access, row
 from tests.tables import loaded
-from tests.unit.test_staleness import happen, late
+from tests.unit.test_staleness import Living, happen, late
 from wootric_pipeline.api.clock import Clock
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
 from wootric_pipeline.reading.history import DEFAULT_PACE, SECONDS_PER_DAY
-from wootric_pipeline.sandbox import SECOND, Account, Refused, Sandbox
+from wootric_pipeline.sandbox import SECOND, Refused, Sandbox
 
 GAPS_SECONDS = (3_600, 3_600, 6 * 3_600, SECONDS_PER_DAY, 3 * SECONDS_PER_DAY)
 ROWS = 400
@@ -22,9 +22,9 @@ SECONDS_AHEAD = 10
 """Of the last change, when a run begins."""
 
 
-def old_account(rnd: random.Random) -> Account:
+def old_account(rnd: random.Random) -> Living:
     """An account whose responses are seconds to years old."""
-    account = Account()
+    account = Living()
     ages = sorted((int(10 ** rnd.uniform(3, 8.1)) for _ in range(ROWS)), reverse=True)
     account.fill("responses", [row(index, NOON - age, text="as it was") for index, age in enumerate(ages)])
     return account
@@ -60,7 +60,7 @@ class Weeks:
         }
 
 
-def live(account: Account, sandbox: Sandbox, open_pipeline: Callable[[], Pipeline], patch: pytest.MonkeyPatch) -> None:
+def live(account: Living, sandbox: Sandbox, open_pipeline: Callable[[], Pipeline], patch: pytest.MonkeyPatch) -> None:
     """Some weeks; no row is ever staler than its age allows, and in the end the tables are equal."""
     rnd = random.Random(5)
     weeks = Weeks(sandbox, open_pipeline, patch)
@@ -75,9 +75,11 @@ def live(account: Account, sandbox: Sandbox, open_pipeline: Callable[[], Pipelin
         notes = weeks.run(gap_seconds).table("responses")
         sandbox.behaviour.before_answer = None
         if notes.complete:
-            held = {row_id: second * SECOND for row_id, second in weeks.held().items()}
-            whole = {row_id: each for row_id, each in rows.items() if held.get(row_id, 0) // SECOND != _second(each)}
-            assert late(whole, {}, weeks.now, DEFAULT_PACE) == []
+            held = weeks.held()
+            loaded_by_now = {
+                row_id: each["updated_at"] for row_id, each in rows.items() if held.get(row_id) == _second(each)
+            }
+            assert late(account, loaded_by_now, weeks.now, DEFAULT_PACE) == []
             assert notes.read_up_to is not None
     assert weeks.run(30 * SECONDS_PER_DAY).table("responses").complete
     held_in_the_end = weeks.held()

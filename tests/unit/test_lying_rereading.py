@@ -23,9 +23,7 @@ def in_parts(server: LyingServer, history: History, chance: random.Random) -> tu
     assert last is not None
     seconds = sorted({int(server.record(row)["created_at"].timestamp()) for row in server.rows.values()})
     cuts = sorted(chance.sample(seconds, min(len(seconds), chance.randrange(8))))
-    readings = [
-        chance.choice((last, Reading(last.began - LONG_AGO_SECONDS, last.newest, last.highest_id))) for _ in cuts
-    ]
+    readings = [chance.choice((last, Reading(last.began - LONG_AGO_SECONDS, last.newest))) for _ in cuts]
     rows = len(seconds)
     parts = [Interval(since, reading, rows) for since, reading in zip([None, *cuts], [*readings, last], strict=True)]
     due = set()

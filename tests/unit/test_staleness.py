@@ -4,7 +4,7 @@ The clock is the model's own: years go by in a test.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -30,6 +30,8 @@ SORTED_BY_UPDATE = Behaviour(ignores_updated=frozenset({"responses"}))
 IGNORES_UPDATED = Behaviour(ignores_updated=frozenset({"responses"}), ignores_sort_key=frozenset({"responses"}))
 SORTED_BY_CREATION = Behaviour(ignores_sort_key=frozenset({"responses"}))
 HONOURS_UPDATED = Behaviour()
+FREE_IDS = range(-40, 0)
+"""Lower than all others, and soon taken: most of what comes back then was deleted."""
 GAPS_SECONDS = (600, 3_600, 86_400, 5 * 86_400, 60 * 86_400)
 
 
@@ -46,21 +48,29 @@ class Loader:
     def run(self, batches_max: int | None = None, *, has_rows: bool = True) -> bool:
         """One run, which may be broken off after some batches; whether it was complete."""
         span = Span(pace=self.pace, lookback_seconds=LOOKBACK_SECONDS).behind(self.cursor, self.history)
-        batches, before, progress = self.model.batches(span), self.history, None
+        before, progress, has_ended = self.history, None, batches_max != 0
         self.model.answers.clear()
         try:
-            for batch in islice(batches, batches_max):
+            for number, batch in enumerate(islice(self.model.batches(span), batches_max), 1):
                 for each in batch.rows:
                     self.loaded[each["id"]] = max(each["version"], self.loaded.get(each["id"], 0))
                 progress = batch.progress
                 if batch.cursor is not None:
                     self.cursor = max(self.cursor or 0, batch.cursor.timestamp())
-            has_ended = next(batches, None) is None
+                # What would come next is not asked for: it would be noted, and not be loaded.
+                has_ended = number != batches_max
         except IncompleteScan:
             # Rows that were deleted meanwhile do not come again, which is said.
             has_ended = False
         self.history = self._kept(progress, before, has_rows, has_ended)
         return has_ended
+
+    @property
+    def knows_ids(self) -> bool:
+        """Whether all that was read along creation, and nothing by the cursor alone."""
+        if self.history is None:
+            return False
+        return all(each.reading is None or each.ids is not None for each in self.history.intervals[:-1])
 
     def _kept(
         self, progress: Progress | None, before: History | None, has_rows: bool, has_ended: bool
@@ -71,28 +81,52 @@ class Loader:
         return None if kept is None else History.of_state(kept.as_state())
 
 
-def late(rows: Mapping[int, dict[str, Any]], loaded: dict[int, int], now: int, pace: Pace) -> list[dict[str, Any]]:
+class Living(Account):
+    """An account in which rows appear later than their times say, under ids that were left out.
+
+    Attributes:
+        may_appear: Whether they do.
+        appeared: When, by id.
+    """
+
+    def __init__(self, *, may_appear: bool = True) -> None:
+        super().__init__()
+        self.may_appear = may_appear
+        self.appeared: dict[int, int] = {}
+
+    def appear(self, rnd: random.Random, now: int) -> None:
+        """Lets a row of some age appear, and one that was deleted come back."""
+        row_id = rnd.choice(FREE_IDS)
+        if self.may_appear and row_id not in self.rows["responses"]:
+            self.put("responses", row(row_id, now - int(10 ** rnd.uniform(1, 8))))
+            self.appeared[row_id] = now
+
+
+def late(account: Living, loaded: dict[int, int], now: int, pace: Pace) -> list[dict[str, Any]]:
     """Rows whose last change should have been loaded by a run that began now, and was not."""
     found = []
-    for each in rows.values():
+    for each in account.rows["responses"].values():
         changed, created = each["updated_at"] // SECOND, each["created_at"] // SECOND
+        changed = max(changed, account.appeared.get(each["id"], changed))
         is_due = now >= changed + pace.seconds(changed - created)
         if is_due and each["updated_at"] < now * SECOND and loaded.get(each["id"]) != each["updated_at"]:
             found.append(each)
     return found
 
 
-def happen(rnd: random.Random, account: Account, now: int, spread_seconds: int = 1) -> None:
+def happen(rnd: random.Random, account: Living, now: int, spread_seconds: int = 1) -> None:
     """Something that changes an account, up to a moment."""
     rows = account.rows["responses"]
     second = now - rnd.randrange(spread_seconds)
-    what = rnd.choice(("new", "burst", "import", "change", "change", "change", "delete"))
+    what = rnd.choice(("new", "burst", "import", "change", "change", "change", "delete", "appear"))
     if what in ("new", "burst"):
         for _ in range(1 if what == "new" else rnd.randrange(120)):
             account.put("responses", row(max(rows, default=0) + 1, second - rnd.randrange(60)))
     elif what == "import":
         created = second - int(10 ** rnd.uniform(3, 8))
         account.put("responses", row(max(rows, default=0) + 1, second, created=created))
+    elif what == "appear":
+        account.appear(rnd, now)
     elif rows and what == "change":
         account.change("responses", rnd.choice(list(rows)), second * SECOND)
     elif rows:
@@ -143,20 +177,23 @@ def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_row_is_staler_than_its_age_allows(
     seed: int, count: int, runs: list[tuple[int, Behaviour, int | None]]
 ) -> None:
-    rnd, account = random.Random(seed), Account()
+    # A list that honours `updated` does not show them to whoever asks for what has changed.
+    is_ignored = all(each in (IGNORES_UPDATED, SORTED_BY_UPDATE) for _, each, _ in runs)
+    rnd, account = random.Random(seed), Living(may_appear=False)
     account.fill("responses", aged(rnd, count))
     model = Model(account)
     loader = Loader(model)
     for gap_seconds, behaviour, batches_max in runs:
+        account.may_appear = is_ignored and loader.knows_ids
         # Changes come at any time since the last run, most of them just behind it.
         moments = sorted(model.now + int(gap_seconds * rnd.random() ** 3) for _ in range(rnd.randrange(12)))
         for moment in moments:
             happen(rnd, account, moment)
         model.behaviour, model.now = behaviour, model.now + gap_seconds
-        model.changes = [lambda account, now: happen(rnd, account, now)] * rnd.randrange(3)
+        model.changes = [lambda _, now: happen(rnd, account, now)] * rnd.randrange(3)
         began = model.now
         if loader.run(batches_max):
-            assert late(account.rows["responses"], loader.loaded, began, loader.pace) == []
+            assert late(account, loader.loaded, began, loader.pace) == []
     model.behaviour, model.changes = IGNORES_UPDATED, []
     model.now += 30 * SECONDS_PER_DAY
     assert loader.run()
@@ -192,14 +229,58 @@ def test_more_changes_than_a_query_reaches_are_found_in_time() -> None:
     assert loader.loaded == {each["id"]: each["updated_at"] for each in model.account.rows["responses"].values()}
 
 
-def test_rows_that_appear_with_old_times_are_found_by_their_ids() -> None:
+@pytest.mark.parametrize("row_id", [5_000, -1])
+@pytest.mark.parametrize("deleted", [(), (501,), range(400, 600)], ids=len)
+def test_rows_that_appear_with_old_times_are_found(row_id: int, deleted: Sequence[int]) -> None:
     model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
     loader = Loader(model)
     assert loader.run()
-    model.account.put("responses", row(5_000, NOON - 50 * SECONDS_PER_DAY))
+    for each in deleted:
+        model.account.delete("responses", each)
+    model.account.put("responses", row(row_id, NOON - 50 * SECONDS_PER_DAY))
     model.now = NOON + 5 * SECONDS_PER_DAY
     assert loader.run()
+    assert row_id in loader.loaded
+
+
+def test_a_row_created_behind_a_reading_is_new_whenever_it_was_updated() -> None:
+    model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    model.account.put("responses", row(5_000, NOON - SECONDS_PER_DAY, created=NOON + 60))
+    model.now = NOON + 3_600
+    assert loader.run()
     assert 5_000 in loader.loaded
+
+
+@pytest.mark.parametrize("batches_max", [1, 40, 50, 65])
+def test_a_reading_that_is_broken_off_leaves_each_part_with_what_was_known_of_it(batches_max: int) -> None:
+    model = Model(steady(400, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    begins = {each.since for each in loader.history.intervals} if loader.history else set()
+    model.now = NOON + 60 * SECONDS_PER_DAY
+    assert not loader.run(batches_max)
+    assert loader.knows_ids
+    assert loader.history is not None
+    readings = [each.reading.began for each in loader.history.intervals if each.reading is not None]
+    old = [each for each, began in zip(loader.history.intervals, readings, strict=True) if began != max(readings)]
+    assert {each.since for each in old} <= begins
+    loader.loaded.clear()
+    assert loader.run()
+    assert set(loader.loaded) <= {3_999}
+
+
+def test_rows_read_again_that_are_as_they_were_are_not_loaded_again() -> None:
+    model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    for days in (0, 3, 10, 40, 41, 100):
+        model.now = NOON + days * SECONDS_PER_DAY
+        model.account.put("responses", row(2_000 + days, model.now - 60))
+        loader.loaded.clear()
+        assert loader.run()
+        # The newest ones come again, for the lookback.
+        assert days == 0 or (2_000 + days in loader.loaded and min(loader.loaded) >= 2_000)
 
 
 class StoppedClock(Model):
@@ -212,19 +293,20 @@ class StoppedClock(Model):
 
 
 def test_a_clock_that_stands_still_lets_no_row_grow_stale() -> None:
-    model = StoppedClock(steady(100, 10), behaviour=IGNORES_UPDATED)
+    account = steady(100, 10)
+    model = StoppedClock(account, behaviour=IGNORES_UPDATED)
     loader = Loader(model)
     assert loader.run()
     for day in range(1, 12):
-        model.account.change("responses", 5 * day, (NOON + day * SECONDS_PER_DAY) * SECOND)
+        account.change("responses", 5 * day, (NOON + day * SECONDS_PER_DAY) * SECOND)
         model.now = NOON + (10 * day + 11) * SECONDS_PER_DAY
         assert loader.run()
-    assert late(model.account.rows["responses"], loader.loaded, model.now, loader.pace) == []
+    assert late(account, loader.loaded, model.now, loader.pace) == []
 
 
-def steady(days: int, rows_a_day: int, ends_at: int = NOON) -> Account:
+def steady(days: int, rows_a_day: int, ends_at: int = NOON) -> Living:
     """An account with as many responses each day."""
-    account, apart = Account(), SECONDS_PER_DAY // rows_a_day
+    account, apart = Living(), SECONDS_PER_DAY // rows_a_day
     count = days * rows_a_day
     account.fill("responses", (row(index, ends_at - (count - index) * apart) for index in range(count)))
     return account
@@ -296,7 +378,7 @@ def test_an_empty_answer_does_not_show_that_a_list_honours_updated() -> None:
         {"readings": None, "intervals": None},
         {"readings": [[1]], "intervals": [[None]]},
         {"readings": [["x", 1.0, 1]], "intervals": [[None, 0, 3]]},
-        {"readings": [[1, 1.0, 1]], "intervals": [[9, 0, 3], [5, 0, 3]]},
+        {"readings": [[1, 1.0]], "intervals": [[9, 0, 3, 1], [5, 0, 3, 1]]},
     ],
     ids=str,
 )

@@ -3,11 +3,12 @@
 How stale a row may be grows with its age. History is kept as intervals of `created_at`, each with the reading that saw
 it last. An interval is due when a change of its youngest row may be as old as its age allows; what is older than the
 most that is allowed is read round and round instead, so that no run has all of it to do. Neighbours that are due are
-read as one range, and parted anew by their age then. What has changed is what was updated since that reading.
+read as one range, and parted anew by their age then. What has changed is what was updated since that reading; what has
+appeared with older times shows in the ids of an interval, of which a digest is kept.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -29,6 +30,9 @@ SOON = 0.8
 """So much of the time that it may be stale has passed for an interval that may be read early, to have runs even."""
 ROWS_OF_A_PAGE = PAGE_ROWS - 2
 """One page brings them, with a row before and one behind."""
+SUMS = 2**32
+MULTIPLIER = 0x9E37_79B9_7F4A_7C15
+"""2**64 by the golden ratio: products of numbers that are near each other lie far apart."""
 ROWS_BETWEEN = PAGE_ROWS
 """So many rows between two ranges are read along: to begin another one costs as much."""
 
@@ -39,12 +43,10 @@ class Reading(NamedTuple):
     Attributes:
         began: When, UNIX seconds.
         newest: The newest `updated_at` known by then, UNIX seconds; None before there was one.
-        highest_id: The highest id known by then: a row with a higher one is new, whenever it says that it was created.
     """
 
     began: int
     newest: float | None = None
-    highest_id: int | None = None
 
 
 class Interval(NamedTuple):
@@ -54,11 +56,19 @@ class Interval(NamedTuple):
         since: Where it begins on `created_at`, UNIX seconds; None is the beginning.
         reading: That saw it last; None if none did.
         rows: How many there were.
+        ids: The sum of digests of the ids that it had of rows created before that reading; None where it is not known.
     """
 
     since: int | None
     reading: Reading | None = None
     rows: int = 0
+    ids: int | None = None
+
+
+def sum_of_ids(ids: Iterable[int]) -> int:
+    """Tells one set of ids from another; sums of parts add up to that of the whole, below `SUMS`."""
+    # Not the ids themselves: of those that follow each other, one more and one less would not show.
+    return sum((row_id * MULTIPLIER % 2**64) // SUMS for row_id in ids) % SUMS
 
 
 class Pace(NamedTuple):
@@ -90,10 +100,11 @@ class History:
     def of_state(cls, state: dict[str, Any]) -> "History":
         """From what `as_state` made of it."""
         try:
-            readings = [Reading(int(began), newest, highest) for began, newest, highest in state["readings"]]
+            # A former version kept a third number of a reading, and no sum of ids.
+            readings = [Reading(int(began), newest) for began, newest, *_ in state["readings"]]
             intervals = [
-                Interval(since, None if index is None else readings[index], int(rows))
-                for since, index, rows in state["intervals"]
+                Interval(since, None if index is None else readings[index], int(rows), *ids)
+                for since, index, rows, *ids in state["intervals"]
             ]
         except (KeyError, IndexError, TypeError, ValueError):
             intervals = []
@@ -107,7 +118,7 @@ class History:
         numbers: dict[Reading | None, int | None] = {each: number for number, each in enumerate(readings)}
         return {
             "readings": [list(each) for each in readings],
-            "intervals": [[since, numbers.get(reading), rows] for since, reading, rows in self.intervals],
+            "intervals": [[since, numbers.get(reading), rows, ids] for since, reading, rows, ids in self.intervals],
         }
 
     def reaching(self, since: int | None) -> "History":
@@ -142,19 +153,13 @@ class History:
         times = (each.reading.newest for each in self.intervals if each.reading is not None)
         return max((each for each in times if each is not None), default=None)
 
-    @property
-    def highest_id(self) -> int | None:
-        """The highest id that any reading knew."""
-        ids = (each.reading.highest_id for each in self.intervals if each.reading is not None)
-        return max((each for each in ids if each is not None), default=None)
-
     def _spans(self) -> Iterator[tuple[Interval, int | None]]:
         """The intervals with their ends."""
         ends = [*(each.since for each in self.intervals[1:]), None]
         return zip(self.intervals, ends, strict=True)
 
-    def planned(self, pace: Pace, now: int) -> tuple["History", list[Bounds]]:
-        """Itself with neighbours joined that are read as one from now on, and the ranges to read, the newest first."""
+    def due(self, pace: Pace, now: int) -> list[Bounds]:
+        """The ranges to read, the newest first."""
         rows_max, found = self.rows_max, list[tuple[Interval, int | None, bool]]()
         due = self._due(pace, now)
         for (interval, end), is_due in zip(self._spans(), due, strict=True):
@@ -173,7 +178,7 @@ class History:
             if is_due:
                 parts = [each for each, _ in run]
                 ranges.append(Bounds(CREATED, parts[0][0].since, parts[-1][1]))
-        return History(tuple(each[0] for each in found)), ranges[::-1]
+        return ranges[::-1]
 
     def rows_in(self, bounds: Bounds) -> int:
         """How many rows a range had, but for those of the last interval, which every run reads."""
@@ -223,11 +228,15 @@ class History:
 
     def is_changed(self, row: Row, lookback_seconds: float) -> bool:
         """Whether a row may be new, or newer than when its interval was last read."""
-        reading = self.intervals[max(bisect_right(self._begins, CREATED.second(row)) - 1, 0)].reading
-        if reading is None or reading.newest is None:
+        second = CREATED.second(row)
+        reading = self.intervals[self.number_at(second)].reading
+        if reading is None or reading.newest is None or 0 < reading.began <= second:
             return True
-        is_new = reading.highest_id is not None and row[PRIMARY_KEY] > reading.highest_id
-        return is_new or bool(row[CURSOR].timestamp() >= floor(reading.newest) - lookback_seconds)
+        return bool(row[CURSOR].timestamp() >= floor(reading.newest) - lookback_seconds)
+
+    def number_at(self, second: int) -> int:
+        """Which interval a second of `created_at` lies in."""
+        return max(bisect_right(self._begins, second) - 1, 0)
 
     @cached_property
     def _begins(self) -> list[float]:
@@ -242,12 +251,12 @@ class History:
                 before.append(interval)
             if (float("inf") if end is None else end) > limit:
                 starts_within = _number(interval.since) < limit
-                behind.append(interval._replace(since=until) if starts_within else interval)
+                behind.append(interval._replace(since=until, ids=None) if starts_within else interval)
         return History((*before, *read, *behind))
 
 
 def _rank(reading: Reading) -> tuple[float, ...]:
-    return reading.began, reading.newest or 0, reading.highest_id or 0
+    return reading.began, reading.newest or 0
 
 
 def _is_earlier(one: int | None, other: int | None) -> bool:
@@ -285,16 +294,8 @@ def _joined(one: Interval, other: Interval, end: int, now: int, rows_max: int) -
     is_short = one.since is not None and end - one.since <= SHARE_OF_AGE * (now - end) and rows <= rows_max
     if not (is_short or rows <= ROWS_OF_A_PAGE):
         return None
-    if one.reading is None or other.reading is None:
-        return Interval(one.since, None, rows)
-    return Interval(one.since, _earlier(one.reading, other.reading), rows)
-
-
-def _earlier(one: Reading, other: Reading) -> Reading:
-    """What both have known."""
-    newest = None if one.newest is None or other.newest is None else min(one.newest, other.newest)
-    ids = None if one.highest_id is None or other.highest_id is None else min(one.highest_id, other.highest_id)
-    return Reading(min(one.began, other.began), newest, ids)
+    ids = None if one.ids is None or other.ids is None else (one.ids + other.ids) % SUMS
+    return Interval(one.since, one.reading, rows, ids)
 
 
 class Cuts:
@@ -313,19 +314,22 @@ class Cuts:
         self._since = since
         self._begin: int | None = since
         self._last: int | None = None
-        self._rows = 0
+        self._rows, self._ids = 0, 0
 
     def take(self, rows: Page) -> None:
         """Counts rows, in the order of their creation."""
-        for second in map(CREATED.second, rows):
+        for row in rows:
+            second = CREATED.second(row)
             if self._begin is None:
                 self._begin = second
             if self._last is not None and second > self._last and self._is_full(second):
-                self._done.append(Interval(self._since, self._reading, self._rows))
-                self._since, self._begin, self._rows = second, second, 0
+                self._done.append(Interval(self._since, self._reading, self._rows, self._ids))
+                self._since, self._begin, self._rows, self._ids = second, second, 0, 0
                 if len(self._done) == 2 * INTERVALS_PER_LIST:
                     self._halve()
             self._rows += 1
+            if second < self._reading.began:
+                self._ids = (self._ids + sum_of_ids([row[PRIMARY_KEY]])) % SUMS
             self._last = second if self._last is None else max(second, self._last)
 
     def _halve(self) -> None:
@@ -348,5 +352,5 @@ class Cuts:
 
     def intervals(self, reading: Reading) -> list[Interval]:
         """The parts so far."""
-        parts = [*self._done, Interval(self._since, reading, self._rows)]
+        parts = [*self._done, Interval(self._since, reading, self._rows, self._ids)]
         return [each._replace(reading=reading) for each in parts]

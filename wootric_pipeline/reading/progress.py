@@ -1,9 +1,11 @@
 """How far a reading along `created_at` has come, and what it has found by then."""
 
+from collections.abc import Collection
 from datetime import datetime, timezone
 from math import floor
 
 from ..tables import CURSOR, PRIMARY_KEY
+from .appeared import Appeared, Compared
 from .history import Cuts, History, Interval, Reading
 from .listing import CREATED, PAGE_ROWS, UPDATED, Bounds, Page, Row
 from .span import Span
@@ -40,19 +42,18 @@ class Progress:
             self._newest = max(filter(None, (self._newest, span.history.newest_known)), default=None)
         self._known = self._newest
         self._loaded: set[tuple[int, datetime]] = set()
-        self._highest_id = history.highest_id
         self._cuts: dict[Bounds, Cuts] = {}
         self._reached: dict[Bounds, int | None] = {}
-        self._unsettled: list[Page] = []
+        self._unsettled: list[tuple[Row, bool]] = []
         self._oldest: int | None = None
+        self._history, self._appeared = history, Appeared(history)
         if span.until is not None:
             # What was updated before the end was created before it.
-            self._history, self.ranges = history, [(Bounds(CREATED, None, span.until), span.since)]
+            self.ranges = [(Bounds(CREATED, None, span.until), span.since)]
         elif filtered:
-            self._history, self.ranges = history, [(each, self._since(of)) for each, of in history.groups()]
+            self.ranges = [(each, self._since(of)) for each, of in history.groups()]
         else:
-            self._history, ranges = history.planned(span.pace, now)
-            self.ranges = [(each, None) for each in ranges]
+            self.ranges = [(each, None) for each in history.due(span.pace, now)]
 
     def _since(self, reading: Reading | None) -> int | None:
         if reading is None or reading.newest is None:
@@ -98,17 +99,12 @@ class Progress:
             is_whole: Whether no row before is known to be missing.
         """
         rows = [row for row in piece.rows if self._updated.holds(row) and self.is_changed(row)]
+        loaded = {row[PRIMARY_KEY] for row in rows}
         rows = [row for row in rows if not self._has(row)] if self._loaded else rows
         self._note_newest(rows)
-        if bounds.until is None and piece.rows:
-            # What comes meanwhile into a range that is read before, has a higher one.
-            highest = max(row[PRIMARY_KEY] for row in piece.rows)
-            self._highest_id = highest if self._highest_id is None else max(highest, self._highest_id)
         seconds = [*map(UPDATED.second, piece.rows), *([] if self._oldest is None else [self._oldest])]
         self._oldest = min(seconds, default=None)
-        if is_whole:
-            self._note(bounds, piece)
-        return rows
+        return [*rows, *self._note(bounds, piece, loaded)] if is_whole else rows
 
     def is_changed(self, row: Row) -> bool:
         """Whether a row may be newer than when its part of the list was read before this reading."""
@@ -118,22 +114,30 @@ class Progress:
         """Whether a row came that was updated no later."""
         return self._oldest is not None and self._oldest <= second
 
-    def _note(self, bounds: Bounds, piece: Piece) -> None:
-        self._unsettled.append(piece.rows)
+    def _note(self, bounds: Bounds, piece: Piece, loaded: Collection[int]) -> Page:
+        """Notes what was read, and answers rows that have appeared in it."""
+        self._unsettled.extend((row, row[PRIMARY_KEY] in loaded) for row in piece.rows)
         if not piece.is_settled:
-            return
-        reading = Reading(self.began)
-        cuts = self._cuts.setdefault(bounds, Cuts(bounds.since, reading, self._history.rows_max))
-        for rows in ([row for row in rows if bounds.holds(row)] for rows in self._unsettled):
-            cuts.take(rows)
-            if rows:
-                self._reached[bounds] = CREATED.second(rows[-1])
+            return []
+        within = [each for each in self._unsettled if bounds.holds(each[0])]
         self._unsettled.clear()
+        compared = Compared([row for row, _ in within], []) if self._filtered else self._appeared.take(within)
+        self._count(bounds, compared.rows)
+        if compared.rows:
+            since = self._appeared.since
+            self._reached[bounds] = CREATED.second(compared.rows[-1]) if since is None else since
+        return compared.to_load
 
-    def end(self, bounds: Bounds) -> None:
-        """Notes that a range was read to its end."""
-        self._cuts.setdefault(bounds, Cuts(bounds.since, Reading(self.began), self._history.rows_max))
+    def _count(self, bounds: Bounds, rows: Page) -> None:
+        reading = Reading(self.began)
+        self._cuts.setdefault(bounds, Cuts(bounds.since, reading, self._history.rows_max)).take(rows)
+
+    def end(self, bounds: Bounds) -> Page:
+        """Notes that a range was read to its end; rows that have appeared in it."""
+        compared = self._appeared.end()
+        self._count(bounds, compared.rows)
         self._reached[bounds] = bounds.until
+        return compared.to_load
 
     def hold(self, postponed: datetime) -> None:
         """Takes nothing for known from a moment on: what was updated then was left out."""
@@ -143,6 +147,7 @@ class Progress:
     def give_up(self) -> None:
         """Forgets what was read of a range and never settled."""
         self._unsettled.clear()
+        self._appeared.forget()
 
     @property
     def cursor(self) -> datetime | None:
@@ -153,11 +158,14 @@ class Progress:
     def history(self) -> History:
         """When which part of the list was read, by now."""
         history = self._history
-        reading = Reading(self.began, self._newest, self._highest_id)
+        reading = Reading(self.began, self._newest)
         for bounds, reached in self._reached.items():
             # Only of what was read to its end there is no second that was reached.
             if reached is None or reached != bounds.since:
-                history = history.with_read(bounds.since, reached, self._cuts[bounds].intervals(reading))
+                read = self._cuts[bounds].intervals(reading)
+                # Of a list that is filtered, only what has changed was seen.
+                read = [each._replace(ids=None) for each in read] if self._filtered else read
+                history = history.with_read(bounds.since, reached, read)
         return history
 
     def kept(self, before: History | None, *, has_rows: bool, has_ended: bool) -> History | None:

@@ -207,7 +207,7 @@ class Scan:
                     self.mode = "created"
                     yield Batch(progress.take(bounds, piece, is_whole=not walk.incomplete), None, progress)
             if not walk.incomplete:
-                progress.end(bounds)
+                yield Batch(progress.end(bounds), None, progress)
         finally:
             progress.give_up()
 
