@@ -60,7 +60,10 @@ class Hashing(Selection["TableHashing"]):
     ) -> None:
         super().__init__(patterns)
         if self.patterns and key is None:
-            raise ConfigurationError("hash_columns needs a hash_key: a secret text, the same in every run.")
+            raise ConfigurationError(
+                f"hash_columns needs a hash_key, a secret text of {KEY_LENGTH_MIN} characters or more, the same in "
+                "every run; put it into .dlt/secrets.toml, under [sources.wootric]."
+            )
         if self.patterns and key is not None and len(key) < KEY_LENGTH_MIN:
             raise ConfigurationError(f"hash_key must have {KEY_LENGTH_MIN} characters or more.")
         self._key = (key or "").encode(errors="surrogatepass")

@@ -50,7 +50,10 @@ class Pattern:
         self.tables = tuple(name for name in ALL_TABLES if not dot or whose.fullmatch(name))
         self._has_table = bool(dot)
         if not self.tables or not (column if dot else "*" in table):
-            raise ConfigurationError(f"{setting} must name columns as in responses.ip_address, not {shown(text)}.")
+            raise ConfigurationError(
+                f"{setting} must name columns as in responses.ip_address, or all that are {PERSONAL}, not "
+                f"{shown(text)}."
+            )
         regex = re.sub(rf"\\\.|{SEPARATOR}", f"(?:{SEPARATOR}|[.])", translate(column)) if dot else translate(table)
         self._column = re.compile(regex, re.IGNORECASE)
         self._check_spelling(column)

@@ -118,8 +118,9 @@ def tables(names: str | Sequence[str] | None) -> list[str]:
     """
     if (wanted := words("tables", names, '["responses", "nps_summary"]')) is None:
         return list(DEFAULT_TABLES)
-    unknown = [shown(name) for name in wanted if name not in ALL_TABLES]
-    if unknown or not wanted:
-        choice = ", ".join(ALL_TABLES)
-        raise ConfigurationError(f"There is no table {', '.join(unknown) or 'named'}; choose from {choice}.")
+    choice = ", ".join(ALL_TABLES)
+    if not wanted:
+        raise ConfigurationError(f"tables names none; choose from {choice}, or leave it out.")
+    if unknown := [shown(name) for name in wanted if name not in ALL_TABLES]:
+        raise ConfigurationError(f"There is no table {', '.join(unknown)}; choose from {choice}.")
     return [name for name in ALL_TABLES if name in wanted]

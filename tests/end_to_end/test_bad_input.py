@@ -96,7 +96,7 @@ def assert_is_told(project: Project, code: int, sentence: str, outcome: Callable
     ("words", "sentence"),
     [
         ("--tables surveys", f"There is no table surveys; {CHOICE}"),
-        ("--tables ,", f"There is no table named; {CHOICE}"),
+        ("--tables ,", f"tables names none; {CHOICE[:-1]}, or leave it out."),
         ("--table responses", "Unrecognized arguments: --table responses; see --help."),
         ("responses", "Unrecognized arguments: responses; see --help."),
         ("--start-date", "Argument --start-date: expected one argument; see --help."),

@@ -138,7 +138,10 @@ def test_exclusions_that_name_no_columns_are_refused(
     outcome = project.run(*words)
     assert (outcome.code, outcome.stdout) == (2, "")
     assert outcome.sentence.startswith(
-        ("exclude_columns must name columns as in responses.ip_address, not ", "exclude_columns must be a list such as")
+        (
+            "exclude_columns must name columns as in responses.ip_address, or all that are personal, not ",
+            "exclude_columns must be a list such as",
+        )
     )
 
 

@@ -19,6 +19,10 @@ from wootric_pipeline.sandbox import Account, Sandbox
 from wootric_pipeline.tables import TABLES
 
 OTHER_KEY = "another key of some length"
+NO_KEY = (
+    "hash_columns needs a hash_key, a secret text of 16 characters or more, the same in every run; put it into "
+    ".dlt/secrets.toml, under [sources.wootric]."
+)
 AGAIN = "--full-refresh --tables {0} loads them again."
 PLAIN = "{0}: rows loaded before still hold as it was what hash_columns names now ({1}); " + AGAIN
 STILL_HASHED = "{0}: rows loaded before are hashed where hash_columns names nothing now ({1}); " + AGAIN
@@ -204,8 +208,8 @@ def test_a_value_that_would_not_fit_is_hashed_into_the_column(serve: Serve, tmp_
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({}, "hash_columns needs a hash_key: a secret text, the same in every run."),
-        ({"hash_key": "<configure me>"}, "hash_columns needs a hash_key: a secret text, the same in every run."),
+        ({}, NO_KEY),
+        ({"hash_key": "<configure me>"}, NO_KEY),
         ({"hash_key": "canary-too-short"[:15]}, "hash_key must have 16 characters or more."),
         (
             {"hash_key": KEY, "hash_columns": "responses.id"},

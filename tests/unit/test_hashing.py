@@ -23,6 +23,10 @@ from wootric_pipeline.shape import Shape
 from wootric_pipeline.tables import END_USERS, RESPONSES, TABLES, Table
 
 KEY = "a key of 16 char"
+NO_KEY = (
+    "hash_columns needs a hash_key, a secret text of 16 characters or more, the same in every run; put it into "
+    ".dlt/secrets.toml, under [sources.wootric]."
+)
 
 
 def hashed(text: str, key: str = KEY) -> str:
@@ -202,7 +206,10 @@ def test_personal_stands_for_all_columns_that_are_known_to_be(table: Table, word
         ("declines.created_at", "hash_columns must leave declines.created_at, which reading and joins need."),
         ("*.updated_at", "hash_columns must leave end_users.updated_at, which reading and joins need."),
         ("*", "hash_columns must leave end_users.id, which reading and joins need."),
-        ("responses", "hash_columns must name columns as in responses.ip_address, not responses."),
+        (
+            "responses",
+            "hash_columns must name columns as in responses.ip_address, or all that are personal, not responses.",
+        ),
         (
             "responses.ip_adress",
             "hash_columns must name columns that there are, unlike responses.ip_adress; where the documentation does "
@@ -219,7 +226,7 @@ def test_what_reading_needs_and_what_is_misspelled_cannot_be_hashed(pattern: str
 @pytest.mark.parametrize(
     ("key", "sentence"),
     [
-        (None, "hash_columns needs a hash_key: a secret text, the same in every run."),
+        (None, NO_KEY),
         (KEY[:-1], "hash_key must have 16 characters or more."),
     ],
 )

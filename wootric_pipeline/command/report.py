@@ -164,7 +164,8 @@ def warnings(run: Run) -> list[str]:
         for field, ids in notes.odd_fields.items()
         if not _is_hashed(run, name, field)
     )
-    return [*run.warnings, *(_odd_field(*each) for each in odd)]
+    # In one order, whichever of the tables that are read at once had them first.
+    return [*sorted(run.warnings), *(_odd_field(*each) for each in odd)]
 
 
 def _is_hashed(run: Run, table: str, field: str) -> bool:
