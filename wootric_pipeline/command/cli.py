@@ -120,7 +120,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     )
     with account as (access, is_new), no_trace_of_failures(pipeline):
         if options.verify or options.repair:
-            return verified(pipeline, run, repairs=options.repair, **access, **_given(options))
+            given = {**access, **_given(options)}
+            return verified(pipeline, run, repairs=options.repair, compares=options.verify, **given)
         source = source_for(run, **access, **_given(options))
         if options.check:
             failed = check(pipeline, run, names)
@@ -132,7 +133,21 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
             minutes = _checkpoint_minutes()
             load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
-    return _report(options, run, about, pipeline), failed
+        text = _report(options, run, about, pipeline)
+        if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
+            verified_text, failed = _verified_after_load(pipeline, run, **access, **_given(options))
+            text += f"\n{verified_text}"
+    return text, failed
+
+
+def _verified_after_load(pipeline: Pipeline, run: Run, **arguments: Any) -> tuple[str, str]:
+    """Looks whether all is there, as a run of its own, whose notes go into the report of the load."""
+    own = Run(isolates_tables=True, waits=run.waits)
+    text, failed = verified(pipeline, own, repairs=False, compares=True, **arguments)
+    run.verification = own.found
+    for warning in own.warnings:
+        run.warn(warning)
+    return text, failed
 
 
 def _reach(pipeline: Pipeline, run: Run) -> None:
