@@ -25,6 +25,7 @@ from ..starting import FAILURE, started
 from ..tables import ALL_TABLES
 from ..version import VERSION
 from . import report
+from .account_settings import AccountSettings
 from .arguments import arguments, check_combination
 from .check import check
 from .consent import confirm
@@ -47,7 +48,7 @@ from .run import Run, source_for
 from .runs_table import Kind
 from .runtime import check_working_folder, set_up_dlt, setting
 from .status import as_json, as_text, status
-from .verify import verified
+from .verify import verified, verified_after_load
 
 CHECKPOINT_MINUTES = 5.0
 TABLES_SETTING = "sources.wootric.tables"
@@ -135,18 +136,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
         text = _report(options, run, about, pipeline)
         if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
-            verified_text, failed = _verified_after_load(pipeline, run, **access, **_given(options))
-            text += f"\n{verified_text}"
-    return text, failed
-
-
-def _verified_after_load(pipeline: Pipeline, run: Run, **arguments: Any) -> tuple[str, str]:
-    """Looks whether all is there, as a run of its own, whose notes go into the report of the load."""
-    own = Run(isolates_tables=True, waits=run.waits)
-    text, failed = verified(pipeline, own, repairs=False, compares=True, **arguments)
-    run.verification = own.found
-    for warning in own.warnings:
-        run.warn(warning)
+            found, failed = verified_after_load(pipeline, run, **access, **_given(options))
+            text += f"\n{found}"
     return text, failed
 
 
@@ -162,6 +153,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
     settings.span(options.start_date, options.end_date)
     check_combination(options)
     _checkpoint_minutes()
+    AccountSettings()
     pipeline = pipeline_of(options)
     check_working_folder(pipeline.working_dir, kind_of(pipeline))
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)

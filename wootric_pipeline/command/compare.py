@@ -6,29 +6,26 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-import dlt
 from dlt import Pipeline
 
 from ..destinations.queries import Queries, in_utc
 from ..dlt_internals import stored_state
 from ..errors import DatesIgnored, WootricError
 from ..insight.comparison import CANNOT, DIFFERS, OTHERWISE, Comparer, Comparison, Loaded, days_to_compare
-from ..insight.counting import Rule, given_rule
 from ..insight.fit import Known
 from ..insight.own_figures import OwnFigures
-from ..insight.surveys import Metric, given_metrics
 from ..insight.tallies import Span, Tally, Window, lacking
-from ..insight.zones import DAY, UTC, AccountZone, account_zone, given_zone
+from ..insight.zones import DAY, UTC, AccountZone, account_zone
 from ..reading.days import last_ended_day
 from ..reading.history import History
 from ..reading.overviews import QUOTED
 from ..reading.reader import HISTORY
 from ..state import check_account, state_of
 from ..tables import CURSOR, NPS_SUMMARY, RESPONSES
+from .account_settings import AccountSettings
 from .loading import SOURCE
 from .report import iso
 from .run import Run, source_for
-from .runtime import setting
 
 ZONE_DAYS = 500
 """All windows end there, or begin."""
@@ -46,29 +43,21 @@ class CannotCompare(Exception):
     """Nothing can be compared; the message is a sentence."""
 
 
-class Choices:
-    """What settings say of the comparison.
-
-    Raises:
-        ConfigurationError: A setting is none.
-    """
-
-    def __init__(self) -> None:
-        self.surveys: Mapping[int, Metric] = given_metrics(dlt.config.get("sources.wootric.surveys"))
-        self.counting: Rule = given_rule(dlt.config.get("sources.wootric.counting"))
-        zone = setting("sources.wootric.time_zone", str, "")
-        self.zone = given_zone(zone) if zone.strip() else ""
-
-
 def compared(
-    pipeline: Pipeline, run: Run, choices: Choices, known: Mapping[str, Known], *, appends: bool, **arguments: Any
+    pipeline: Pipeline,
+    run: Run,
+    account: AccountSettings,
+    known: Mapping[str, Known],
+    *,
+    appends: bool,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """What the comparison has found, for machines, which the run notes as well; `as_text` tells it to people.
 
     Args:
         pipeline: Whose dataset.
         run: Takes the notes.
-        choices: The settings.
+        account: How it counts.
         known: Up to when which table is loaded.
         appends: Whether each version of a row is kept.
         arguments: Of the source.
@@ -81,7 +70,7 @@ def compared(
             raise CannotCompare(f"{gap[:1].upper()}{gap[1:]}.")
         figures = _figures(run, state, **arguments)
         now = run.connected().now()
-        found = _compared(queries, figures, choices, loaded, now, appends=appends)
+        found = _compared(queries, figures, account, loaded, now, appends=appends)
     except DatesIgnored:
         reason = f"Wootric answers {NPS_SUMMARY.path} with the same figures whatever days it is asked for."
         found = Comparison(CANNOT, reason)
@@ -113,16 +102,16 @@ def _figures(run: Run, state: Mapping[str, Any], **arguments: Any) -> OwnFigures
 
 
 def _compared(
-    queries: Queries, figures: OwnFigures, choices: Choices, loaded: Loaded, now: float, *, appends: bool
+    queries: Queries, figures: OwnFigures, account: AccountSettings, loaded: Loaded, now: float, *, appends: bool
 ) -> Comparison:
     last_ended = last_ended_day(now)
     figures.check(last_ended)
-    zone = _zone(figures, choices.zone, Window(last_ended - ZONE_DAYS * DAY, last_ended))
+    zone = _zone(figures, account.time_zone, Window(last_ended - ZONE_DAYS * DAY, last_ended))
     days = days_to_compare(loaded, last_ended, zone.name)
     if days is None:
         raise CannotCompare("No day has ended between the start date and the last complete run.")
-    tally = Tally(queries, zone.name, choices.surveys, appends=appends)
-    return Comparer(figures, tally, loaded, zone, days, choices.counting).compare()
+    tally = Tally(queries, zone.name, account.surveys, appends=appends)
+    return Comparer(figures, tally, loaded, zone, days, account.counting).compare()
 
 
 def _zone(figures: OwnFigures, given: str, days: Window) -> AccountZone:

@@ -16,7 +16,8 @@ from ..reading.by_id import absent
 from ..settings import at_least
 from ..state import state_of
 from ..tables import END_USERS, RESPONSES, TABLES
-from .compare import Choices, as_text, compared, missing
+from .account_settings import AccountSettings
+from .compare import as_text, compared, missing
 from .loading import SOURCE, follow_destination, load_extracted
 from .run import Run, source_for
 from .runs_table import note
@@ -47,7 +48,7 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **a
     """
     requests_max = setting("sources.wootric.repair_requests_max", float, REPAIR_REQUESTS_MAX)
     at_least(1, repair_requests_max=requests_max)
-    choices = Choices()
+    account = AccountSettings()
     with exclusive(pipeline, wait=run.waits) if repairs else nullcontext():
         found = verify(pipeline, run)
         if repairs and found.misfits:
@@ -57,7 +58,7 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **a
         comparison = None
         if compares:
             known, appends = _fresh(pipeline), _appends(pipeline)
-            comparison = compared(pipeline, run, choices, known, appends=appends, **arguments)
+            comparison = compared(pipeline, run, account, known, appends=appends, **arguments)
         if setting("sources.wootric.keep_runs", bool, True):
             note(pipeline, run, list(run.tables), "", "repair" if repairs else "verify")
     failed = ""
@@ -69,6 +70,25 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **a
         return text, failed
     run.found |= {"comparison": comparison, "requests": run.client.requests if run.client else 0}
     return f"{text}\n{as_text(comparison)}", failed or missing(comparison)
+
+
+def verified_after_load(pipeline: Pipeline, run: Run, **arguments: Any) -> tuple[str, str]:
+    """Looks for what is missing as a run of its own; its findings go into the report of the run that has loaded.
+
+    Args:
+        pipeline: Whose dataset.
+        run: That has loaded.
+        arguments: Of the source.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    own = Run(isolates_tables=True, waits=run.waits)
+    text, failed = verified(pipeline, own, repairs=False, compares=True, **arguments)
+    run.verification = own.found
+    for warning in own.warnings:
+        run.warn(warning)
+    return text, failed
 
 
 def verify(pipeline: Pipeline, run: Run) -> Fit:

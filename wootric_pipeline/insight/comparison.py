@@ -123,9 +123,15 @@ class Comparer:
     zone: AccountZone
     days: Window
     base: Rule
+    _answered: Window = field(init=False)
     _asked: list[Window] = field(default_factory=list)
     _changes_since: datetime | None = None
     _hides_changes: bool = False
+
+    def __post_init__(self) -> None:
+        """Looks for the days with the oldest and the newest response."""
+        last = self.days.last
+        self._answered = self.tally.days_before(midnight(last + DAY, self.zone.name)) or Window(last, last)
 
     def compare(self) -> Comparison:
         """Compares window after window, the wide ones last.
@@ -154,8 +160,7 @@ class Comparer:
             others.append(_month_before(others[-1].first))
         zone = self.zone.name
         change = next((each for each in others[1:] if changes_clocks(each.first, each.last + DAY, zone)), others[1])
-        newest = self.tally.newest_before(midnight(last + DAY, zone))
-        day = last if newest is None else local_day(newest, zone)
+        day = self._answered.last
         year = Window(max(first, last - (YEAR_DAYS - 1) * DAY), last)
         stages = [[month, change, Window(day, day)], [year], [Window(first, year.first - DAY)]]
         known = [[each for each in stage if self._is_known(each)] for stage in stages]
@@ -284,7 +289,7 @@ class Comparer:
             found = found._replace(window=Window(found.window.first, found.window.last - DAY))
             rule = replace(rule, last_day_out=False)
         while found.window.days > 1 and self.figures.left > keeps:
-            early, late = found.window.halves()
+            early, late = found.window.halves(self._answered.first)
             wootric = self.figures.of(early, last_day_out=is_last_out)
             first = Compared(early, wootric, self.tally.of(early, rule))
             if first.difference.distance:

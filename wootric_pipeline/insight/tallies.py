@@ -8,7 +8,7 @@ from ..destinations.queries import Queries, in_utc
 from ..tables import BIGINT, BOOL, PERSON, PRIMARY_KEY, RESPONSES
 from .counting import Counts, Rule, Surveys, counted_surveys
 from .surveys import Metric, SurveyMetric, metrics
-from .zones import DAY, midnight
+from .zones import DAY, local_day, midnight
 
 PROMOTERS_MIN, PASSIVES_MIN = 9, 7
 CREATED = "created_at"
@@ -52,9 +52,10 @@ class Window(NamedTuple):
         """How many."""
         return (self.last - self.first).days + 1
 
-    def halves(self) -> tuple["Window", "Window"]:
-        """Both, of two days or more."""
+    def halves(self, oldest: date) -> tuple["Window", "Window"]:
+        """Both, of two days or more; the days before that with the oldest response are one."""
         middle = self.first + (self.days // 2 - 1) * DAY
+        middle = min(max(middle, oldest - DAY), self.last - DAY)
         return Window(self.first, middle), Window(middle + DAY, self.last)
 
 
@@ -103,13 +104,16 @@ class Tally:
         )
         return metrics([(survey, lowest, highest, int(count)) for survey, lowest, highest, count in scores], given)
 
-    def newest_before(self, moment: datetime) -> datetime | None:
-        """When the last response before a moment was given, UTC."""
+    def days_before(self, moment: datetime) -> Window | None:
+        """The days of the account with the oldest and the newest response before a moment; None if there is none."""
         query = (
-            f"SELECT max({CREATED}) FROM {self._rows} AS responses "
+            f"SELECT min({CREATED}), max({CREATED}) FROM {self._rows} AS responses "
             f"WHERE score IS NOT NULL AND {CREATED} < {self._queries.instant(moment)}{self._where}"
         )
-        return in_utc(self._queries.rows(query)[0][0])
+        oldest, newest = map(in_utc, self._queries.rows(query)[0])
+        if oldest is None or newest is None:
+            return None
+        return Window(local_day(oldest, self._zone), local_day(newest, self._zone))
 
     def replace(self, rows: Iterable[Row]) -> None:
         """Counts some responses as they are now, and not as they were loaded.
