@@ -89,7 +89,7 @@ class InMemory:
 
     tables = ("responses",)
 
-    def __init__(self, account: Account, but: Collection[int] = ()) -> None:
+    def __init__(self, account: Account, but: Collection[int] = (), marked: Collection[int] = ()) -> None:
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'Asia/Tokyo'")
         rows = [row for row in account.rows["responses"].values() if row["id"] not in but]
@@ -99,10 +99,14 @@ class InMemory:
             else pyarrow.array([row[name] for row in rows], TYPES[kind])
             for name, kind in COLUMNS.items()
         }
+        if marked:
+            at = [NOW if row["id"] in marked else None for row in rows]
+            held["_deleted_at"] = pyarrow.array(at, TYPES["timestamp"])
+        self._names = list(held)
         self._connection.register("responses", pyarrow.table(held))
 
     def columns(self, _table: str) -> Mapping[str, Any]:
-        return {name: {"data_type": kind} for name, kind in COLUMNS.items()}
+        return {name: {"data_type": COLUMNS.get(name, "timestamp")} for name in self._names}
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(query).fetchall()
@@ -176,7 +180,7 @@ def test_days_of_any_length_and_offset(zone: str) -> None:
         ),
     ],
 )
-def test_another_way_to_count_is_named(behaviour: dict[str, bool], rule: Rule) -> None:
+def test_another_way_to_count_is_named(behaviour: dict[str, Any], rule: Rule) -> None:
     account = lively()
     service = Service(account, Behaviour(**behaviour))
     found = compare(service, InMemory(account), zone=LOS_ANGELES)
@@ -267,6 +271,21 @@ def test_what_was_deleted_there_is_not_missing_here() -> None:
     assert (found.verdict, found.difference, found.is_missing) == ("differs", -1, False)
     at = datetime.fromtimestamp(deleted["created_at"] / SECOND, account.time_zone)
     assert found.where == Window(at.date(), at.date())
+
+
+def test_what_is_marked_as_gone_does_not_count_here() -> None:
+    account = lively()
+    deleted = [row["id"] for row in account.rows["responses"].values() if not row["excluded_from_calculations"]][-40]
+    loaded = InMemory(account, marked=[deleted])
+    assert compare(Service(account), loaded).verdict == "differs"
+    account.delete("responses", deleted)
+    assert compare(Service(account), loaded).verdict == "equal"
+
+
+def test_a_response_of_a_time_before_all_days_is_none() -> None:
+    account = lively()
+    account.put("responses", response(9_999, datetime(1, 1, 1, 1, tzinfo=timezone.utc)))
+    assert compare(Service(account), InMemory(account)).verdict == "equal"
 
 
 def changed(account: Account, count: int, at: datetime) -> None:
@@ -368,7 +387,7 @@ def test_a_constant_offset_is_an_assumption() -> None:
 
 
 @pytest.mark.parametrize("figures", [{"dates_bare": False}, {"dates_quoted": False}])
-def test_days_are_taken_in_either_form(figures: dict[str, bool]) -> None:
+def test_days_are_taken_in_either_form(figures: dict[str, Any]) -> None:
     account = lively()
     assert compare(Service(account, Behaviour(**figures)), InMemory(account), zone=LOS_ANGELES).verdict == "equal"
 

@@ -67,7 +67,7 @@ def compared(
         state = stored_state(pipeline) or {}
         loaded, queries = _loaded(state, known), Queries(pipeline, SOURCE)
         if gap := lacking(queries):
-            raise CannotCompare(f"{gap[:1].upper()}{gap[1:]}.")
+            raise CannotCompare(f"Not all that is needed is there: {gap}.")
         figures = _figures(run, state, **arguments)
         now = run.connected().now()
         found = _compared(queries, figures, account, loaded, now, appends=appends)

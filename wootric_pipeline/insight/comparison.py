@@ -16,7 +16,7 @@ from ..tables import CURSOR
 from .counting import Counts, Rule, different, rules
 from .own_figures import OwnFigures
 from .tallies import Span, Tally, Window
-from .zones import COMMON, DAY, UTC, AccountZone, changes_clocks, local_day, midnight
+from .zones import COMMON, DAY, UTC, AccountZone, changes_clocks, local_day
 
 Verdict = Literal["equal", "equal, counted differently", "differs", "cannot compare"]
 EQUAL: Verdict = "equal"
@@ -131,7 +131,7 @@ class Comparer:
     def __post_init__(self) -> None:
         """Looks for the days with the oldest and the newest response."""
         last = self.days.last
-        self._answered = self.tally.days_before(midnight(last + DAY, self.zone.name)) or Window(last, last)
+        self._answered = self.tally.days_within(self.days) or Window(last, last)
 
     def compare(self) -> Comparison:
         """Compares window after window, the wide ones last.

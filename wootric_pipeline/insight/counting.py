@@ -77,7 +77,7 @@ class Rule:
         for name in sorted(self.changes(base), key=[each.name for each in fields(self)].index):
             value = getattr(self, name)
             words = TOLD.get((name, value))
-            told.append(words or f"days are those of {value or 'its time zone'}")
+            told.append(words or f"days are those of {value or 'the account'}")
         return " and ".join(told)
 
 

@@ -21,11 +21,6 @@ RESPONSES_MIN = 10
 """Of fewer, the highest score says nothing: an NPS survey may just have no better one yet."""
 EXAMPLE = '{11 = "nps", 12 = "csat"}, or {"11": "nps", "12": "csat"} in the environment'
 
-SCORES_QUERY = """
-SELECT survey_id, min(score), max(score), count(score) FROM responses WHERE score IS NOT NULL GROUP BY survey_id
-"""
-"""What `SurveyScores` are made of, in DuckDB's dialect."""
-
 
 class SurveyScores(NamedTuple):
     """The scores that a survey has been given.

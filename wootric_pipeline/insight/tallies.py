@@ -104,11 +104,12 @@ class Tally:
         )
         return metrics([(survey, lowest, highest, int(count)) for survey, lowest, highest, count in scores], given)
 
-    def days_before(self, moment: datetime) -> Window | None:
-        """The days of the account with the oldest and the newest response before a moment; None if there is none."""
+    def days_within(self, days: Window) -> Window | None:
+        """Of some days, those with the oldest and the newest response; None if there is none."""
+        since, until = map(self._queries.instant, self.span(days, Rule()))
         query = (
             f"SELECT min({CREATED}), max({CREATED}) FROM {self._rows} AS responses "
-            f"WHERE score IS NOT NULL AND {CREATED} < {self._queries.instant(moment)}{self._where}"
+            f"WHERE score IS NOT NULL AND {CREATED} >= {since} AND {CREATED} < {until}{self._where}"
         )
         oldest, newest = map(in_utc, self._queries.rows(query)[0])
         if oldest is None or newest is None:

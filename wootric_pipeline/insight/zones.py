@@ -85,7 +85,7 @@ def given_zone(name: str) -> str:
         zone(named)
     except (KeyError, ValueError, OSError):
         raise ConfigurationError(
-            f"There is no time zone {shown(named)}; time_zone must be one of the IANA's, such as America/Los_Angeles."
+            f"time_zone must be a name such as America/Los_Angeles; there is no zone {shown(named)}."
         ) from None
     return named
 
