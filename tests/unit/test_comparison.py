@@ -19,7 +19,7 @@ from wootric_pipeline.destinations.queries import Queries
 from wootric_pipeline.errors import DatesIgnored, ListRefused, RequestRefused, WootricError
 from wootric_pipeline.insight.comparison import Comparer, Comparison, Loaded, days_to_compare
 from wootric_pipeline.insight.counting import Rule
-from wootric_pipeline.insight.own_figures import REQUESTS_MAX, OwnFigures
+from wootric_pipeline.insight.own_figures import REQUESTS_MAX, BudgetSpent, OwnFigures
 from wootric_pipeline.insight.surveys import Metric
 from wootric_pipeline.insight.tallies import Tally, Window
 from wootric_pipeline.insight.zones import AccountZone, account_zone
@@ -28,6 +28,8 @@ from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Query, Refused
 from wootric_pipeline.sandbox.overviews import PATHS, Overviews
 
 NOW = datetime(2026, 5, 20, 18, tzinfo=timezone.utc)
+LATER, EARLIER = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
+SINCE = int(LATER.timestamp()) * SECOND
 LAST = date(2026, 5, 19)
 DAY = timedelta(days=1)
 LOS_ANGELES = "America/Los_Angeles"
@@ -142,6 +144,10 @@ def compare(
     return comparison
 
 
+def read(at: datetime, *, is_ordered: bool = True) -> Loaded:
+    return Loaded(NOW, lambda _span: at, is_ordered=is_ordered)
+
+
 def test_what_is_all_there_is_equal() -> None:
     account = lively()
     found = compare(Service(account), InMemory(account))
@@ -162,6 +168,10 @@ def test_what_is_all_there_is_equal() -> None:
 )
 def test_days_of_any_length_and_offset(zone: str) -> None:
     account = lively(zone, each_day=5)
+    for number, day in enumerate([date(2026, 4, 1), date(2026, 5, 1), date(2026, 4, 19), LAST + DAY]):
+        begin = datetime.combine(day, datetime.min.time(), account.time_zone).astimezone(timezone.utc)
+        account.put("responses", response(20_000 + number, begin))
+        account.put("responses", response(30_000 + number, begin - timedelta(seconds=1), 3))
     assert compare(Service(account), InMemory(account), zone=zone).verdict == "equal"
     assert compare(Service(account), InMemory(account)).verdict == "equal"
 
@@ -200,6 +210,25 @@ def test_surveys_that_are_undecided_or_no_nps() -> None:
     assert (found.verdict, found.rule) == ("equal, counted differently", Rule(surveys="all"))
     known: dict[int, Metric] = {12: "nps", 13: "nps"}
     assert compare(Service(account), InMemory(account), zone=LOS_ANGELES, surveys=known).verdict == "equal"
+
+
+def test_a_survey_that_has_only_begun_counts_where_all_do() -> None:
+    account = lively()
+    loaded = InMemory(account)
+    account.put("responses", response(5_000, datetime(2026, 4, 9, tzinfo=timezone.utc), survey=14, updated_at=SINCE))
+    found = compare(Service(account), loaded, base=Rule(surveys="all"), known=read(EARLIER))
+    assert found.verdict == "equal"
+
+
+def test_no_more_requests_are_sent_than_may_be() -> None:
+    service = Service(lively())
+    figures = OwnFigures(cast(Client, service))
+    for number in range(REQUESTS_MAX):
+        figures.of(Window(LAST - number * DAY, LAST))
+    figures.of(Window(LAST, LAST))
+    with pytest.raises(BudgetSpent):
+        figures.of(Window(LAST - 99 * DAY, LAST))
+    assert len(service.asked) == REQUESTS_MAX
 
 
 def test_only_the_latest_answer_of_each_person_counts_there() -> None:
@@ -297,14 +326,6 @@ def changed(account: Account, count: int, at: datetime) -> None:
     assert len(counted) >= count
     for row in counted[:count]:
         account.change("responses", row["id"], int(at.timestamp()) * SECOND, score=0)
-
-
-LATER = NOW - timedelta(hours=1)
-EARLIER = NOW - timedelta(hours=2)
-
-
-def read(at: datetime, *, is_ordered: bool = True) -> Loaded:
-    return Loaded(NOW, lambda _span: at, is_ordered=is_ordered)
 
 
 @pytest.mark.parametrize("count", [1, 5])

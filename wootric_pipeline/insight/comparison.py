@@ -299,9 +299,9 @@ class Comparer:
         return found
 
     def _is_proven(self, found: Compared, rule: Rule) -> bool:
-        """Whether a day differs also where what has changed since it was read is counted as the list shows it now."""
+        """Whether days differ also where what has changed since it was read is counted as the list shows it now."""
         since = self._read_up_to(found.window)
-        if found.window.days > 1 or since is None:
+        if since is None:
             return False
         try:
             rows = self.figures.listed(self.tally.span(found.window, replace(rule, last_day_out=False)))
