@@ -77,6 +77,12 @@ _RUNS: Mapping[str, Meaning] = {
     "read_up_to": Meaning("all that was updated before is loaded; null where some rows were never read", "own"),
     "error": Meaning("why the table is not complete, in a sentence", "own"),
     "warnings": Meaning("what was not as it should be in the run and stopped nothing, in sentences", "own"),
+    "verdict": Meaning(
+        "of `responses`, where they were compared with Wootric's own figures when the run began: `equal`; `equal, "
+        "counted differently`; `differs`; `cannot compare`; null elsewhere",
+        "own",
+    ),
+    "verdict_detail": Meaning("all that the comparison has found, an object as a text of JSON", "own"),
     "version": Meaning("of the loader", "own"),
 }
 _LIST_OF_TEMPLATE: Mapping[str, Meaning] = {

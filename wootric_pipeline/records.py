@@ -96,6 +96,14 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text[:19] + "+00:00") + _correction(text[19:])
 
 
+def parse_offset(text: str) -> timedelta | None:
+    """How far the clock that a text of the API shows is ahead of UTC; None of a text without its zone, or of none."""
+    match = _AFTER_SECONDS.fullmatch(text[19:]) if 19 <= len(text) <= TIME_LENGTH_MAX else None
+    if match is None or match["zone"] is None:
+        return None
+    return _correction("") - _correction(match["zone"])
+
+
 @lru_cache(maxsize=4096)
 def _correction(after_seconds: str) -> timedelta:
     match = _AFTER_SECONDS.fullmatch(after_seconds)

@@ -30,7 +30,7 @@ def arguments(program: str) -> Arguments:
     _add_what(parser)
     _add_where(parser)
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
-    fits = "do responses, declines and end users fit each other? loads nothing"
+    fits = "do the tables fit each other, and Wootric's own figures? loads nothing"
     parser.add_argument("--verify", action="store_true", help=fits)
     parser.add_argument("--repair", action="store_true", help="fetch by id what --verify finds missing")
     parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")

@@ -25,6 +25,7 @@ from ..starting import FAILURE, started
 from ..tables import ALL_TABLES
 from ..version import VERSION
 from . import report
+from .account_settings import AccountSettings
 from .arguments import arguments, check_combination
 from .check import check
 from .consent import confirm
@@ -47,7 +48,7 @@ from .run import Run, source_for
 from .runs_table import Kind
 from .runtime import check_working_folder, set_up_dlt, setting
 from .status import as_json, as_text, status
-from .verify import verified
+from .verify import verified, verified_after_load
 
 CHECKPOINT_MINUTES = 5.0
 TABLES_SETTING = "sources.wootric.tables"
@@ -120,7 +121,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     )
     with account as (access, is_new), no_trace_of_failures(pipeline):
         if options.verify or options.repair:
-            return verified(pipeline, run, repairs=options.repair, **access, **_given(options))
+            given = {**access, **_given(options)}
+            return verified(pipeline, run, repairs=options.repair, compares=options.verify, **given)
         source = source_for(run, **access, **_given(options))
         if options.check:
             failed = check(pipeline, run, names)
@@ -132,7 +134,11 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
             minutes = _checkpoint_minutes()
             load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
-    return _report(options, run, about, pipeline), failed
+        text = _report(options, run, about, pipeline)
+        if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
+            found, failed = verified_after_load(pipeline, run, **access, **_given(options))
+            text += f"\n{found}"
+    return text, failed
 
 
 def _reach(pipeline: Pipeline, run: Run) -> None:
@@ -147,6 +153,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
     settings.span(options.start_date, options.end_date)
     check_combination(options)
     _checkpoint_minutes()
+    AccountSettings()
     pipeline = pipeline_of(options)
     check_working_folder(pipeline.working_dir, kind_of(pipeline))
     about.update(destination=pipeline.destination.destination_name, dataset=pipeline.dataset_name)

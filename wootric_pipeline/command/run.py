@@ -52,6 +52,8 @@ class Run(Notes):
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         unread: Those of them that cannot be, and that nobody had asked for by their names.
         found: For one that loads nothing, or little: what it has found, for machines.
+        verification: What a verification after the load has found, likewise.
+        comparison: What the comparison with Wootric's own figures has found, for machines.
         started_at: UTC.
     """
 
@@ -62,6 +64,8 @@ class Run(Notes):
     checked: dict[str, Mode | None] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     found: dict[str, Any] | None = None
+    verification: dict[str, Any] | None = None
+    comparison: dict[str, Any] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
 

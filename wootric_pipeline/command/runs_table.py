@@ -4,6 +4,7 @@ A pipeline of its own loads it, whose schema, state and packages meet those of W
 fails is noted as well, and what cannot be written is written with the next run's.
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..destinations.layout import described_by, kind_of, layout
 from ..destinations.stored import stored
 from ..dlt_internals import drop_if_torn, keep_no_state
 from ..reading.notes import TableNotes
+from ..tables import RESPONSES
 from ..version import VERSION
 from .loading import leaving_other_destination
 from .report import warnings
@@ -48,6 +50,8 @@ COLUMNS: Mapping[str, TDataType] = {
     "read_up_to": "timestamp",
     "error": "text",
     "warnings": "text",
+    "verdict": "text",
+    "verdict_detail": "text",
     "version": "text",
 }
 
@@ -141,5 +145,12 @@ def _row(run: Run, table: str, sentence: str) -> dict[str, Any]:
         "read_up_to": notes.read_up_to,
         "error": notes.error or sentence or None,
         "warnings": " ".join(warnings(run)) or None,
+        **_verdict(run, table),
         "version": VERSION,
     }
+
+
+def _verdict(run: Run, table: str) -> dict[str, str]:
+    """What the comparison with Wootric's own figures has found, which is about responses."""
+    found = run.comparison if table == RESPONSES.name else None
+    return {"verdict": found["verdict"], "verdict_detail": json.dumps(found)} if found else {}

@@ -16,6 +16,8 @@ from ..reading.by_id import absent
 from ..settings import at_least
 from ..state import state_of
 from ..tables import END_USERS, RESPONSES, TABLES
+from .account_settings import AccountSettings
+from .compare import as_text, compared, missing
 from .loading import SOURCE, follow_destination, load_extracted
 from .run import Run, source_for
 from .runs_table import note
@@ -29,13 +31,14 @@ LISTED_MAX = 1_000
 """Ids in the report for machines."""
 
 
-def verified(pipeline: Pipeline, run: Run, *, repairs: bool, **arguments: Any) -> tuple[str, str]:
+def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **arguments: Any) -> tuple[str, str]:
     """Looks for what is missing, and fetches it; what was found, for people, and a sentence if something is missing.
 
     Args:
         pipeline: Whose dataset.
         run: Takes the notes, and what was found for machines.
         repairs: Whether what is missing is to be fetched.
+        compares: Whether Wootric's own figures are to be compared.
         arguments: Of the source.
 
     Raises:
@@ -45,20 +48,47 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, **arguments: Any) -
     """
     requests_max = setting("sources.wootric.repair_requests_max", float, REPAIR_REQUESTS_MAX)
     at_least(1, repair_requests_max=requests_max)
+    account = AccountSettings()
     with exclusive(pipeline, wait=run.waits) if repairs else nullcontext():
         found = verify(pipeline, run)
         if repairs and found.misfits:
             _repair(pipeline, run, found.misfits[: int(requests_max)], **arguments)
             found = verify(pipeline, run)
+        text, run.found = _as_text(run, found), _as_json(run, found)
+        comparison = None
+        if compares:
+            known, appends = _fresh(pipeline), _appends(pipeline)
+            comparison = compared(pipeline, run, account, known, appends=appends, **arguments)
         if setting("sources.wootric.keep_runs", bool, True):
             note(pipeline, run, list(run.tables), "", "repair" if repairs else "verify")
-    run.found = _as_json(run, found)
     failed = ""
     if found.misfits and repairs:
         failed = "Some rows are still missing, or have other scores; the next --repair asks for them again."
     elif found.misfits:
         failed = "Rows are missing, or have other scores; --repair asks Wootric for them by their ids."
-    return _as_text(run, found), failed
+    if comparison is None:
+        return text, failed
+    run.found |= {"comparison": comparison, "requests": run.client.requests if run.client else 0}
+    return f"{text}\n{as_text(comparison)}", failed or missing(comparison)
+
+
+def verified_after_load(pipeline: Pipeline, run: Run, **arguments: Any) -> tuple[str, str]:
+    """Looks for what is missing as a run of its own; its findings go into the report of the run that has loaded.
+
+    Args:
+        pipeline: Whose dataset.
+        run: That has loaded.
+        arguments: Of the source.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    own = Run(isolates_tables=True, waits=run.waits)
+    text, failed = verified(pipeline, own, repairs=False, compares=True, **arguments)
+    run.verification = own.found
+    for warning in own.warnings:
+        run.warn(warning)
+    return text, failed
 
 
 def verify(pipeline: Pipeline, run: Run) -> Fit:
@@ -78,17 +108,24 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
     state = None if is_missing_file(pipeline) else stored_state(pipeline)
     if not state:
         raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
-    fresh = {
-        each.table: Known(each.last_complete_at, each.read_up_to) for each in status(pipeline, list(TABLES)).tables
-    }
-    appends = layout(kind_of(pipeline), setting("sources.wootric.files", str, "delta")).appends
-    found = fit(pipeline, SOURCE, fresh, appends=appends, has_start=_has_start(state))
+    found = fit(pipeline, SOURCE, _fresh(pipeline), appends=_appends(pipeline), has_start=_has_start(state))
     gone = {table: absent(state, SOURCE, table) for table in TABLES}
     left = Fit([each for each in found.misfits if each.id not in gone[each.table]], found.unchecked)
     for table in (END_USERS.name, RESPONSES.name):
         run.table(table).complete = not (sentence := _sentence(left, table))
         run.table(table).error = sentence or None
     return left
+
+
+def _fresh(pipeline: Pipeline) -> dict[str, Known]:
+    """Up to when tables are loaded, as far as runs are noted."""
+    tables = status(pipeline, list(TABLES)).tables
+    return {each.table: Known(each.last_complete_at, each.read_up_to) for each in tables}
+
+
+def _appends(pipeline: Pipeline) -> bool:
+    """Whether each version of a row is kept."""
+    return layout(kind_of(pipeline), setting("sources.wootric.files", str, "delta")).appends
 
 
 def _repair(pipeline: Pipeline, run: Run, misfits: Sequence[Misfit], **arguments: Any) -> None:

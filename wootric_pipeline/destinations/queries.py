@@ -5,7 +5,7 @@ dlt's, and Delta and Iceberg ones by way of Arrow, since DuckDB's extensions for
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -14,8 +14,11 @@ import dlt
 from dlt import Pipeline
 
 from ..dlt_internals import local_path, open_table
+from .layout import kind_of
 
 TABLE_FORMATS = ("delta", "iceberg")
+WITHOUT_ZONES = ("sqlalchemy", "clickhouse")
+"""Destinations whose columns of times have no zone, or are texts."""
 
 
 def is_missing_file(pipeline: Pipeline) -> bool:
@@ -46,15 +49,21 @@ class Queries:
 
     def __init__(self, pipeline: Pipeline, schema: str) -> None:
         self._dataset: dlt.Dataset = pipeline.dataset(schema=schema)
+        self._has_zones = kind_of(pipeline) not in WITHOUT_ZONES
 
     @property
     def tables(self) -> Collection[str]:
         """Those that were loaded at some time."""
         return self._dataset.schema.data_table_names(seen_data_only=True)
 
-    def columns(self, table: str) -> Collection[str]:
-        """Those of a table that were loaded at some time."""
+    def columns(self, table: str) -> Mapping[str, Any]:
+        """Those of a table that were loaded at some time, as dlt's schema describes them."""
         return self._dataset.schema.get_table_columns(table)
+
+    def instant(self, moment: datetime) -> str:
+        """A moment, in UTC or any other zone, as a query compares columns with it."""
+        text = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+        return f"CAST('{text}+00:00' AS TIMESTAMPTZ)" if self._has_zones else f"'{text}'"
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query gives; times are in UTC.

@@ -1,0 +1,29 @@
+"""What settings say of the account, which the API does not."""
+
+from collections.abc import Mapping
+
+import dlt
+
+from ..insight.counting import Rule, given_rule
+from ..insight.surveys import Metric, given_metrics
+from ..insight.zones import given_zone
+from .runtime import setting
+
+
+class AccountSettings:
+    """The settings `surveys`, `counting` and `time_zone`.
+
+    Attributes:
+        surveys: Which survey is what.
+        counting: By which rule the account counts.
+        time_zone: The account's, an IANA name; empty where it is not set.
+
+    Raises:
+        ConfigurationError: One is none.
+    """
+
+    def __init__(self) -> None:
+        self.surveys: Mapping[int, Metric] = given_metrics(dlt.config.get("sources.wootric.surveys"))
+        self.counting: Rule = given_rule(dlt.config.get("sources.wootric.counting"))
+        zone = setting("sources.wootric.time_zone", str, "")
+        self.time_zone = given_zone(zone) if zone.strip() else ""
