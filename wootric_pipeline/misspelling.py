@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 SOURCES, PIPELINES = "sources", "pipelines"
 SOURCE: Path = (SOURCES, "wootric")
-OF_COMMAND = ("checkpoint_minutes", "keep_runs", "notify_url", "repair_requests_max")
+OF_COMMAND = ("checkpoint_minutes", "deleted_requests_max", "keep_runs", "notify_url", "repair_requests_max")
 OF_DLT = ("max_table_nesting", "root_key", "schema_contract")
 SECTIONS = (*ALL_TABLES, "schema", "data_writer", "extract", "normalize", "load", *OF_DLT)
 """What may have settings of its own below `[sources.wootric]`: a resource, or something of dlt's."""

@@ -42,7 +42,7 @@ from wootric_pipeline.reading.listing import PAGE_ROWS, PAGES_MAX
 from wootric_pipeline.reading.order import DISTINCT_SECONDS_PROVING, WINDOW_PAGES
 from wootric_pipeline.reading.ties import PASSES_MAX
 from wootric_pipeline.records import NESTING_MAX
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.tables import DELETED_AT, TABLES, TIMESTAMP
 
 README_LINES_MAX = 150
 OPTIONS = block("", "--full-refresh")
@@ -339,7 +339,7 @@ def test_settings_of_the_source_in_blocks_are_known() -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_columns_are_explained_with_their_types(name: str) -> None:
     documented = {column.strip("`"): data_type for column, data_type, *_ in table("docs/columns.md", name)}
-    declared = {**TABLES[name].columns, **TABLES[name].flattened}
+    declared = {**TABLES[name].columns, **TABLES[name].flattened, DELETED_AT: TIMESTAMP}
     free = {f"{path}__...": "by value" for path in TABLES[name].properties}
     assert documented == {**declared, **free}
 

@@ -8,15 +8,12 @@ from dlt import Pipeline
 
 from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive
-from ..destinations.queries import is_missing_file
-from ..dlt_internals import stored_state
-from ..errors import ConfigurationError
 from ..insight.fit import Fit, Known, Misfit, fit
 from ..reading.by_id import absent
 from ..settings import at_least
 from ..state import state_of
 from ..tables import END_USERS, RESPONSES, TABLES
-from .loading import SOURCE, follow_destination, load_extracted
+from .loading import SOURCE, follow_destination, load_extracted, loaded_state
 from .run import Run, source_for
 from .runs_table import note
 from .runtime import setting
@@ -75,9 +72,7 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
         ConfigurationError: Nothing was loaded yet.
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    state = None if is_missing_file(pipeline) else stored_state(pipeline)
-    if not state:
-        raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
+    state = loaded_state(pipeline)
     fresh = {
         each.table: Known(each.last_complete_at, each.read_up_to) for each in status(pipeline, list(TABLES)).tables
     }
