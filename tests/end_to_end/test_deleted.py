@@ -386,7 +386,7 @@ def test_rows_of_nobody_are_left_alone(loaded: Load, account: Account) -> None:
     delete(account, declines=(220, 201))
     outcome = project.run("--find-deleted", "--json")
     assert (outcome.code, outcome.report["warnings"]) == (
-        0, ["declines: 1 row (id 220) names no person, so Wootric cannot be asked for it."],
+        0, ["declines: 1 row (id 220) without a person, so that Wootric cannot be asked for it by its id."],
     )  # fmt: skip
     assert project.held("declines") == {**expected(account, "declines"), 220: NOON}
 

@@ -31,7 +31,8 @@ def arguments(program: str) -> Arguments:
     _add_where(parser)
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
     fits = "do responses, declines and end users fit each other? loads nothing"
-    parser.add_argument("--verify", action="store_true", help=fits)
+    full = "; full: also by reading all lists, are all ids there?"
+    parser.add_argument("--verify", nargs="?", const="fit", choices=("fit", "full"), metavar="full", help=fits + full)
     parser.add_argument("--repair", action="store_true", help="fetch by id what --verify finds missing")
     gone = "find rows that Wootric does not have any more, and do what the setting deleted says; loads nothing"
     parser.add_argument("--find-deleted", action="store_true", help=gone)

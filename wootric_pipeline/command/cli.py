@@ -121,7 +121,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     )
     with account as (access, is_new), no_trace_of_failures(pipeline):
         if options.verify or options.repair:
-            return verified(pipeline, run, repairs=options.repair, **access, **_given(options))
+            full = names if options.verify == "full" else ()
+            return verified(pipeline, run, repairs=options.repair, full=full, **access, **_given(options))
         if options.find_deleted:
             return find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
         source = source_for(run, **access, **_given(options))

@@ -17,7 +17,7 @@ from ..destinations.stored import Stored, stored
 from ..dlt_internals import know_column, source_state
 from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, IncompleteScan, WootricError
 from ..insight.gone import ASKED_LAST, Gone, ask, compared
-from ..insight.ids import held, lacking, paths
+from ..insight.ids import held, paths
 from ..reading.by_id import ABSENT
 from ..reading.overlap import without
 from ..reading.reader import OVERLAP, Reader, Rereading
@@ -26,6 +26,7 @@ from ..settings import at_least, deleted
 from ..state import check_account, state_of
 from ..tables import DELETED_AT, TABLES, TIMESTAMP
 from .consent import agreed
+from .ids import LISTED_MAX, counted, loaded_lists
 from .loading import SOURCE, follow_destination, load_extracted, loaded_state
 from .outcome import noted
 from .refresh import first_day
@@ -34,10 +35,6 @@ from .run import Run, source_for
 from .runtime import setting
 
 REQUESTS_MAX = 500
-NAMED_MAX = 10
-"""Ids in a sentence."""
-LISTED_MAX = 1_000
-"""Ids in the report for machines."""
 
 
 def find_deleted(
@@ -77,30 +74,6 @@ def find_deleted(
             _note(run, gone, what)
     left = " ".join(notes.error for notes in run.tables.values() if notes.error)
     return _as_text(run, gone, what, unchecked), left
-
-
-def loaded_lists(pipeline: Pipeline, tables: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Those of some tables whose ids can be compared with a list's, and why others cannot, in sentences.
-
-    Raises:
-        ConfigurationError: There are none, or somebody has dropped one.
-        Exception: Whatever the destination raises when it cannot be reached.
-    """
-    queries = Queries(pipeline, SOURCE)
-    reasons = {name: lacking(queries, name) for name in tables if name in TABLES}
-    unchecked = [reason for reason in reasons.values() if reason]
-    if len(unchecked) == len(reasons):
-        why = " ".join(unchecked) or f"No list is selected; choose from {', '.join(TABLES)}."
-        raise ConfigurationError(f"There are no ids to compare with Wootric's. {why}")
-    names = [name for name, reason in reasons.items() if not reason]
-    with stored(pipeline) as destination:
-        for name in names:
-            if destination is not None and (lost := destination.gone(name)):
-                raise ConfigurationError(
-                    f"The {'column' if '.' in lost else 'table'} {lost} is gone from the destination; load it again "
-                    f"with --full-refresh --tables {name}."
-                )
-    return names, unchecked
 
 
 def _begin(pipeline: Pipeline, run: Run, what: str, **arguments: Any) -> None:
@@ -207,18 +180,12 @@ def _note(run: Run, gone: Mapping[str, Gone], what: str) -> None:
         notes.rows = 0 if what == "keep" else len(found.ids) + len(found.back)
         notes.complete = not found.unasked
         if found.unasked:
-            left = _counted(found.unasked, "was", "were")
+            left = f"{counted(found.unasked)} {'was' if len(found.unasked) == 1 else 'were'}"
             notes.error = f"{name}: {left} not asked for by id; the next --find-deleted goes on there."
         if found.nameless:
             run.warn(
-                f"{name}: {_counted(found.nameless, 'names', 'name')} no person, so Wootric cannot be asked for it."
+                f"{name}: {counted(found.nameless)} without a person, so that Wootric cannot be asked for it by its id."
             )
-
-
-def _counted(ids: Sequence[int], one: str, several: str) -> str:
-    named = ", ".join(map(str, ids[:NAMED_MAX]))
-    more = " and others" if len(ids) > NAMED_MAX else ""
-    return f"{len(ids):,} {'row' if len(ids) == 1 else 'rows'} (id {named}{more}) {one if len(ids) == 1 else several}"
 
 
 def _as_text(run: Run, gone: Mapping[str, Gone], what: str, unchecked: Sequence[str]) -> str:
@@ -232,7 +199,7 @@ def _as_text(run: Run, gone: Mapping[str, Gone], what: str, unchecked: Sequence[
         ],
     )
     lines += [
-        f"{name}: {_counted(each.ids, 'is', 'are')} gone in Wootric, and {done}."
+        f"{name}: {counted(each.ids)} {'is' if len(each.ids) == 1 else 'are'} gone in Wootric, and {done}."
         for name, each in gone.items()
         if each.ids
     ]

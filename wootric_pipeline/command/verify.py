@@ -13,6 +13,7 @@ from ..reading.by_id import absent
 from ..settings import at_least
 from ..state import state_of
 from ..tables import END_USERS, RESPONSES, TABLES
+from .ids import LISTED_MAX, Ids, compare_ids, counted
 from .loading import SOURCE, follow_destination, load_extracted, loaded_state
 from .run import Run, source_for
 from .runs_table import note
@@ -20,19 +21,18 @@ from .runtime import setting
 from .status import status
 
 REPAIR_REQUESTS_MAX = 500
-NAMED_MAX = 10
-"""Ids in a sentence."""
-LISTED_MAX = 1_000
-"""Ids in the report for machines."""
 
 
-def verified(pipeline: Pipeline, run: Run, *, repairs: bool, **arguments: Any) -> tuple[str, str]:
+def verified(
+    pipeline: Pipeline, run: Run, *, repairs: bool, full: Sequence[str] = (), **arguments: Any
+) -> tuple[str, str]:
     """Looks for what is missing, and fetches it; what was found, for people, and a sentence if something is missing.
 
     Args:
         pipeline: Whose dataset.
         run: Takes the notes, and what was found for machines.
         repairs: Whether what is missing is to be fetched.
+        full: The names of the tables whose ids are to be held against Wootric's lists.
         arguments: Of the source.
 
     Raises:
@@ -44,18 +44,25 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, **arguments: Any) -
     at_least(1, repair_requests_max=requests_max)
     with exclusive(pipeline, wait=run.waits) if repairs else nullcontext():
         found = verify(pipeline, run)
-        if repairs and found.misfits:
-            _repair(pipeline, run, found.misfits[: int(requests_max)], **arguments)
+        ids = compare_ids(pipeline, run, full, **arguments) if full else None
+        misfits = [*found.misfits, *(ids.misfits if ids else ())]
+        if repairs and misfits:
+            _repair(pipeline, run, list(dict.fromkeys(misfits))[: int(requests_max)], **arguments)
             found = verify(pipeline, run)
+            ids = ids and ids.after_repair(pipeline)
+        text = _as_text(run, found)
+        if ids:
+            ids.note(run)
+            text += f"\n{ids.as_text()}"
         if setting("sources.wootric.keep_runs", bool, True):
             note(pipeline, run, list(run.tables), "", "repair" if repairs else "verify")
-    run.found = _as_json(run, found)
-    failed = ""
+    run.found = _as_json(run, found, ids)
+    failed = ids.sentence if ids else ""
     if found.misfits and repairs:
-        failed = "Some rows are still missing, or have other scores; the next --repair asks for them again."
+        failed = f"Some rows are still missing, or have other scores; the next --repair asks for them again. {failed}"
     elif found.misfits:
-        failed = "Rows are missing, or have other scores; --repair asks Wootric for them by their ids."
-    return _as_text(run, found), failed
+        failed = f"Rows are missing, or have other scores; --repair asks Wootric for them by their ids. {failed}"
+    return text, failed.strip()
 
 
 def verify(pipeline: Pipeline, run: Run) -> Fit:
@@ -109,17 +116,11 @@ def _sentence(found: Fit, table: str) -> str:
     sentences = []
     if missing:
         by = "responses or declines name" if table == END_USERS.name else "end_users names as a person's last"
-        sentences.append(f"{table}: {_counted(missing)} that {by} {'is' if len(missing) == 1 else 'are'} missing.")
+        sentences.append(f"{table}: {counted(missing)} that {by} {'is' if len(missing) == 1 else 'are'} missing.")
     if other:
         have = "has another score" if len(other) == 1 else "have other scores"
-        sentences.append(f"{table}: {_counted(other)} {have} than end_users tells.")
+        sentences.append(f"{table}: {counted(other)} {have} than end_users tells.")
     return " ".join(sentences)
-
-
-def _counted(ids: Sequence[int]) -> str:
-    named = ", ".join(map(str, ids[:NAMED_MAX]))
-    more = " and others" if len(ids) > NAMED_MAX else ""
-    return f"{len(ids):,} {'row' if len(ids) == 1 else 'rows'} (id {named}{more})"
 
 
 def _as_text(run: Run, found: Fit) -> str:
@@ -132,11 +133,11 @@ def _as_text(run: Run, found: Fit) -> str:
         if notes.rows:
             lines.append(f"{name}: {notes.rows:,} {'row was' if notes.rows == 1 else 'rows were'} loaded by id.")
         if notes.absent:
-            lines.append(f"{name}: Wootric does not have {_counted(notes.absent)} any more.")
+            lines.append(f"{name}: Wootric does not have {counted(notes.absent)} any more.")
     return "\n".join(lines)
 
 
-def _as_json(run: Run, found: Fit) -> dict[str, Any]:
+def _as_json(run: Run, found: Fit, ids: Ids | None) -> dict[str, Any]:
     """For machines."""
     return {
         "verified": {
@@ -151,6 +152,7 @@ def _as_json(run: Run, found: Fit) -> dict[str, Any]:
             }
             for name, notes in run.tables.items()
         },
-        "unchecked": found.unchecked,
+        **({"ids": ids.as_json()} if ids else {}),
+        "unchecked": [*found.unchecked, *(ids.unchecked if ids else ())],
         "requests": run.client.requests if run.client else 0,
     }
