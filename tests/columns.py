@@ -7,7 +7,7 @@ from tests.conftest import PROJECT
 from wootric_pipeline.command import runs_table
 from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS
 from wootric_pipeline.dlt_internals import list_of
-from wootric_pipeline.tables import ALL_TABLES, OVERVIEWS
+from wootric_pipeline.tables import ALL_TABLES, DELETED_AT, OVERVIEWS, TIMESTAMP
 
 DOCUMENT = PROJECT / "docs/columns.md"
 DOCUMENTED = ("end_users", "responses", "responses__tags", "declines", *OVERVIEWS, "survey_templates__languages", RUNS)
@@ -42,7 +42,7 @@ def _rows(name: str) -> list[tuple[str, str, str, str]]:
 
 def _types(name: str) -> Mapping[str, str]:
     if name in ALL_TABLES:
-        return ALL_TABLES[name].documented
+        return {**ALL_TABLES[name].documented, DELETED_AT: TIMESTAMP}
     if name == RUNS:
         return runs_table.COLUMNS
     table, _, field = name.partition("__")

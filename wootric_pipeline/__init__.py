@@ -66,6 +66,7 @@ def wootric_source(
     hash_key: Optional[TSecretStrValue] = None,
     hash_normalized_emails: bool = False,
     files: str = "delta",
+    deleted: str = "keep",
 ) -> list[DltResource]:
     """The tables of one Wootric account, each complete up to the moment its reading began.
 
@@ -108,6 +109,8 @@ def wootric_source(
         hash_normalized_emails: Whether e-mail addresses are hashed in small letters and without blanks around them.
         files: How destinations that keep files lay tables out: `delta` or `iceberg`, which merge, or `parquet` or
             `jsonl`, which append each version of a row.
+        deleted: What the command's `--find-deleted` does with rows that are gone in Wootric: `keep`, `mark` or
+            `remove`. With `mark`, the lists have a column `_deleted_at`.
 
     Returns:
         The resources `end_users`, `responses` and `declines`, to be merged on `id`, and the overviews, on their keys;
@@ -129,7 +132,8 @@ def wootric_source(
     credentials = _credentials(client_id, client_secret, username, password, account_token)
     client = _client(watched, credentials, base_url, region, connections)
     hashing = _hashing(watched, hash_columns, hash_key, hash_normalized_emails)
-    shape = Shape(properties, _exclusion(watched, exclude_columns), hashing)
+    marks = settings.deleted(deleted) == "mark"
+    shape = Shape(properties, _exclusion(watched, exclude_columns), hashing, marks)
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
     row_shape = f"{VERSION} {shape.key} {files}"
     how = Rereading(lookback_seconds, pace, int(last_responses_max), row_shape, hashing.digest_key)

@@ -47,6 +47,11 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_GONE = Meaning(
+    "when `--find-deleted` found that Wootric does not have the row any more; null while it has; there with "
+    '`deleted = "mark"` alone',
+    "own",
+)
 _CHANGED = Meaning("when the row last changed; the cursor", "D")
 
 _LIST: Mapping[str, Meaning] = {
@@ -62,13 +67,20 @@ _RUNS: Mapping[str, Meaning] = {
     "started_at": Meaning("when the run began", "own"),
     "seconds": Meaning("how long the whole run took", "own"),
     "kind": Meaning(
-        "`load`; `range` where just a range was to be loaded, which makes no table fresh; `verify` or `repair`", "own"
+        "`load`; `range` where just a range was to be loaded, which makes no table fresh; `verify`, `repair` or "
+        "`find_deleted`",
+        "own",
     ),
     "complete": Meaning(
-        "whether all of the table that was to be loaded is loaded, or nothing was found missing", "own"
+        "whether all of the table that was to be loaded is loaded, nothing was found missing, or all that is gone was "
+        "found",
+        "own",
     ),
-    "rows": Meaning("how many rows were loaded", "own"),
+    "rows": Meaning("how many rows were loaded; of `find_deleted`, how many were marked, unmarked or removed", "own"),
     "rows_unchanged": Meaning("how many rows were read again and not loaded again, since they have not changed", "own"),
+    "rows_gone": Meaning(
+        "of `find_deleted`, how many rows Wootric does not have any more that were not marked before; else null", "own"
+    ),
     "requests": Meaning("how many pages were asked for", "own"),
     "mode": Meaning(
         "the time the table was read along: `updated` or `created`; `whole` or `days`; null if it was not read", "own"
@@ -137,6 +149,7 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             "user_id": Meaning("of former versions of the API, a number there; null today", "D", is_personal=True),
             "page_views_count": Meaning("page views counted; of former versions of the API, null today", "D, S"),
             "properties": Meaning("your own properties of the person as they are now", "D"),
+            "_deleted_at": _GONE,
         },
         "responses": {
             "id": Meaning("Wootric's number of the response; the primary key", "D"),
@@ -168,6 +181,7 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             "notes": Meaning(
                 "the notes of the response, a list; what notes are is not documented", "D", is_personal=True
             ),
+            "_deleted_at": _GONE,
         },
         "responses__tags": {"value": Meaning("the tag", "D"), **_LIST},
         "responses__notes": {"value": Meaning("the note, where notes are texts", "-"), **_LIST},
@@ -182,6 +196,7 @@ COLUMN_DESCRIPTIONS: Mapping[str, Mapping[str, Meaning]] = MappingProxyType(
             "end_user__properties": Meaning(
                 "your own properties of the person as they were when the survey was declined", "D"
             ),
+            "_deleted_at": _GONE,
         },
         RUNS: _RUNS,
         "segments": {

@@ -303,6 +303,14 @@ def dialect(client: SqlConnection) -> str:
     return str(getattr(client, "dialect_name", ""))
 
 
+def sent_time(client: SqlConnection, at: datetime) -> Any:
+    """A time, UTC, as a statement takes it: SQLAlchemy gives it to SQLite's driver as it is, and reads no zone there.
+
+    In rows, dlt gives SQLAlchemy the type of the column, which text has not.
+    """
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}" if dialect(client) else at
+
+
 def local_path(client: Any) -> str | None:
     """The file of DuckDB's or SQLite's that a destination is, or the folder of a dataset; None of all others."""
     config = client.config
@@ -438,6 +446,15 @@ def forget_in_schema(pipeline: Pipeline, tables: Sequence[str], columns: Sequenc
             del known[table]["columns"][name]
     if tables or columns:
         pipeline.sync_schema()
+
+
+def know_column(pipeline: Pipeline, tables: Sequence[str], column: str, data_type: TDataType) -> None:
+    """Has dlt know a column of tables, here and at the destination, and make it where it makes columns without rows."""
+    schema: TColumnSchema = {"name": column, "data_type": data_type, "nullable": True}
+    for table in tables:
+        if column not in pipeline.default_schema.tables[table]["columns"]:
+            pipeline.default_schema.update_table({"name": table, "columns": {column: schema}})
+    pipeline.sync_schema()
 
 
 def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:

@@ -23,6 +23,7 @@ SOURCE: Path = (SOURCES, "wootric")
 OF_COMMAND = (
     "checkpoint_minutes",
     "counting",
+    "deleted_requests_max",
     "keep_runs",
     "notify_url",
     "repair_requests_max",

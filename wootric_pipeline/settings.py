@@ -9,6 +9,9 @@ from math import isfinite
 from .errors import ConfigurationError
 from .tables import ALL_TABLES, DEFAULT_TABLES
 
+DELETED = ("keep", "mark", "remove")
+"""What may be done with rows that are gone."""
+
 
 def given(secret: str | None) -> str | None:
     """A secret, unless it is still what `dlt init` writes into secrets.toml for one to be filled in.
@@ -108,6 +111,17 @@ def above(limit: int, **values: float) -> None:
         _check_finite(name, value)
         if value <= limit:
             raise ConfigurationError(f"{name} must be more than {limit}.")
+
+
+def deleted(what: str) -> str:
+    """What to do with rows that Wootric does not have any more: one of `DELETED`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if what not in DELETED:
+        raise ConfigurationError(f"deleted must be one of {', '.join(DELETED)}.")
+    return what
 
 
 def tables(names: str | Sequence[str] | None) -> list[str]:

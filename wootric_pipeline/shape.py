@@ -18,7 +18,7 @@ from .exclusion import Exclusion
 from .hashing import Hashing
 from .naming import SEPARATOR, is_nameable, named, tagged
 from .records import Digits, OddRow, aside, json_text, kind_of
-from .tables import CURSOR, Table
+from .tables import CURSOR, DELETED_AT, TABLES, Table
 
 Row = dict[str, Any]
 Properties = Literal["columns", "json"]
@@ -43,6 +43,7 @@ class Shape:
         properties: Free-form objects as a column for each key, or as one JSON column.
         exclusion: The columns that are left out.
         hashing: The columns that are hashed.
+        marks_deleted: Whether lists have a column that tells which rows are gone.
 
     Raises:
         ConfigurationError: A choice is none.
@@ -51,6 +52,7 @@ class Shape:
     properties: str = "columns"
     exclusion: Exclusion = field(default_factory=Exclusion)
     hashing: Hashing = field(default_factory=Hashing)
+    marks_deleted: bool = False
 
     def __post_init__(self) -> None:
         if self.properties not in get_args(Properties):
@@ -93,6 +95,9 @@ class Shape:
             for name, data_type in declared.items()
             if not self.exclusion.names(table, name)
         }
+        if self.marks_deleted and table.name in TABLES:
+            # No row that comes has it, so that it is null again in one that has come back.
+            columns[DELETED_AT] = {"name": DELETED_AT, "data_type": "timestamp", "description": described[DELETED_AT]}
         # Of two versions of a row in one load, the newest is kept. A row of an overview comes once, but SQLAlchemy
         # warns of what dlt sorts by where it is told nothing (dlt 1.31).
         columns[CURSOR if CURSOR in table.needed else table.key[-1]]["dedup_sort"] = "desc"

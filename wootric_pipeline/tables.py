@@ -22,6 +22,8 @@ TIMESTAMP: DataType = "timestamp"
 
 PRIMARY_KEY = "id"
 CURSOR = "updated_at"
+DELETED_AT = "_deleted_at"
+"""Of lists, where rows that are gone are marked: when that was found out."""
 PERSON = "end_user_id"
 """Of tables that refer to `end_users`."""
 PERSON_IN_ROW = "end_user"

@@ -45,7 +45,7 @@ for kind in ("execute_query", "commit_transaction"):
     setattr(client, kind, stepping)
 if {delta}:
     import deltalake
-    for kind in ("delete",):
+    for kind in ("delete", "update"):
         def deleting(self, *words, _done=getattr(deltalake.DeltaTable, kind), **named):
             step("delta")
             done = _done(self, *words, **named)

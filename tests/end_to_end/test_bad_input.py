@@ -241,8 +241,11 @@ def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_pa
         (["--full-refresh", "--check"], "--check loads nothing; leave out --full-refresh."),
         (["--exclude-columns", ""], "--exclude-columns names no column; name one, or leave it out."),
         (["--exclude-columns", " ,"], "--exclude-columns names no column; name one, or leave it out."),
-        (["--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
-        (["--demo", "--check", "--yes"], "--yes answers what --full-refresh asks; add that, or leave out --yes."),
+        (["--yes"], "--yes answers what --full-refresh and --find-deleted ask; add one of them, or leave out --yes."),
+        (
+            ["--demo", "--check", "--yes"],
+            "--yes answers what --full-refresh and --find-deleted ask; add one of them, or leave out --yes.",
+        ),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(project: Project, words: list[str], sentence: str) -> None:

@@ -42,7 +42,7 @@ from wootric_pipeline.reading.listing import PAGE_ROWS, PAGES_MAX
 from wootric_pipeline.reading.order import DISTINCT_SECONDS_PROVING, WINDOW_PAGES
 from wootric_pipeline.reading.ties import PASSES_MAX
 from wootric_pipeline.records import NESTING_MAX
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.tables import DELETED_AT, TABLES, TIMESTAMP
 
 README_LINES_MAX = 150
 OPTIONS = block("", "--full-refresh")
@@ -101,12 +101,12 @@ def test_each_document_is_reached_from_the_readme() -> None:
 def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The options of the command, and what it calls their values."""
     helped = Project(tmp_path_factory.mktemp("help")).run("--help").stdout.split("options:")[1]
-    found = re.findall(r"^  (?:-h, )?(--[a-z-]+)(?: ([A-Z][\w.,]*|{.*}))?", helped, re.MULTILINE)
+    found = re.findall(r"^  (?:-h, )?(--[a-z-]+)(?: ([A-Z][\w.,]*|{.*}|\[[a-z]+\]))?", helped, re.MULTILINE)
     return {name: value for name, value in found if name != "--help"}
 
 
 def test_the_command_has_the_documented_options(offered: dict[str, str]) -> None:
-    documented = re.findall(r"^  (--[a-z-]+)(?: ([A-Z][\w.,]*))?  +(.*)$", OPTIONS, re.MULTILINE)
+    documented = re.findall(r"^  (--[a-z-]+)(?: ([A-Z][\w.,]*|\[[a-z]+\]))?  +(.*)$", OPTIONS, re.MULTILINE)
     choices = offered["--progress"].strip("{}").split(",")
     assert set(re.split(r", | or ", next(text for name, _, text in documented if name == "--progress"))) == set(choices)
     here = {name: value for name, value, _ in documented if name not in AWAITED}
@@ -249,7 +249,10 @@ def check_command(arguments: Sequence[str], offered: dict[str, str]) -> None:
     while waiting:
         option = waiting.pop(0)
         assert option in offered or option in AWAITED
-        if offered.get(option) or option == "--log-file":
+        value = offered.get(option, "")
+        if value.startswith("["):
+            waiting = waiting[waiting[:1] == [value.strip("[]")] :]
+        elif value or option == "--log-file":
             waiting.pop(0)
 
 
@@ -339,7 +342,7 @@ def test_settings_of_the_source_in_blocks_are_known() -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_columns_are_explained_with_their_types(name: str) -> None:
     documented = {column.strip("`"): data_type for column, data_type, *_ in table("docs/columns.md", name)}
-    declared = {**TABLES[name].columns, **TABLES[name].flattened}
+    declared = {**TABLES[name].columns, **TABLES[name].flattened, DELETED_AT: TIMESTAMP}
     free = {f"{path}__...": "by value" for path in TABLES[name].properties}
     assert documented == {**declared, **free}
 

@@ -9,7 +9,7 @@ from dlt.common.schema.typing import TTableSchema
 from wootric_pipeline import wootric_source
 from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS, TABLE_DESCRIPTIONS, descriptions
 from wootric_pipeline.destinations.layout import DESCRIPTION_HINTS, hints, layout
-from wootric_pipeline.tables import ALL_TABLES, TABLES, Table
+from wootric_pipeline.tables import ALL_TABLES, DELETED_AT, TABLES, Table
 
 
 def schema_of(**arguments: Any) -> Schema:
@@ -27,7 +27,11 @@ def test_each_table_and_column_that_is_declared_is_described(table: Table) -> No
     assert in_schema["description"] == TABLE_DESCRIPTIONS[table.name]
     declared = {*table.documented, *table.properties}
     assert described(in_schema) == {name: descriptions(table.name)[name] for name in declared}
-    assert set(COLUMN_DESCRIPTIONS[table.name]) == {*declared, *table.lists}
+    marks = {DELETED_AT} if table.name in TABLES else set()
+    assert set(COLUMN_DESCRIPTIONS[table.name]) == {*declared, *table.lists, *marks}
+    marked = schema_of(properties="json", deleted="mark").tables[table.name]
+    assert described(marked) == {name: descriptions(table.name)[name] for name in (*declared, *marks)}
+    assert [marked["columns"][name]["data_type"] for name in marks] == ["timestamp"] * len(marks)
 
 
 def test_all_that_is_described_is_declared() -> None:

@@ -388,6 +388,21 @@ def test_what_is_not_there_any_more_is_added(pipeline: Pipeline) -> None:
     assert "updated_at" not in pipeline.default_schema.tables["surveys"]["columns"]
 
 
+def test_a_column_is_known_and_made_without_rows(pipeline: Pipeline) -> None:
+    pipeline.run(source_of([row(1, DAY_1)]))
+    for _ in range(2):
+        dlt_internals.know_column(pipeline, ["surveys"], "_deleted_at", "timestamp")
+    assert sql(pipeline, "SELECT id, _deleted_at FROM surveys") == [(1, None)]
+    pipeline.drop()
+    pipeline.sync_destination()
+    column = pipeline.default_schema.tables["surveys"]["columns"]["_deleted_at"]
+    assert (column["data_type"], column["nullable"]) == ("timestamp", True)
+    # What is loaded from now on has it, so that it is null again.
+    sql(pipeline, "UPDATE surveys SET _deleted_at = now()")
+    pipeline.run(source_of([row(1, DAY_1 + timedelta(days=1))]))
+    assert sql(pipeline, "SELECT id, _deleted_at FROM surveys") == [(1, None)]
+
+
 def test_a_pipeline_that_has_loaded_something_has_a_schema(pipeline: Pipeline) -> None:
     found = [dlt_internals.has_schema(pipeline)]
     pipeline.run(source_of([row(1, DAY_1)]))
@@ -516,6 +531,20 @@ def test_the_dialect_of_a_database_is_told(pipeline: Pipeline) -> None:
     pytest.importorskip("sqlalchemy")
     sqlite = dlt.pipeline("sqlite", destination=dlt.destinations.sqlalchemy("sqlite:///surveys.db"))
     assert [dlt_internals.dialect(each.sql_client()) for each in (pipeline, sqlite)] == ["", "sqlite"]
+
+
+def test_a_time_is_sent_as_rows_have_it(pipeline: Pipeline) -> None:
+    pytest.importorskip("sqlalchemy")
+    sqlite = dlt.pipeline(
+        "sqlite", destination=dlt.destinations.sqlalchemy("sqlite:///surveys.db"), dataset_name="data"
+    )
+    for each in (pipeline, sqlite):
+        each.run([{"moment": DAY_1}], table_name="surveys")
+        with each.sql_client() as client:
+            name = client.make_qualified_table_name("surveys")
+            before = client.execute_sql(f"SELECT moment FROM {name}")
+            client.execute_sql(f"UPDATE {name} SET moment = %s", dlt_internals.sent_time(client, DAY_1))
+            assert client.execute_sql(f"SELECT moment FROM {name}") == before
 
 
 class Told:

@@ -31,8 +31,11 @@ def arguments(program: str) -> Arguments:
     _add_where(parser)
     parser.add_argument("--check", action="store_true", help="sign in, read a row of each table, connect; load nothing")
     fits = "do the tables fit each other, and Wootric's own figures? loads nothing"
-    parser.add_argument("--verify", action="store_true", help=fits)
+    full = "; full: also by reading all lists, are all ids there?"
+    parser.add_argument("--verify", nargs="?", const="fit", choices=("fit", "full"), metavar="full", help=fits + full)
     parser.add_argument("--repair", action="store_true", help="fetch by id what --verify finds missing")
+    gone = "find rows that Wootric does not have any more, and do what the setting deleted says; loads nothing"
+    parser.add_argument("--find-deleted", action="store_true", help=gone)
     parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")
     parser.add_argument(
         "--max-age", type=_hours, metavar="H", help="with --status: exit code 1 where no run was complete for H hours"
@@ -71,7 +74,9 @@ def _add_what(parser: Arguments) -> None:
     parser.add_argument(
         "--full-refresh", action="store_true", help="load the selected tables again, remove what is gone"
     )
-    parser.add_argument("--yes", action="store_true", help="let --full-refresh remove what it would ask about")
+    parser.add_argument(
+        "--yes", action="store_true", help="let --full-refresh and --find-deleted do what they would ask about"
+    )
 
 
 def _add_where(parser: Arguments) -> None:
@@ -101,13 +106,17 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
     of_lists = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
     given = [f"--{name.replace('_', '-')}" for name in of_lists if getattr(options, name)]
-    for name in ("status", "verify", "repair"):
+    for name in ("status", "verify", "repair", "find_deleted"):
         if getattr(options, name) and given:
             what = "loads rows by their ids alone" if name == "repair" else "loads nothing"
-            raise ConfigurationError(f"--{name} {what}; leave out {', '.join(given)}.")
+            raise ConfigurationError(f"--{name.replace('_', '-')} {what}; leave out {', '.join(given)}.")
+    if options.find_deleted and (options.status or options.verify or options.repair):
+        raise ConfigurationError("--find-deleted is a run of its own; leave out --status, --verify and --repair.")
     if options.status and (options.verify or options.repair):
         raise ConfigurationError("--status looks at runs; leave out --verify and --repair.")
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
-    if options.yes and not options.full_refresh:
-        raise ConfigurationError("--yes answers what --full-refresh asks; add that, or leave out --yes.")
+    if options.yes and not (options.full_refresh or options.find_deleted):
+        raise ConfigurationError(
+            "--yes answers what --full-refresh and --find-deleted ask; add one of them, or leave out --yes."
+        )

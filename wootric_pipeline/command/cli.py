@@ -29,6 +29,7 @@ from .account_settings import AccountSettings
 from .arguments import arguments, check_combination
 from .check import check
 from .consent import confirm
+from .deleted import find_deleted
 from .demo import demo_account, demo_answers, leave_settings_out
 from .failures import USER_MISTAKE, explain
 from .loading import load
@@ -113,7 +114,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     if options.status:
         return _status(options, run, about, pipeline, names)
     kind: Kind = "range" if options.end_date else "load"
-    loads = not (options.check or options.verify or options.repair)
+    loads = not (options.check or options.verify or options.repair or options.find_deleted)
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
@@ -121,8 +122,11 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     )
     with account as (access, is_new), no_trace_of_failures(pipeline):
         if options.verify or options.repair:
-            given = {**access, **_given(options)}
-            return verified(pipeline, run, repairs=options.repair, compares=options.verify, **given)
+            given, full = {**access, **_given(options)}, names if options.verify == "full" else ()
+            compares = bool(options.verify)
+            return verified(pipeline, run, repairs=options.repair, compares=compares, full=full, **given)
+        if options.find_deleted:
+            return find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
         source = source_for(run, **access, **_given(options))
         if options.check:
             failed = check(pipeline, run, names)
@@ -173,7 +177,8 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
 
 def _verb(options: argparse.Namespace) -> str:
     verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
-    return next((verb for verb, meant in {**verbs, "verifies": options.verify}.items() if meant), "loads")
+    verbs |= {"verifies": options.verify, "looks for what is gone of": options.find_deleted}
+    return next((verb for verb, meant in verbs.items() if meant), "loads")
 
 
 def _checkpoint_minutes() -> float:

@@ -1,4 +1,4 @@
-"""Asks before a full refresh removes rows that Wootric may still have."""
+"""Asks before rows are removed that Wootric may still have."""
 
 import sys
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from ..errors import ConfigurationError
 from .loading import SOURCE, follow_destination
 from .refresh import losses, of_others
 from .run import Run
+
+REMOVAL, NOTHING_DONE = "remove it", "Nothing was removed, and nothing was loaded."
 
 
 def confirm(pipeline: Pipeline, run: Run, tables: Sequence[str], start: datetime | None, *, yes: bool) -> None:
@@ -31,20 +33,35 @@ def confirm(pipeline: Pipeline, run: Run, tables: Sequence[str], start: datetime
         return
     follow_destination(pipeline)
     if others := of_others(pipeline, SOURCE, run, tables):
-        _ask(
+        agreed(
             f"--full-refresh would replace what came with other credentials: {'; '.join(others)}",
+            REMOVAL,
             "choose another --dataset",
+            NOTHING_DONE,
         )
     elif start is not None and (lost := losses(pipeline, SOURCE, tables, start)):
-        _ask(
+        agreed(
             f"--full-refresh from {start:%Y-%m-%d} on would remove what is older: {'; '.join(lost)}",
+            REMOVAL,
             "choose an earlier --start-date",
+            NOTHING_DONE,
         )
 
 
-def _ask(sentence: str, instead: str) -> None:
+def agreed(sentence: str, action: str, instead: str, otherwise: str) -> None:
+    """Asks on a terminal, and elsewhere wants --yes.
+
+    Args:
+        sentence: What would be done.
+        action: What is to be agreed to, in words.
+        instead: What else may be done, in words.
+        otherwise: What to say where somebody does not agree.
+
+    Raises:
+        ConfigurationError: Nobody agrees.
+    """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ConfigurationError(f"{sentence}. Add --yes to remove it, or {instead}.")
-    print(f"{sentence}. Remove it? [y/N] ", end="", file=sys.stderr, flush=True)
+        raise ConfigurationError(f"{sentence}. Add --yes to {action}, or {instead}.")
+    print(f"{sentence}. {action.capitalize()}? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigurationError("Nothing was removed, and nothing was loaded.")
+        raise ConfigurationError(otherwise)

@@ -3,8 +3,9 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from dlt import Pipeline
 from dlt.common.pipeline import LoadInfo
@@ -18,6 +19,7 @@ from ..destinations.files import show_new_columns
 from ..destinations.indexes import add_indexes
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.memory import sparing_memory
+from ..destinations.queries import is_missing_file
 from ..destinations.stored import stored
 from ..dlt_internals import (
     drop_empty_packages,
@@ -30,7 +32,8 @@ from ..dlt_internals import (
     raise_if_signalled,
     stored_state,
 )
-from ..tables import ALL_TABLES
+from ..errors import ConfigurationError
+from ..tables import ALL_TABLES, DELETED_AT
 from .refresh import begin_refresh, complete_refresh, to_catch_up
 from .run import Run, SchemaChange
 
@@ -40,8 +43,8 @@ LOCATION = "destination_location"
 PACKAGES_KEPT = 10
 CHECKPOINT_ROWS = 50_000
 """Of one table: what a destination merges at once, and its memory grows with it."""
-DECLARED = {table.name: {**table.columns, **table.flattened} for table in ALL_TABLES.values()} | {
-    f"{table.name}__{field}": table.children.get(field, {"value": "text"})
+DECLARED = {table.name: {*table.columns, *table.flattened, DELETED_AT} for table in ALL_TABLES.values()} | {
+    f"{table.name}__{field}": {*table.children.get(field, ("value",))}
     for table in ALL_TABLES.values()
     for field in table.lists
 }
@@ -199,6 +202,19 @@ def follow_destination(pipeline: Pipeline) -> None:
             log.info("What an earlier run has read and not loaded is given up, and read again.")
             drop_locally(pipeline)
         pipeline.sync_destination()
+
+
+def loaded_state(pipeline: Pipeline) -> Mapping[str, Any]:
+    """What the destination knows of what was loaded.
+
+    Raises:
+        ConfigurationError: Nothing was.
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    state = None if is_missing_file(pipeline) else stored_state(pipeline)
+    if not state:
+        raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
+    return state
 
 
 @contextmanager

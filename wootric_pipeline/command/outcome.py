@@ -65,7 +65,8 @@ class _Ending:
             note(self.pipeline, self.run, self.tables, sentence, self.kind)
         if self.url:
             # Only now are runs noted that could not be before.
-            failed_before = self.keeps and _failed_before(self.pipeline, self.run.started_at)
+            is_of_loads = self.kind in ("load", "range")
+            failed_before = self.keeps and is_of_loads and _failed_before(self.pipeline, self.run.started_at)
             of_tables = " ".join(notes.error for notes in self.run.tables.values() if notes.error)
             place = f"{self.pipeline.destination.destination_name}, dataset {self.pipeline.dataset_name}"
             told = sentences(self.run, place=place, sentence=sentence or of_tables, failed_before=failed_before)

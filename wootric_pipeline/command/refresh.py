@@ -151,7 +151,7 @@ def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: dateti
             if destination.gone(name):
                 continue
             state = resources.get(name, {})
-            is_later = (first := _first_start(state)) is None or first < start
+            is_later = (first := first_day(state)) is None or first < start
             rows = destination.rows(name)
             if rows is None and is_later and name in TABLES:
                 found.append(f"{name} was loaded from {f'{first:%Y-%m-%d} on' if first else 'the beginning'}")
@@ -173,7 +173,7 @@ def _axis(pipeline: Pipeline, table: str, filtered_by: str | None, *, is_later: 
     return BIRTH if is_created and BIRTH in pipeline.default_schema.tables[table]["columns"] else CURSOR
 
 
-def _first_start(state: Mapping[str, Any]) -> datetime | None:
+def first_day(state: Mapping[str, Any]) -> datetime | None:
     """The date at which the first run of a table began, in the state that dlt keeps of its cursor."""
     start: datetime | None = state.get("incremental", {}).get(CURSOR, {}).get("initial_value")
     return start

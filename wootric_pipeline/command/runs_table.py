@@ -44,6 +44,7 @@ COLUMNS: Mapping[str, TDataType] = {
     "complete": "bool",
     "rows": "bigint",
     "rows_unchanged": "bigint",
+    "rows_gone": "bigint",
     "requests": "bigint",
     "mode": "text",
     "cursor": "timestamp",
@@ -55,8 +56,9 @@ COLUMNS: Mapping[str, TDataType] = {
     "version": "text",
 }
 
-Kind = Literal["load", "range", "verify", "repair"]
-"""What a run is to do: bring tables up to now, load just a range of them, or see whether they are complete."""
+Kind = Literal["load", "range", "verify", "repair", "find_deleted"]
+"""What a run is to do: bring tables up to now, load just a range of them, see whether they are complete, or what is
+gone."""
 
 log = logging.getLogger("wootric_pipeline.command")
 
@@ -139,6 +141,7 @@ def _row(run: Run, table: str, sentence: str) -> dict[str, Any]:
         "complete": notes.complete,
         "rows": notes.rows,
         "rows_unchanged": notes.rows_unchanged,
+        "rows_gone": notes.rows_gone,
         "requests": notes.requests,
         "mode": notes.mode,
         "cursor": notes.cursor_after,

@@ -8,9 +8,6 @@ from dlt import Pipeline
 
 from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive
-from ..destinations.queries import is_missing_file
-from ..dlt_internals import stored_state
-from ..errors import ConfigurationError
 from ..insight.fit import Fit, Known, Misfit, fit
 from ..reading.by_id import absent
 from ..settings import at_least
@@ -18,20 +15,19 @@ from ..state import state_of
 from ..tables import END_USERS, RESPONSES, TABLES
 from .account_settings import AccountSettings
 from .compare import as_text, compared, missing
-from .loading import SOURCE, follow_destination, load_extracted
+from .ids import LISTED_MAX, Ids, compare_ids, counted
+from .loading import SOURCE, follow_destination, load_extracted, loaded_state
 from .run import Run, source_for
 from .runs_table import note
 from .runtime import setting
 from .status import status
 
 REPAIR_REQUESTS_MAX = 500
-NAMED_MAX = 10
-"""Ids in a sentence."""
-LISTED_MAX = 1_000
-"""Ids in the report for machines."""
 
 
-def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **arguments: Any) -> tuple[str, str]:
+def verified(
+    pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, full: Sequence[str] = (), **arguments: Any
+) -> tuple[str, str]:
     """Looks for what is missing, and fetches it; what was found, for people, and a sentence if something is missing.
 
     Args:
@@ -39,6 +35,7 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **a
         run: Takes the notes, and what was found for machines.
         repairs: Whether what is missing is to be fetched.
         compares: Whether Wootric's own figures are to be compared.
+        full: The names of the tables whose ids are to be held against Wootric's lists.
         arguments: Of the source.
 
     Raises:
@@ -51,25 +48,35 @@ def verified(pipeline: Pipeline, run: Run, *, repairs: bool, compares: bool, **a
     account = AccountSettings()
     with exclusive(pipeline, wait=run.waits) if repairs else nullcontext():
         found = verify(pipeline, run)
-        if repairs and found.misfits:
-            _repair(pipeline, run, found.misfits[: int(requests_max)], **arguments)
+        ids = compare_ids(pipeline, run, full, **arguments) if full else None
+        misfits = [*found.misfits, *(ids.misfits if ids else ())]
+        if repairs and misfits:
+            _repair(pipeline, run, list(dict.fromkeys(misfits))[: int(requests_max)], **arguments)
             found = verify(pipeline, run)
-        text, run.found = _as_text(run, found), _as_json(run, found)
+            ids = ids and ids.after_repair(pipeline)
+        text = _as_text(run, found)
+        if ids:
+            ids.note(run)
+            text += f"\n{ids.as_text()}"
+        run.found = _as_json(run, found, ids)
         comparison = None
         if compares:
             known, appends = _fresh(pipeline), _appends(pipeline)
             comparison = compared(pipeline, run, account, known, appends=appends, **arguments)
+            run.found |= {"comparison": comparison, "requests": run.client.requests if run.client else 0}
+            text += f"\n{as_text(comparison)}"
         if setting("sources.wootric.keep_runs", bool, True):
             note(pipeline, run, list(run.tables), "", "repair" if repairs else "verify")
-    failed = ""
-    if found.misfits and repairs:
-        failed = "Some rows are still missing, or have other scores; the next --repair asks for them again."
-    elif found.misfits:
-        failed = "Rows are missing, or have other scores; --repair asks Wootric for them by their ids."
-    if comparison is None:
-        return text, failed
-    run.found |= {"comparison": comparison, "requests": run.client.requests if run.client else 0}
-    return f"{text}\n{as_text(comparison)}", failed or missing(comparison)
+    failed = [_failed(found, repairs=repairs), ids.sentence if ids else ""]
+    return text, " ".join(filter(None, failed)) or (missing(comparison) if comparison else "")
+
+
+def _failed(found: Fit, *, repairs: bool) -> str:
+    if not found.misfits:
+        return ""
+    if repairs:
+        return "Some rows are still missing, or have other scores; the next --repair asks for them again."
+    return "Rows are missing, or have other scores; --repair asks Wootric for them by their ids."
 
 
 def verified_after_load(pipeline: Pipeline, run: Run, **arguments: Any) -> tuple[str, str]:
@@ -105,9 +112,7 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
         ConfigurationError: Nothing was loaded yet.
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    state = None if is_missing_file(pipeline) else stored_state(pipeline)
-    if not state:
-        raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
+    state = loaded_state(pipeline)
     found = fit(pipeline, SOURCE, _fresh(pipeline), appends=_appends(pipeline), has_start=_has_start(state))
     gone = {table: absent(state, SOURCE, table) for table in TABLES}
     left = Fit([each for each in found.misfits if each.id not in gone[each.table]], found.unchecked)
@@ -151,17 +156,11 @@ def _sentence(found: Fit, table: str) -> str:
     sentences = []
     if missing:
         by = "responses or declines name" if table == END_USERS.name else "end_users names as a person's last"
-        sentences.append(f"{table}: {_counted(missing)} that {by} {'is' if len(missing) == 1 else 'are'} missing.")
+        sentences.append(f"{table}: {counted(missing)} that {by} {'is' if len(missing) == 1 else 'are'} missing.")
     if other:
         have = "has another score" if len(other) == 1 else "have other scores"
-        sentences.append(f"{table}: {_counted(other)} {have} than end_users tells.")
+        sentences.append(f"{table}: {counted(other)} {have} than end_users tells.")
     return " ".join(sentences)
-
-
-def _counted(ids: Sequence[int]) -> str:
-    named = ", ".join(map(str, ids[:NAMED_MAX]))
-    more = " and others" if len(ids) > NAMED_MAX else ""
-    return f"{len(ids):,} {'row' if len(ids) == 1 else 'rows'} (id {named}{more})"
 
 
 def _as_text(run: Run, found: Fit) -> str:
@@ -174,11 +173,11 @@ def _as_text(run: Run, found: Fit) -> str:
         if notes.rows:
             lines.append(f"{name}: {notes.rows:,} {'row was' if notes.rows == 1 else 'rows were'} loaded by id.")
         if notes.absent:
-            lines.append(f"{name}: Wootric does not have {_counted(notes.absent)} any more.")
+            lines.append(f"{name}: Wootric does not have {counted(notes.absent)} any more.")
     return "\n".join(lines)
 
 
-def _as_json(run: Run, found: Fit) -> dict[str, Any]:
+def _as_json(run: Run, found: Fit, ids: Ids | None) -> dict[str, Any]:
     """For machines."""
     return {
         "verified": {
@@ -193,6 +192,7 @@ def _as_json(run: Run, found: Fit) -> dict[str, Any]:
             }
             for name, notes in run.tables.items()
         },
-        "unchecked": found.unchecked,
+        **({"ids": ids.as_json()} if ids else {}),
+        "unchecked": [*found.unchecked, *(ids.unchecked if ids else ())],
         "requests": run.client.requests if run.client else 0,
     }

@@ -1,4 +1,4 @@
-"""Tables where they are stored: how many rows they hold, and how a full refresh rids them of what it has not brought.
+"""Tables where they are stored: how many rows they hold, and how they are rid of rows that are gone.
 
 dlt removes rows by dropping or emptying whole tables before it loads. That leaves nothing if the load then fails, so a
 full refresh merges all rows into the old ones, and in the end removes those that are of no load of its own.
@@ -18,18 +18,21 @@ from ..dlt_internals import (
     destination_has_schema,
     has_schema,
     is_refused_statement,
+    sent_time,
     sql_client,
     staging,
     table_chain,
     tables_with_cursor,
 )
 from ..state import KNOWN
-from ..tables import ALL_TABLES
+from ..tables import ALL_TABLES, DELETED_AT, PRIMARY_KEY
 from .layout import FILES, kind_of
 
 LOAD_ID, ROW_ID, ROOT_ID, DLT_PREFIX = "_dlt_load_id", "_dlt_id", "_dlt_root_id", "_dlt_"
 COLUMNS_A_QUERY = 500
 """PostgreSQL takes at most 1,664."""
+IDS_A_STATEMENT = 500
+"""Oracle takes at most 1,000."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ class Stored(Protocol):
 
     def keep(self, table: str, loads: Sequence[str]) -> None:
         """Removes all rows but those of some loads."""
+
+    def remove(self, table: str, ids: Sequence[int]) -> None:
+        """Removes the rows of some ids."""
+
+    def add_marks(self, table: str) -> None:
+        """Gives a table the column for marks, where dlt does so only with rows."""
+
+    def mark(self, table: str, ids: Sequence[int], at: datetime | None) -> None:
+        """Marks the rows of some ids as gone since a time, UTC; None takes the marks away."""
 
     def unused(self, table: str, declared: Sequence[str]) -> Unused:
         """Columns and child tables that hold nothing and are not declared."""
@@ -172,13 +184,36 @@ class SqlTables:
 
     def keep(self, table: str, loads: Sequence[str]) -> None:
         """See `Stored`; at once, where there are transactions."""
-        root, *children = table_chain(self._schema, table)
-        others = f"NOT ({self._of(loads)})"
-        ids = f"SELECT {self._column(ROW_ID)} FROM {self._table(root)} WHERE {others}"
         with self._transaction():
-            for child in reversed(children):
-                self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE {self._column(ROOT_ID)} IN ({ids})")
-            self._sql.execute_sql(f"DELETE FROM {self._table(root)} WHERE {others}")
+            self._delete(table, f"NOT ({self._of(loads)})")
+
+    def _delete(self, table: str, where: str) -> None:
+        root, *children = table_chain(self._schema, table)
+        ids = f"SELECT {self._column(ROW_ID)} FROM {self._table(root)} WHERE {where}"
+        for child in reversed(children):
+            self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE {self._column(ROOT_ID)} IN ({ids})")
+        self._sql.execute_sql(f"DELETE FROM {self._table(root)} WHERE {where}")
+
+    def remove(self, table: str, ids: Sequence[int]) -> None:
+        """See `Stored`; at once, where there are transactions."""
+        with self._transaction():
+            for some in self._chosen(ids):
+                self._delete(table, some)
+
+    def add_marks(self, table: str) -> None:
+        """See `Stored`; dlt adds columns with its schema."""
+
+    def mark(self, table: str, ids: Sequence[int], at: datetime | None) -> None:
+        """See `Stored`; at once, where there are transactions."""
+        values = [] if at is None else [sent_time(self._sql, at)]
+        to = f"{self._column(DELETED_AT)} = {'%s' if values else 'NULL'}"
+        with self._transaction():
+            for some in self._chosen(ids):
+                self._sql.execute_sql(f"UPDATE {self._table(table)} SET {to} WHERE {some}", *values)
+
+    def _chosen(self, ids: Sequence[int]) -> Iterator[str]:
+        for start in range(0, len(ids), IDS_A_STATEMENT):
+            yield f"{self._column(PRIMARY_KEY)} IN ({', '.join(map(str, ids[start : start + IDS_A_STATEMENT]))})"
 
     def unused(self, table: str, declared: Sequence[str]) -> Unused:
         """See `Stored`."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from dlt import Schema
 
 from ..dlt_internals import open_table, plain_files, table_chain
+from ..tables import DELETED_AT, PRIMARY_KEY
 from .stored import LOAD_ID, Unused, is_declared
 
 ICEBERG_FILTERS = "pyiceberg.expressions"
@@ -28,6 +29,15 @@ class OpenTable(Protocol):
         """The values of columns, in record batches of pyarrow's."""
 
     def keep(self, loads: Sequence[str]) -> None:
+        """See `Stored`; in one commit."""
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """See `Stored`; in one commit."""
+
+    def add_marks(self) -> None:
+        """See `Stored`; in one commit."""
+
+    def mark(self, ids: Sequence[int], at: datetime | None) -> None:
         """See `Stored`; in one commit."""
 
     def drop(self, columns: Sequence[str]) -> None:
@@ -69,9 +79,7 @@ class FileTables:
 
     def older(self, table: str, than: datetime, column: str) -> int | None:
         """See `Stored`."""
-        kept = self._format(table)
-        opened = self._open(table, kept) if kept else None
-        if opened is None:
+        if (opened := self._opened(table)) is None:
             return None
         values = (value for batch in opened.batches([column]) for value in batch.column(0).to_pylist())
         return sum(value is not None and _in_utc(value) < than for value in values)
@@ -92,11 +100,24 @@ class FileTables:
         for path in (each for each in paths if own and each not in own):
             store.rm(path)
 
+    def remove(self, table: str, ids: Sequence[int]) -> None:
+        """See `Stored`; plain files stay as they are."""
+        if opened := self._opened(table):
+            opened.remove(ids)
+
+    def add_marks(self, table: str) -> None:
+        """See `Stored`; plain files stay as they are."""
+        if (opened := self._opened(table)) and DELETED_AT not in opened.columns:
+            opened.add_marks()
+
+    def mark(self, table: str, ids: Sequence[int], at: datetime | None) -> None:
+        """See `Stored`; plain files stay as they are."""
+        if opened := self._opened(table):
+            opened.mark(ids, at)
+
     def unused(self, table: str, declared: Sequence[str]) -> Unused:
         """See `Stored`."""
-        kept = self._format(table)
-        opened = self._open(table, kept) if kept else None
-        if opened is None:
+        if (opened := self._opened(table)) is None:
             return Unused([], [])
         empty = {name for name in opened.columns if not is_declared(self._schema, table, name, declared)}
         for batch in opened.batches(sorted(empty)) if empty else ():
@@ -106,13 +127,16 @@ class FileTables:
     def drop(self, unused: Unused) -> list[str]:
         """See `Stored`."""
         for table in sorted({table for table, _ in unused.columns}):
-            kept = self._format(table)
-            opened = self._open(table, kept) if kept else None
+            opened = self._opened(table)
             columns = [column for name, column in unused.columns if name == table]
             there = opened.columns if opened else []
             if opened and (left := [column for column in columns if column in there]):
                 opened.drop(left)
         return []
+
+    def _opened(self, table: str) -> OpenTable | None:
+        kept = self._format(table)
+        return self._open(table, kept) if kept else None
 
     def _format(self, table: str) -> Callable[[Any], OpenTable] | None:
         formats: dict[str | None, Callable[[Any], OpenTable]] = {"delta": _Delta, "iceberg": _Iceberg}
@@ -144,6 +168,21 @@ class _Delta:
         chosen = ", ".join(repr(load) for load in loads or [""])
         self._table.delete(f"{LOAD_ID} NOT IN ({chosen})")
 
+    def remove(self, ids: Sequence[int]) -> None:
+        self._table.delete(_in(ids))
+
+    def add_marks(self) -> None:
+        from deltalake import Field
+        from deltalake.schema import PrimitiveType
+
+        self._table.alter.add_columns([Field(DELETED_AT, PrimitiveType("timestamp"))])
+
+    def mark(self, ids: Sequence[int], at: datetime | None) -> None:
+        if at is None:
+            self._table.update({DELETED_AT: "NULL"}, predicate=_in(ids))
+        else:
+            self._table.update(new_values={DELETED_AT: at}, predicate=_in(ids))
+
     def drop(self, columns: Sequence[str]) -> None:
         from deltalake import write_deltalake
 
@@ -172,10 +211,31 @@ class _Iceberg:
         filters = import_module(ICEBERG_FILTERS)
         self._table.delete(filters.NotIn(LOAD_ID, set(loads)) if loads else filters.AlwaysTrue())
 
+    def remove(self, ids: Sequence[int]) -> None:
+        self._table.delete(import_module(ICEBERG_FILTERS).In(PRIMARY_KEY, set(ids)))
+
+    def add_marks(self) -> None:
+        types = import_module("pyiceberg.types")
+        with self._table.update_schema() as update:
+            update.add_column(DELETED_AT, types.TimestamptzType())
+
+    def mark(self, ids: Sequence[int], at: datetime | None) -> None:
+        import pyarrow as pa
+
+        chosen = import_module(ICEBERG_FILTERS).In(PRIMARY_KEY, set(ids))
+        rows = self._table.scan(row_filter=chosen).to_arrow()
+        place = rows.schema.get_field_index(DELETED_AT)
+        marks = pa.array([at] * len(rows), rows.schema.field(place).type)
+        self._table.overwrite(rows.set_column(place, rows.schema.field(place), marks), overwrite_filter=chosen)
+
     def drop(self, columns: Sequence[str]) -> None:
         with self._table.update_schema() as update:
             for column in columns:
                 update.delete_column(column)
+
+
+def _in(ids: Sequence[int]) -> str:
+    return f"{PRIMARY_KEY} IN ({', '.join(map(str, ids))})"
 
 
 def _in_utc(moment: date) -> datetime:

@@ -12,6 +12,7 @@ from ..state import state_of
 from ..tables import PRIMARY_KEY, Table
 from .listing import Page
 from .mode import Left, whole
+from .notes import Notes
 from .supervision import Supervision
 
 ABSENT = "absent"
@@ -55,18 +56,38 @@ class ByIdReader:
         let_all_rows_pass(cursor)
         notes, state = self.notes.table(table.name), dlt.current.resource_state(table.name)
         for row_id, path in self._paths.get(table.name, {}).items():
-            found = self._client.get_one(path)
-            notes.requests += 1
-            if found is None:
+            page = one(self._client, self.notes, table, row_id, path, left)
+            if page is None:
                 notes.absent.append(row_id)
                 state[ABSENT] = sorted({*state.get(ABSENT, ()), row_id})[-ABSENT_MAX:]
-                continue
-            page, _ = usable(table, [left(found)])
-            if [row[PRIMARY_KEY] for row in page] != [row_id]:
-                self.notes.warn(f"{table.name}: what Wootric answered for the id {row_id} is not that row.")
-                continue
-            notes.count(page, are_compared=True)
-            yield page
+            elif page:
+                notes.count(page, are_compared=True)
+                yield page
+
+
+def one(client: Client, notes: Notes, table: Table, row_id: int, path: str, left: Left = whole) -> Page | None:
+    """A page of the row of an id; None where Wootric does not have it, and without a row where it answers another.
+
+    Args:
+        client: Asks the API.
+        notes: Takes note of it.
+        table: Of the row.
+        row_id: Its id.
+        path: Where the API has it.
+        left: As for `Reader.pages`.
+
+    Raises:
+        WootricError: Wootric does not answer, or does not let the account ask.
+    """
+    found = client.get_one(path)
+    notes.table(table.name).requests += 1
+    if found is None:
+        return None
+    page, _ = usable(table, [left(found)])
+    if [row[PRIMARY_KEY] for row in page] == [row_id]:
+        return page
+    notes.warn(f"{table.name}: what Wootric answered for the id {row_id} is not that row.")
+    return []
 
 
 def absent(state: Mapping[str, Any] | None, source: str, table: str) -> frozenset[int]:

@@ -38,6 +38,7 @@ class TableNotes:
         rows_unchanged: Rows that were read again, and not handed to dlt, since they were loaded as they are.
         rows_by_id: Those of them that were asked for by their ids.
         absent: The ids of rows that were asked for, and that Wootric does not have.
+        rows_gone: How many rows that are loaded Wootric does not have any more; None where that was not asked.
         odd_values: Values in them that no database can hold, and that were replaced, or that do not fit their column.
         odd_fields: The fields they are in, with the ids of the rows.
         left_out: A sentence about each row that cannot be placed, and so is not loaded, by a digest of the row.
@@ -62,6 +63,7 @@ class TableNotes:
     rows_unchanged: int = 0
     rows_by_id: int = 0
     absent: list[int] = field(default_factory=list)
+    rows_gone: int | None = None
     odd_values: int = 0
     odd_fields: dict[str, list[int]] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)

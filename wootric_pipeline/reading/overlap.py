@@ -117,6 +117,18 @@ class Overlap:
         return digest({name: value for name, value in row.items() if name not in self._dropped}, self._key)
 
 
+def without(kept: Mapping[str, Any] | None, ids: Collection[int]) -> dict[str, Any]:
+    """What `Overlap.kept` told, without rows of some ids: they are loaded when they come again as they were.
+
+    Args:
+        kept: What it told; None if it told nothing.
+        ids: Of the rows.
+    """
+    gone = set(map(str, ids))
+    rows = {row_id: content for row_id, content in kept["rows"].items() if row_id not in gone} if kept else {}
+    return {**kept, "rows": rows} if kept and rows else {}
+
+
 def digest(content: Any, key: bytes = b"") -> str:
     """Tells the content of a row from others; with a key, nobody without it can compare guesses."""
     text = json.dumps(content, sort_keys=True, default=str)

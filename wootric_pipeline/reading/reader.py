@@ -113,7 +113,7 @@ class Reader:
     def __init__(self, client: Client, supervision: Supervision, how: Rereading) -> None:
         self._how = how
         self._lookback = timedelta(seconds=how.lookback_seconds)
-        self._client = client
+        self.client = client
         self.notes = supervision.notes
         self._checkpoint = supervision.checkpoint
         self._last_responses = LastResponses(how.last_responses_max, client.get_one, how.digest_key)
@@ -211,7 +211,7 @@ class Reader:
         self, table: Table, cursor: Cursor, state: Mapping[str, Any], left: Left, dropped: Collection[str]
     ) -> _Reading:
         span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
-        batches = self._batches(table, span, self.notes.table(table.name), left)
+        batches = self.batches(table, span, left)
         how = self._how
         overlap = Overlap(state.get(OVERLAP), how.row_shape, self._lookback, dropped, how.digest_key)
         return _Reading(batches, overlap)
@@ -338,18 +338,21 @@ class Reader:
 
     def _show_waiting(self) -> None:
         """Tells dlt's progress display of waits for the rate limit, and before requests are repeated."""
-        limit_seconds = self._client.rate_limit.waited_seconds
-        waits = {RATE_LIMIT_WAIT: limit_seconds, RETRY_WAIT: self._client.waited_seconds - limit_seconds}
+        limit_seconds = self.client.rate_limit.waited_seconds
+        waits = {RATE_LIMIT_WAIT: limit_seconds, RETRY_WAIT: self.client.waited_seconds - limit_seconds}
         for name, seconds in waits.items():
             if (new := int(seconds) - self._waits_shown[name]) > 0:
                 show_wait(name, new)
                 self._waits_shown[name] += new
 
-    def _batches(self, table: Table, span: Span, notes: TableNotes, left: Left) -> Generator[Batch | None, None, None]:
+    def batches(self, table: Table, span: Span, left: Left = whole) -> Generator[Batch | None, None, None]:
+        """What a span of a table holds, whoever takes it; None where the next is not there yet. See `Scan.read`."""
+        notes = self.notes.table(table.name)
+
         def fetch(params: Params) -> Page:
             with self._counting:
                 notes.requests += 1
-            elements = [left(row) for row in self._client.get(table.path, params)]
+            elements = [left(row) for row in self.client.get(table.path, params)]
             rows, unusable = usable(table, elements)
             with self._counting:
                 notes.note_page(len(elements), unusable)
@@ -358,14 +361,14 @@ class Reader:
                     self._last_responses.note(table.name, rows)
             return rows
 
-        started = self._client.now()
+        started = self.client.now()
 
         def clocks() -> Clocks:
-            return Clocks(started + self._client.server_ahead_seconds, started)
+            return Clocks(started + self.client.server_ahead_seconds, started)
 
         def may_split() -> bool:
             # Where the API limits requests, more at once are no faster.
-            return self._client.connections > 1 and not self._client.rate_limit.stated
+            return self.client.connections > 1 and not self.client.rate_limit.stated
 
         log.info("%s: reads %s.", table.name, span)
         scan = Scan(Listing(table, fetch), self._pool, clocks, may_split)
