@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from ..destinations.queries import Queries, in_utc
-from ..tables import BIGINT, BOOL, PERSON, PRIMARY_KEY, RESPONSES
+from ..tables import BIGINT, BOOL, DELETED_AT, PERSON, PRIMARY_KEY, RESPONSES
 from .counting import Counts, Rule, Surveys, counted_surveys
 from .surveys import Metric, SurveyMetric, metrics
 from .zones import DAY, local_day, midnight
@@ -22,8 +22,6 @@ NEEDED: Mapping[str, str | None] = {
     "excluded_from_calculations": BOOL,
 }
 """Columns, and the types they have unless they are hashed, where that matters."""
-IS_GONE = "_deleted_at"
-"""Of rows that are marked as gone; not of every account."""
 COUNTS = f"""sum(CASE WHEN score >= {PROMOTERS_MIN} THEN 1 ELSE 0 END),
     sum(CASE WHEN score >= {PASSIVES_MIN} AND score < {PROMOTERS_MIN} THEN 1 ELSE 0 END),
     sum(CASE WHEN score < {PASSIVES_MIN} THEN 1 ELSE 0 END)"""
@@ -90,7 +88,7 @@ class Tally:
         self._queries = queries
         self._zone = zone
         self._rows = NEWEST_VERSIONS if appends else RESPONSES.name
-        self._where = f" AND {IS_GONE} IS NULL" if IS_GONE in queries.columns(RESPONSES.name) else ""
+        self._where = f" AND {DELETED_AT} IS NULL" if DELETED_AT in queries.columns(RESPONSES.name) else ""
         self._changed: Sequence[Row] = ()
         self._cells: dict[Span, list[_Cell]] = {}
         self._latest: dict[tuple[Span, Rule], Counts] = {}
