@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Serve, row
+from tests.end_to_end.test_verify import fits
 from tests.script import TABLE_NAMES, Project, expected, project_for
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Refused, Sandbox
 
@@ -50,7 +51,7 @@ def test_all_that_is_listed_is_there(loaded: Load, behaviour: dict[str, Any]) ->
     before = project.loaded()
     outcome = project.run("--verify", "full")
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert outcome.stdout.splitlines() == [
+    assert fits(outcome) == [
         FIT, *(f"{name}: all rows that Wootric lists are there." for name in TABLE_NAMES),
     ]  # fmt: skip
     assert project.loaded() == before
@@ -68,7 +69,7 @@ def test_rows_that_no_load_has_shown_are_found_and_fetched(
     before = project.loaded()
     outcome = project.run("--verify", "full")
     assert (outcome.code, outcome.sentence) == (1, MISSING)
-    assert outcome.stdout.splitlines() == [
+    assert fits(outcome) == [
         FIT,
         "end_users: all rows that Wootric lists are there.",
         "responses: 2 rows (id 103, 106) that Wootric lists are missing.",
@@ -101,7 +102,7 @@ def test_what_is_not_listed_any_more_is_told(loaded: Load, account: Account) -> 
     sandbox.behaviour.unlisted = {"declines": (201, 202)}
     outcome = project.run("--verify", "full", "--tables", "responses,declines")
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert outcome.stdout.splitlines() == [
+    assert fits(outcome) == [
         FIT,
         "responses: all rows that Wootric lists are there.",
         "responses: 1 row (id 103) is not listed any more; --find-deleted asks whether it is gone.",
