@@ -59,8 +59,10 @@ class DemoAccount(Account):
             self._end_user(1_000 + index, import_second if index % 17 == 0 and index < 5_100 else None)
             for index in range(end_users)
         ]
+        answers = [self._response(50_000 + index, users) for index in range(responses)] if users else []
+        _tell_last_responses(users, answers)
         self.fill("end_users", users)
-        self.fill("responses", [self._response(50_000 + index, users) for index in range(responses)] if users else [])
+        self.fill("responses", answers)
         self.fill("declines", [self._decline(90_000_000 + index, users) for index in range(declines)] if users else [])
         self._live = random.Random(seed + 1)
         self._live_events = 0
@@ -199,7 +201,8 @@ class DemoAccount(Account):
         if what < 0.2:
             row = self._response(max(self.rows["responses"], default=0) + 1, list(users.values()))
             self.put("responses", {**row, "created_at": at, "updated_at": at})
-            self.change("end_users", row["end_user_id"], at, last_surveyed=at)
+            told = _as_last_response(row, users[row["end_user_id"]])
+            self.change("end_users", row["end_user_id"], at, last_surveyed=at, last_response=told)
         elif what < 0.35:
             row = self._decline(max(self.rows["declines"], default=0) + 1, list(users.values()))
             self.put("declines", {**row, "created_at": at, "updated_at": at})
@@ -213,7 +216,27 @@ class DemoAccount(Account):
             if what < 0.7:
                 self.change("responses", response["id"], at, tags=self._live.sample(TAGS, self._live.randrange(3)))
             else:
-                self.change("responses", response["id"], at, score=self._live.randrange(11), text="On second thoughts…")
+                self._think_again(response["id"], at)
+
+    def _think_again(self, response_id: int, at: int) -> None:
+        """Somebody gives another score, which the person's row tells, too, if it is of the last response."""
+        text = "On second thoughts…"
+        response = self.change("responses", response_id, at, score=self._live.randrange(11), text=text)
+        user = self.rows["end_users"].get(response["end_user_id"])
+        if user and user["last_response"] and user["last_response"]["id"] == response_id:
+            self.change("end_users", user["id"], at, last_response=_as_last_response(response, user))
+
+
+def _tell_last_responses(users: list[Row], responses: list[Row]) -> None:
+    """Has each person's row tell of the last response that there is."""
+    last = {row["end_user_id"]: row for row in sorted(responses, key=lambda row: (row["created_at"], row["id"]))}
+    for user in users:
+        user["last_response"] = _as_last_response(last[user["id"]], user) if user["id"] in last else None
+
+
+def _as_last_response(response: Row, user: Row) -> Row:
+    survey = (user["last_response"] or {}).get("survey", {"channel": "web"})
+    return {"id": response["id"], "score": response["score"], "text": response["text"], "survey": survey}
 
 
 def _clock_changes(zone: ZoneInfo, ends_at: int) -> Iterator[int]:
