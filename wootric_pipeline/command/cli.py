@@ -35,6 +35,7 @@ from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
+from .marts import build_marts, build_marts_of_changes, choices, wants_marts
 from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
@@ -114,9 +115,12 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     if options.status:
         return _status(options, run, about, pipeline, names)
     kind: Kind = "range" if options.end_date else "load"
-    loads = not (options.check or options.verify or options.repair or options.find_deleted)
+    loads = not (options.check or options.verify or options.repair or options.find_deleted or options.marts)
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
+    if options.marts:
+        with no_trace_of_failures(pipeline):
+            return build_marts(pipeline, run), ""
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
@@ -129,8 +133,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
             return find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
         source = source_for(run, **access, **_given(options))
         if options.check:
-            failed = check(pipeline, run, names)
-            return _report(options, run, about, pipeline), failed
+            unreadable = check(pipeline, run, names)
+            return _report(options, run, about, pipeline), unreadable
         anew = options.full_refresh or is_new
         if anew:
             confirm(pipeline, run, names, _start(options), yes=options.yes)
@@ -142,7 +146,20 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
             found, failed = verified_after_load(pipeline, run, **access, **_given(options))
             text += f"\n{found}"
+        text, failed = _with_marts(pipeline, run, text, failed) if wants_marts() else (text, failed)
     return text, failed
+
+
+def _with_marts(pipeline: Pipeline, run: Run, text: str, failed: str) -> tuple[str, str]:
+    """The report with what was built of what the run has loaded, and what failed with what kept it from that."""
+    try:
+        built = build_marts_of_changes(pipeline, run)
+    except Exception as error:
+        sentence, code = explain(error)
+        run.needs_change = run.needs_change or code == USER_MISTAKE
+        log.debug("This is where it failed:", exc_info=error)
+        return text, f"{failed} All that was read is loaded, but the marts are not built of it. {sentence}".lstrip()
+    return (f"{text}\n\n{built}" if built else text), failed
 
 
 def _reach(pipeline: Pipeline, run: Run) -> None:
@@ -169,6 +186,8 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         about["destination"],
         about["dataset"],
     )
+    if options.marts or wants_marts():
+        choices(pipeline)
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
     run.waits = options.wait
@@ -178,6 +197,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
 def _verb(options: argparse.Namespace) -> str:
     verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
     verbs |= {"verifies": options.verify, "looks for what is gone of": options.find_deleted}
+    verbs |= {"builds marts of": options.marts}
     return next((verb for verb, meant in verbs.items() if meant), "loads")
 
 

@@ -24,6 +24,8 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
     failed = {"error": error} if error else {}
     if run.found is not None:
         return {"ok": error is None, **place, **run.found, "warnings": warnings(run), **failed}
+    if run.marts is not None and not run.tables:
+        return {"ok": error is None, **place, "marts": run.marts, "warnings": warnings(run), **failed}
     return {
         "ok": run.ok and error is None,
         **place,
@@ -37,6 +39,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         "warnings": warnings(run),
         **({"verification": run.verification} if run.verification else {}),
         **({"appends": True} if run.appends else {}),
+        **({"marts": run.marts} if run.marts is not None else {}),
         **failed,
     }
 
