@@ -499,13 +499,6 @@ def relation(dataset: dlt.Dataset, query: Any) -> Any:
     return dataset.query(query, _execute_raw_query=True)
 
 
-def takes_models(destination: AnyDestination) -> bool:
-    """Whether dlt has models at a destination."""
-    capabilities = destination.capabilities()
-    formats = (capabilities.supported_loader_file_formats or (), capabilities.supported_staging_file_formats or ())
-    return any("model" in each for each in formats)
-
-
 def replacing_at_once(destination: AnyDestination) -> AnyDestination:
     """The same destination, at which whoever reads a table that is replaced sees all its old rows or all its new ones.
 

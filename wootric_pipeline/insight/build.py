@@ -22,7 +22,7 @@ from sqlglot import exp
 from ..destinations.delta import vacuum
 from ..destinations.layout import FILES, Layout, kind_of, layout
 from ..destinations.queries import Queries, in_utc
-from ..dlt_internals import relation, takes_models
+from ..dlt_internals import relation
 from ..errors import ConfigurationError
 from .dates import FIRST_DATE, LAST_DATE, account_days
 from .loaded import Loaded, Place
@@ -33,6 +33,13 @@ from .zone import AccountZone
 SCHEMA = "wootric_marts"
 SUFFIX = "_marts"
 """Of the dataset of marts, behind the name of that of the loaded tables."""
+
+BUILDING = ("duckdb", "motherduck", "ducklake", "postgres", "redshift", "snowflake", "bigquery", "databricks")
+"""Kinds of databases that make the models themselves.
+
+At others they could be wrong: SQLite has each dataset in a file of its own, SQL Server no values that are true or
+false, ClickHouse other values than null where a join finds nothing, and Athena no transactions.
+"""
 
 _SCORES = """
 SELECT survey_id, MIN(score), MAX(score), COUNT(score)
@@ -101,8 +108,8 @@ def refuse_impossible(pipeline: Pipeline, files: str) -> None:
                 f'Marts cannot be built of {files} files, which keep all versions of a row; set files = "delta" or '
                 '"iceberg" under [sources.wootric], and load into another dataset.'
             )
-    elif not takes_models(pipeline.destination):
-        raise ConfigurationError(f"Marts cannot be built at {kind}: dlt has no models there.")
+    elif kind not in BUILDING:
+        raise ConfigurationError(f"Marts cannot be built at {kind}, only at {', '.join(BUILDING)} and of files.")
 
 
 def build(

@@ -26,7 +26,9 @@ FROM (
         survey_id,
         asked_at,
         is_ask,
-        MAX(utc_from) OVER (ORDER BY asked_at, is_ask ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS utc_from
+        MAX(utc_from) OVER (
+            ORDER BY asked_at NULLS FIRST, is_ask NULLS FIRST ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS utc_from
     FROM (
         SELECT 'answered' AS outcome, id AS ask_id, end_user_id, survey_id, created_at AS asked_at, 1 AS is_ask,
             CAST(NULL AS TIMESTAMPTZ) AS utc_from

@@ -21,10 +21,11 @@
 -- is_small bool: whether there are fewer than 30 responses: show no score without its interval, and below 10
 --     counts only
 WITH scoped AS (
-    SELECT local_date, 'survey' AS scope, survey_id, responses, promoters, passives, detractors, comments, declines
+    SELECT local_date, 'survey' AS scope, survey_id, COALESCE(survey_id, -1) AS survey_key, responses, promoters,
+        passives, detractors, comments, declines
     FROM mart_nps_daily
     UNION ALL
-    SELECT local_date, 'all', CAST(NULL AS BIGINT), responses, promoters, passives, detractors, comments, declines
+    SELECT local_date, 'all', CAST(NULL AS BIGINT), -1, responses, promoters, passives, detractors, comments, declines
     FROM mart_nps_daily
 ),
 calendar AS (
@@ -34,31 +35,51 @@ calendar AS (
     UNION ALL
     SELECT local_date, 'quarter', quarter FROM dim_dates
 ),
-spans AS (
-    SELECT scope, survey_id, MIN(local_date) AS first_date, MAX(local_date) AS last_date
-    FROM scoped
-    GROUP BY scope, survey_id
-),
--- A period without any answer is a row, too, so that the row before is the period before.
-counts AS (
+sums AS (
     SELECT
         calendar.period,
         calendar.period_start,
-        spans.scope,
-        spans.survey_id,
-        CAST(COALESCE(SUM(scoped.responses), 0) AS BIGINT) AS responses,
-        CAST(COALESCE(SUM(scoped.promoters), 0) AS BIGINT) AS promoters,
-        CAST(COALESCE(SUM(scoped.passives), 0) AS BIGINT) AS passives,
-        CAST(COALESCE(SUM(scoped.detractors), 0) AS BIGINT) AS detractors,
-        CAST(COALESCE(SUM(scoped.comments), 0) AS BIGINT) AS comments,
-        CAST(COALESCE(SUM(scoped.declines), 0) AS BIGINT) AS declines
+        scoped.scope,
+        scoped.survey_key,
+        SUM(scoped.responses) AS responses,
+        SUM(scoped.promoters) AS promoters,
+        SUM(scoped.passives) AS passives,
+        SUM(scoped.detractors) AS detractors,
+        SUM(scoped.comments) AS comments,
+        SUM(scoped.declines) AS declines
+    FROM scoped
+    JOIN calendar ON calendar.local_date = scoped.local_date
+    GROUP BY calendar.period, calendar.period_start, scoped.scope, scoped.survey_key
+),
+spans AS (
+    SELECT scope, survey_id, survey_key, MIN(local_date) AS first_date, MAX(local_date) AS last_date
+    FROM scoped
+    GROUP BY scope, survey_id, survey_key
+),
+-- A period without any answer is a row, too, so that the row before is the period before.
+periods AS (
+    SELECT DISTINCT calendar.period, calendar.period_start, spans.scope, spans.survey_id, spans.survey_key
     FROM spans
     JOIN calendar ON calendar.local_date BETWEEN spans.first_date AND spans.last_date
-    LEFT JOIN scoped
-        ON scoped.local_date = calendar.local_date
-        AND scoped.scope = spans.scope
-        AND COALESCE(scoped.survey_id, -1) = COALESCE(spans.survey_id, -1)
-    GROUP BY calendar.period, calendar.period_start, spans.scope, spans.survey_id
+),
+counts AS (
+    SELECT
+        periods.period,
+        periods.period_start,
+        periods.scope,
+        periods.survey_id,
+        CAST(COALESCE(sums.responses, 0) AS BIGINT) AS responses,
+        CAST(COALESCE(sums.promoters, 0) AS BIGINT) AS promoters,
+        CAST(COALESCE(sums.passives, 0) AS BIGINT) AS passives,
+        CAST(COALESCE(sums.detractors, 0) AS BIGINT) AS detractors,
+        CAST(COALESCE(sums.comments, 0) AS BIGINT) AS comments,
+        CAST(COALESCE(sums.declines, 0) AS BIGINT) AS declines
+    FROM periods
+    LEFT JOIN sums
+        ON sums.period = periods.period
+        AND sums.period_start = periods.period_start
+        AND sums.scope = periods.scope
+        AND sums.survey_key = periods.survey_key
 ),
 -- Of 1.5 more promoters and detractors and as many passives, in halves: an interval of few answers is too narrow
 -- otherwise.
