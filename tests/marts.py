@@ -15,7 +15,11 @@ TABLES = ("end_users", "responses", "declines")
 
 
 def expected_marts(
-    rows: Mapping[str, Iterable[Row]], zone: str, metrics: Mapping[int | None, tuple[str | None, int | None, str]]
+    rows: Mapping[str, Iterable[Row]],
+    zone: str,
+    metrics: Mapping[int | None, tuple[str | None, int | None, str]],
+    *,
+    as_columns: bool = True,
 ) -> Marts:
     """The rows of all marts but `dim_dates`.
 
@@ -23,6 +27,7 @@ def expected_marts(
         rows: Of `end_users`, `responses` and `declines`, as accounts have them, with times in microseconds.
         zone: The name of the account's time zone.
         metrics: The metric of each survey, its best score, and how it is known.
+        as_columns: Whether properties are loaded as a column for each key.
     """
     responses = sorted(rows["responses"], key=lambda row: (at(row), row["id"]))
     facts = _responses(responses, ZoneInfo(zone), metrics)
@@ -47,7 +52,7 @@ def expected_marts(
         "fct_response_tags": [
             {"response_id": row["id"], "tag": tag} for row in responses for tag in dict.fromkeys(row.get("tags") or ())
         ],
-        "fct_response_properties": [each for row in responses for each in _properties(row)],
+        "fct_response_properties": [each for row in responses for each in _properties(row, as_columns)],
         "mart_nps_daily": daily,
         "mart_nps_periods": _periods(daily),
     }
@@ -159,7 +164,7 @@ def _people(users: Iterable[Row], facts: Sequence[Row], asks: Sequence[Row]) -> 
     ]
 
 
-def _properties(row: Row, *, as_columns: bool = True) -> list[Row]:
+def _properties(row: Row, as_columns: bool) -> list[Row]:
     found = []
     for key, value in ((row.get("end_user") or {}).get("properties") or {}).items():
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

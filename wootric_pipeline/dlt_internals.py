@@ -502,12 +502,18 @@ def relation(dataset: dlt.Dataset, query: Any) -> Any:
 def replacing_at_once(destination: AnyDestination) -> AnyDestination:
     """The same destination, at which whoever reads a table that is replaced sees all its old rows or all its new ones.
 
-    Rows go into the staging dataset, and from there in one transaction. TRUNCATE, with which dlt begins it, would empty
-    the table for PostgreSQL's readers that have begun before, and wait for them: DELETE does neither.
+    Rows go into the staging dataset, and from there in one transaction, which dlt does not begin for DuckDB, although
+    it knows that it could. TRUNCATE, which comes first, would empty the table for PostgreSQL's readers that have begun
+    before, and wait for them: DELETE does neither.
     """
+    capabilities = destination.capabilities()
     twin = copy(destination)
     twin.config_params = {**destination.config_params, "replace_strategy": "insert-from-staging"}
-    twin.caps_params = {**destination.caps_params, "supports_truncate_command": False}
+    twin.caps_params = {
+        **destination.caps_params,
+        "supports_truncate_command": False,
+        "supports_transactions": bool(capabilities.supports_transactions or capabilities.supports_ddl_transactions),
+    }
     return twin
 
 

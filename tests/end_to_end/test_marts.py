@@ -42,8 +42,8 @@ def check(found: dict[str, list[Row]], account: Account) -> None:
 def test_marts_follow_the_account(serve: Serve, tmp_path: Path) -> None:
     account = DemoAccount(NOON, end_users=60, responses=300, declines=80)
     for number, response in enumerate(list(account.rows["responses"].values())):
-        odd: Row = {4: {"score": 11}, 5: {"score": -1}, 6: {"score": None}, 7: {"completed": False}}.get(number % 40, {})
-        account.put("responses", {**response, **odd})
+        odd: dict[int, Row] = {4: {"score": 11}, 5: {"score": -1}, 6: {"score": None}, 7: {"completed": False}}
+        account.put("responses", {**response, **odd.get(number % 40, {})})
     project = project_for(serve(account), tmp_path / "project", **SETTINGS)
     assert project.run().code == 0
     report = project.run("--marts", "--json").report

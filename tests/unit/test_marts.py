@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import duckdb
@@ -12,6 +12,7 @@ import pytest
 from dlt import Schema
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from sqlglot import ErrorLevel, exp
 
 from tests.marts import Row, expected_marts, in_order, interval
 from wootric_pipeline.destinations.layout import Layout
@@ -19,7 +20,7 @@ from wootric_pipeline.errors import ConfigurationError
 from wootric_pipeline.insight.build import InMemory, make
 from wootric_pipeline.insight.dates import account_days
 from wootric_pipeline.insight.loaded import Loaded
-from wootric_pipeline.insight.model import model, models
+from wootric_pipeline.insight.model import Model, model, models, parsed
 from wootric_pipeline.insight.zone import account_zone
 from wootric_pipeline.sandbox import SECOND
 from wootric_pipeline.tables import TABLES
@@ -94,6 +95,7 @@ class Made:
         given: The setting `surveys`.
         without: Columns that are not loaded, or tables, as `responses.text`.
         types: Other types of columns.
+        workshop: What makes the models.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Made:
         given: Mapping[int, Any] = GIVEN,
         without: Sequence[str] = (),
         types: Mapping[str, str] | None = None,
+        workshop: type[InMemory] = InMemory,
     ) -> None:
         self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute("SET TimeZone = 'Asia/Tokyo'")
@@ -113,9 +116,9 @@ class Made:
                 columns |= {"tags": "json"}
             columns = {column: kind for column, kind in columns.items() if f"{name}.{column}" not in without}
             self._table(schema, name, columns, rows[name])
-        workshop = InMemory(self._connection, None, Layout())  # type: ignore[arg-type]  # it writes nothing back
-        self.loaded = Loaded(schema, rows.keys() - set(without), workshop)
-        self.surveys = make(workshop, self.loaded, account_zone(zone), given)
+        place = workshop(self._connection, None, Layout())  # type: ignore[arg-type]  # it writes nothing back
+        self.loaded = Loaded(schema, rows.keys() - set(without), place)
+        self.surveys = make(place, self.loaded, account_zone(zone), given)
 
     def _table(self, schema: Schema, name: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
         hints: Any = {column: {"name": column, "data_type": kind} for column, kind in columns.items()}
@@ -349,6 +352,44 @@ def test_intervals_hold_what_they_promise(responses: int, least: float) -> None:
         difference, error = interval(promoters, detractors, responses)
         held += abs(for_them - against - difference) <= 1.96 * error
     assert least <= held / tries <= 0.975
+
+
+class Translated(InMemory):
+    """DuckDB in the part of another database: its queries are that one's, translated back."""
+
+    database: ClassVar[str]
+
+    def make(self, layer: Sequence[Model], bound: Mapping[str, exp.Query], days: Sequence[Any]) -> None:
+        back = {}
+        for name, query in bound.items():
+            # Raises where the database has no such thing.
+            text = query.sql(self.database, unsupported_level=ErrorLevel.RAISE)
+            # Redshift's, which DuckDB does not know.
+            back[name] = parsed(text.replace("VARCHAR(MAX)", "VARCHAR"), self.database)
+            assert back[name].find(exp.Command) is None
+        super().make(layer, back, days)
+
+
+@pytest.mark.parametrize("database", ["postgres", "redshift", "snowflake", "bigquery", "databricks"])
+def test_queries_mean_the_same_in_other_dialects(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Translated, "database", database, raising=False)
+    answers = [
+        {**one(score, survey_id=survey, created_at=(int(NOON.timestamp()) + step * 90_000) * SECOND), **some}
+        for step, score in enumerate([0, 3, 9, 10, None, 7, 11])
+        for survey in (1, 2, None)
+        # One out of range, where the metric is set.
+        if score != 11 or survey == 1
+        for some in ({}, {"completed": False}, {"end_user__properties__plan": "it's"})
+    ]
+    rows = account(answers, [one(), one(survey_id=4)], [7, 8])
+    kinds = {"end_user__properties__plan": "text"}
+    # Databases have a child table of tags.
+    plain, other = (
+        Made(rows, types=kinds, without=["responses.tags"], workshop=each) for each in (InMemory, Translated)
+    )
+    assert any(row["survey_id"] is None for row in plain.rows("mart_nps_daily"))
+    for name in models():
+        assert in_order(other.rows(name)) == in_order(plain.rows(name))
 
 
 def test_queries_give_the_columns_that_they_say() -> None:

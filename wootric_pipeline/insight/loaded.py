@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from dlt import Schema
-from dlt.common.schema.typing import TTableSchemaColumns
+from dlt.common.schema.typing import TColumnSchema
 from sqlglot import exp
 
 from ..errors import ConfigurationError
@@ -137,7 +137,7 @@ class Loaded:
         return exp.select(*chosen).from_(self._place.loaded(name))
 
     def _type(self, table: str, column: str) -> str | None:
-        columns: TTableSchemaColumns = self._columns.get(table, {})
+        columns: Mapping[str, TColumnSchema] = self._columns.get(table, {})
         return columns.get(column, {}).get("data_type")
 
     def _tags(self) -> exp.Query:
