@@ -233,12 +233,12 @@ def _periods(daily: Sequence[Row]) -> list[Row]:
                 inside = [row for row in rows if start <= row["local_date"] < _next(period, start)]
                 counts = {name: sum(row[name] for row in inside) for name in names}
                 row = {"period": period, "period_start": start, "scope": scope, "survey_id": survey, **counts}
-                found.append({**row, **_figures(counts, before)})
+                found.append({**row, **figures_of(counts, before)})
                 start, before = _next(period, start), counts
     return found
 
 
-def _figures(counts: Mapping[str, int], before: Mapping[str, int] | None) -> Row:
+def figures_of(counts: Mapping[str, int], before: Mapping[str, int] | None) -> Row:
     responses, asked = counts["responses"], counts["responses"] + counts["declines"]
     figures: Row = dict.fromkeys(("nps", "nps_low", "nps_high", "nps_change", "change_z"))
     figures |= {"answered_rate": responses / asked if asked else None, "is_small": responses < 30}

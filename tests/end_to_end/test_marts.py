@@ -1,5 +1,6 @@
 """`--marts`, and the setting of that name: what the command builds of an account, and what it says where it cannot."""
 
+import re
 from datetime import date, datetime, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -8,7 +9,8 @@ import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.marts import Row, expected_marts, in_order, of_account
+from tests.documents import DOCUMENTS, block
+from tests.marts import Row, expected_marts, figures_of, in_order, of_account
 from tests.script import DUCKDB_FILE, Project, project_for
 from wootric_pipeline.insight.model import models
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
@@ -19,6 +21,7 @@ SURVEYS: dict[int | None, tuple[str | None, int | None, str]] = {
     12: (None, None, "undecided"),
     13: ("ces", 7, "setting"),
 }
+SHOWN = block("", "mart_nps_periods", "docs/insight.md")
 SETTINGS = {"time_zone": ZONE, "surveys": '{"11": "nps", "13": "ces"}'}
 
 
@@ -137,6 +140,32 @@ def test_what_is_assumed_or_undecided_is_said(serve: Serve, tmp_path: Path) -> N
         "Scores of 6 are out of the range of what surveys says.",
         "Not loaded, or without a row or in another form: declines, end_users; null in the marts.",
     ]
+
+
+def test_the_document_shows_what_the_command_says(serve: Serve, tmp_path: Path) -> None:
+    account = Account()
+    account.put("responses", row(1, score=0))
+    project = project_for(serve(account), tmp_path / "project", tables="responses,declines,end_users")
+    account.put("declines", row(2))
+    account.put("end_users", row(3))
+    assert project.run().code == 0
+    said = [re.sub(r"  +[-\d,]*|\d+\.\d", " ", line) for line in project.run("--marts").stdout.splitlines()]
+    shown = [re.sub(r"  +[-\d,]*|\d+\.\d", " ", line) for line in SHOWN.splitlines()]
+    assert said == shown
+
+
+def test_the_worked_example_is_right() -> None:
+    counts, before = (
+        {"promoters": 46, "detractors": 5, "responses": 75},
+        {"promoters": 30, "detractors": 12, "responses": 70},
+    )
+    figures = figures_of({**counts, "declines": 0}, before)
+    nps, low, high, change, z = (
+        f"{figures[name]:.2f}" for name in ("nps", "nps_low", "nps_high", "nps_change", "change_z")
+    )
+    text = " ".join(DOCUMENTS["docs/insight.md"].split())
+    assert f"Of 46 promoters, 24 passives and 5 detractors the NPS is {nps}, and the interval {low} to {high}." in text
+    assert f"is a change of {change} with a `change_z` of {z}." in text
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from dlt.sources import DltResource
 from sqlglot import exp
 
 from ..destinations.delta import vacuum
-from ..destinations.layout import FILES, Layout, kind_of, layout
+from ..destinations.layout import FILES, Layout, described_as, kind_of, layout
 from ..destinations.queries import Queries, in_utc
 from ..dlt_internals import relation
 from ..errors import ConfigurationError
@@ -254,8 +254,10 @@ class InDestination:
 
     def make(self, layer: Sequence[Model], bound: Mapping[str, exp.Query], days: Sequence[Any]) -> None:
         """See `Workshop`; what readers see changes when the rows of a table are all there, in one transaction."""
+        # A model has no file, of which dlt could be told the format.
+        of_models = replace(self._laid_out, file_format=None)
         resources = [
-            _resource(each, relation(self._dataset, bound[each.name]), Layout())
+            _resource(each, relation(self._dataset, bound[each.name]), of_models)
             if each.name in bound
             else _resource(each, [day._asdict() for day in days] or dlt.mark.materialize_table_schema(), self._laid_out)
             for each in layer
@@ -337,7 +339,7 @@ def _resource(model: Model, rows: Any, laid_out: Layout) -> DltResource:
     return made.apply_hints(
         table_format=laid_out.table_format,
         file_format=laid_out.file_format,
-        additional_table_hints={"description": model.text.replace("`", "")},
+        additional_table_hints=described_as(model.text.replace("`", ""), laid_out),
     )
 
 
