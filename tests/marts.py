@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ def expected_marts(
     metrics: Mapping[int | None, tuple[str | None, int | None, str]],
     *,
     as_columns: bool = True,
+    counting: Collection[str] = (),
 ) -> Marts:
     """The rows of all marts but `dim_dates`.
 
@@ -28,9 +29,10 @@ def expected_marts(
         zone: The name of the account's time zone.
         metrics: The metric of each survey, its best score, and how it is known.
         as_columns: Whether properties are loaded as a column for each key.
+        counting: What the setting says.
     """
     responses = sorted(rows["responses"], key=lambda row: (at(row), row["id"]))
-    facts = _responses(responses, ZoneInfo(zone), metrics)
+    facts = _responses(responses, ZoneInfo(zone), metrics, counting)
     asks = [
         {
             "outcome": outcome,
@@ -76,15 +78,17 @@ def category_of(metric: str | None, score_max: int | None, score: int | None) ->
     return "easy" if score > 4 else "not easy"
 
 
-def _responses(responses: Sequence[Row], zone: ZoneInfo, metrics: Mapping[Any, Any]) -> list[Row]:
-    tells = any(row.get("completed") for row in responses)
+def _responses(
+    responses: Sequence[Row], zone: ZoneInfo, metrics: Mapping[Any, Any], counting: Collection[str]
+) -> list[Row]:
     earlier: dict[Any, list[Row]] = defaultdict(list)
     facts = []
     for row in responses:
         metric, score_max, _ = metrics.get(row.get("survey_id"), (None, None, ""))
         category = category_of(metric, score_max, row.get("score"))
         is_excluded = row.get("excluded_from_calculations") is True
-        is_counted = category is not None and not is_excluded and (row.get("completed") is True or not tells)
+        is_counted = category is not None and not (is_excluded and "excluded" not in counting)
+        is_counted = is_counted and (row.get("completed") is True or "completed" not in counting)
         fact = {
             "response_id": row["id"],
             "end_user_id": row.get("end_user_id"),

@@ -17,8 +17,7 @@ from tests.destinations.test_swapping import as_superuser, connected, execute, n
 from tests.marts import expected_marts, in_order, of_account
 from tests.script import project_for
 from tests.tables import selected
-from wootric_pipeline.command import marts as marts_module
-from wootric_pipeline.command.marts import build_marts
+from wootric_pipeline.command.marts import build_marts, marts_pipeline
 from wootric_pipeline.command.run import Run
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
 
@@ -36,14 +35,9 @@ PLACES = [
 ]
 
 
-def of(pipeline: Pipeline) -> Pipeline:
-    """The pipeline of the marts of another."""
-    return marts_module._pipeline(pipeline)
-
-
 def check(pipeline: Pipeline, account: Account, *, as_columns: bool = True) -> None:
     wanted = expected_marts(of_account(account), ZONE, SURVEYS, as_columns=as_columns)
-    marts = of(pipeline)
+    marts = marts_pipeline(pipeline)
     assert {name: in_order(selected(marts, name)) for name in wanted} == {
         name: in_order(rows) for name, rows in wanted.items()
     }

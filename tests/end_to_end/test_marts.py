@@ -123,6 +123,42 @@ def test_the_setting_builds_them_of_what_has_changed(serve: Serve, tmp_path: Pat
     assert project.ask(nps) == [(2, 0.0)]
 
 
+def test_the_zone_is_the_one_that_a_comparison_has_seen(serve: Serve, tmp_path: Path) -> None:
+    account = DemoAccount(NOON, end_users=20, responses=60, declines=10, time_zone="America/Los_Angeles")
+    project = project_for(serve(account), tmp_path / "project")
+    assert project.run().code == 0
+    # Last responses of the demo's people are invented, so that rows seem to be missing.
+    assert "comparison" in project.run("--verify", "--json").report
+    report = project.run("--marts", "--json").report
+    assert report["marts"]["time_zone"] == {"name": "America/Los_Angeles", "known_by": "offsets"}
+
+
+@pytest.mark.parametrize("deleted", ["mark", "remove"])
+def test_what_is_gone_leaves_the_marts(serve: Serve, tmp_path: Path, deleted: str) -> None:
+    account = Account()
+    for number in range(1, 40):
+        account.put("end_users", row(number))
+        account.put("responses", row(number, score=number % 11, end_user_id=number, tags=["a"]))
+    project = project_for(serve(account), tmp_path / "project", marts=True, deleted=deleted)
+    assert project.run().code == 0
+    account.delete("responses", 1)
+    report = project.run("--find-deleted", "--json").report
+    tables = report["marts"]["tables"]
+    assert (report["ok"], tables["fct_responses"], tables["fct_response_tags"]) == (True, 38, 38)
+    assert sum(each["responses"] for each in marts(project)["mart_nps_daily"]) == 38
+
+
+def test_counting_is_followed_as_far_as_it_goes(serve: Serve, tmp_path: Path) -> None:
+    account = Account()
+    account.put("responses", row(1, score=0, completed=False))
+    account.put("responses", row(2, score=9, completed=True, excluded_from_calculations=True))
+    project = project_for(serve(account), tmp_path / "project", counting='["excluded", "completed", "latest"]')
+    assert project.run().code == 0
+    outcome = project.run("--marts")
+    assert "Marts do not follow latest of counting." in outcome.stdout.splitlines()
+    assert project.ask("SELECT response_id FROM wootric_marts.fct_responses WHERE is_counted") == [(2,)]
+
+
 def test_what_is_assumed_or_undecided_is_said(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.put("responses", row(1, score=9, survey_id=5))
@@ -243,8 +279,8 @@ def test_mistakes_are_told_before_anything_is_loaded(project: Project, settings:
 
 
 def test_other_options_are_refused(project: Project) -> None:
-    told = "--marts builds all marts of what is loaded; leave out any other of these options."
-    assert project.run("--marts", "--verify").sentence == told
+    told = "--marts builds all marts of what is loaded; leave out --verify, --tables."
+    assert project.run("--marts", "--verify", "--tables", "responses").sentence == told
     told = "--marts loads nothing; leave out --start-date."
     assert project.run("--marts", "--start-date", "2024-01-01").sentence == told
 
@@ -253,7 +289,9 @@ def test_marts_that_cannot_be_built_fail_the_run_and_keep_its_rows(project: Proj
     broken = "import wootric_pipeline.insight.build as b; b.make = lambda *_: 1 / 0"
     outcome = project.run(prelude=broken, SOURCES__WOOTRIC__MARTS="true")
     assert outcome.code == 1
-    assert outcome.sentence.startswith("All that was read is loaded, but the marts are not built of it. The run failed")
+    assert outcome.sentence.startswith(
+        "What the run has changed is loaded, but the marts are not built of it. The run failed"
+    )
     assert "responses" in outcome.stdout
     assert project.held("responses") == {1: NOON}
     assert project.run("--json", SOURCES__WOOTRIC__MARTS="true").report["marts"]["tables"]["fct_responses"] == 1

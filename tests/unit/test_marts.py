@@ -17,13 +17,14 @@ from sqlglot import ErrorLevel, exp
 from tests.marts import Row, expected_marts, in_order, interval
 from wootric_pipeline.destinations.layout import Layout
 from wootric_pipeline.errors import ConfigurationError
-from wootric_pipeline.insight.build import InMemory, make
+from wootric_pipeline.insight.build import Choices, InMemory, make
+from wootric_pipeline.insight.counting import given_rule
 from wootric_pipeline.insight.dates import account_days
 from wootric_pipeline.insight.loaded import Loaded
 from wootric_pipeline.insight.model import Model, model, models, parsed
-from wootric_pipeline.insight.zone import account_zone
+from wootric_pipeline.insight.zones import AccountZone
 from wootric_pipeline.sandbox import SECOND
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.tables import DELETED_AT, TABLES
 
 TYPES = {"bigint": "BIGINT", "bool": "BOOLEAN", "text": "VARCHAR", "timestamp": "TIMESTAMPTZ", "double": "DOUBLE",
          "json": "JSON"}  # fmt: skip
@@ -33,6 +34,7 @@ NOON = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
 """On a day on which clocks of Los Angeles are set on."""
 GIVEN = {1: "nps", 2: "csat", 3: "ces"}
 Survey = tuple[str | None, int | None, str]
+PLAN = "end_user__properties__plan"
 
 seconds = st.one_of(
     st.integers(-90_000, 90_000), st.sampled_from([-43_200, -14_400, -25_200, 0]), st.integers(-40_000_000, 40_000_000)
@@ -96,6 +98,8 @@ class Made:
         without: Columns that are not loaded, or tables, as `responses.text`.
         types: Other types of columns.
         workshop: What makes the models.
+        counting: The setting.
+        marked: Whether rows that are gone are marked.
     """
 
     def __init__(
@@ -106,19 +110,24 @@ class Made:
         without: Sequence[str] = (),
         types: Mapping[str, str] | None = None,
         workshop: type[InMemory] = InMemory,
+        counting: Sequence[str] = (),
+        marked: bool = False,
     ) -> None:
         self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute("SET TimeZone = 'Asia/Tokyo'")
         schema = Schema("wootric")
         for name in rows.keys() - set(without):
             columns: dict[str, str] = {**TABLES[name].documented, **(types or {} if name == "responses" else {})}
+            columns |= {DELETED_AT: "timestamp"} if marked else {}
             if name == "responses":
                 columns |= {"tags": "json"}
             columns = {column: kind for column, kind in columns.items() if f"{name}.{column}" not in without}
             self._table(schema, name, columns, rows[name])
         place = workshop(self._connection, None, Layout())  # type: ignore[arg-type]  # it writes nothing back
         self.loaded = Loaded(schema, rows.keys() - set(without), place)
-        self.surveys = make(place, self.loaded, account_zone(zone), given)
+        self.surveys = make(
+            place, self.loaded, Choices(AccountZone(zone, "setting"), given, given_rule(list(counting)))
+        )
 
     def _table(self, schema: Schema, name: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
         hints: Any = {column: {"name": column, "data_type": kind} for column, kind in columns.items()}
@@ -158,10 +167,33 @@ def check(made: Made, wanted: Mapping[str, Sequence[Row]]) -> None:
 
 
 @settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.generate))
-@given(responses(), declines(), st.lists(people.filter(bool), unique=True), st.sampled_from(ZONES))
-def test_marts_are_what_the_rows_say(answers: list[Row], declined: list[Row], users: list[int], zone: str) -> None:
+@given(
+    responses(),
+    declines(),
+    st.lists(people.filter(bool), unique=True),
+    st.sampled_from(ZONES),
+    st.sampled_from([(), ("completed",), ("excluded",), ("excluded", "completed")]),
+)
+def test_marts_are_what_the_rows_say(
+    answers: list[Row], declined: list[Row], users: list[int], zone: str, counting: tuple[str, ...]
+) -> None:
     rows = account(answers, declined, users)
-    check(Made(rows, zone), expected_marts(rows, zone, surveys_of(rows)))
+    wanted = expected_marts(rows, zone, surveys_of(rows), counting=counting)
+    check(Made(rows, zone, counting=counting), wanted)
+
+
+def test_days_may_be_those_of_utc() -> None:
+    made = Made(account([one()]), "Asia/Tokyo", counting=["utc"])
+    assert [row["local_date"] for row in made.rows("fct_responses")] == [NOON.date()]
+    made = Made(account([one(created_at=(int(NOON.timestamp()) + 50_000) * SECOND)]), "Asia/Tokyo", counting=["utc"])
+    assert [row["local_date"] for row in made.rows("fct_responses")] == [date(2024, 3, 11)]
+
+
+def test_what_is_marked_as_gone_is_in_no_mart() -> None:
+    rows = account([one(), {**one(0), DELETED_AT: 1, "tags": ["a"], PLAN: "free"}], [{**one(), DELETED_AT: 1}], [7])
+    made = Made(rows, types={PLAN: "text"}, marked=True)
+    left = {**account([one()], [], [7])}
+    check(made, expected_marts(left, "UTC", surveys_of(left)))
 
 
 @settings(max_examples=100, deadline=None)
@@ -237,7 +269,7 @@ def test_what_is_not_loaded_is_null_or_empty() -> None:
     rows = account([one(text="fine"), one(3, text="x")], [one()], [7])
     without = ["declines", "responses.text", "responses.completed", "responses.excluded_from_calculations"]
     made = Made(rows, without=[*without, "end_users"])
-    assert made.loaded.missing == ["declines", "end_users"]
+    assert made.loaded.missing == ["declines", "end_users", *without[1:]]
     poorer = {
         "responses": [
             {**row, "text": None, "completed": None, "excluded_from_calculations": None} for row in rows["responses"]
@@ -247,6 +279,9 @@ def test_what_is_not_loaded_is_null_or_empty() -> None:
     }
     check(made, expected_marts(poorer, "UTC", surveys_of(poorer)))
     assert [row["is_counted"] for row in made.rows("fct_responses")] == [True, True]
+    with pytest.raises(ConfigurationError) as raised:
+        Made(rows, without=without, counting=["completed"])
+    assert str(raised.value) == 'counting = ["completed"] needs responses.completed, which is not loaded.'
 
 
 def test_hashed_scores_are_no_scores() -> None:
@@ -273,7 +308,7 @@ def test_nothing_is_made_without_responses(without: str, sentence: str) -> None:
 
 
 PROPERTIES = {
-    "end_user__properties__plan": "text",
+    PLAN: "text",
     "end_user__properties__seats": "double",
     "end_user__properties__seats__v_text": "text",
     "end_user__properties__is_trial": "bool",
@@ -379,10 +414,10 @@ def test_queries_mean_the_same_in_other_dialects(database: str, monkeypatch: pyt
         for survey in (1, 2, None)
         # One out of range, where the metric is set.
         if score != 11 or survey == 1
-        for some in ({}, {"completed": False}, {"end_user__properties__plan": "it's"})
+        for some in ({}, {"completed": False}, {PLAN: "it's"})
     ]
     rows = account(answers, [one(), one(survey_id=4)], [7, 8])
-    kinds = {"end_user__properties__plan": "text"}
+    kinds = {PLAN: "text"}
     # Databases have a child table of tags.
     plain, other = (
         Made(rows, types=kinds, without=["responses.tags"], workshop=each) for each in (InMemory, Translated)
@@ -405,10 +440,3 @@ def test_queries_give_the_columns_that_they_say() -> None:
 def test_a_comment_that_says_too_little_is_told() -> None:
     with pytest.raises(ValueError, match="does not say grain and columns"):
         model("mart", "-- One row.\n-- grain: id\n--\n-- id: its id\nSELECT 1 AS id")
-
-
-@pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "america"])
-def test_there_is_no_such_zone(name: str) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        account_zone(name)
-    assert str(raised.value) == f"time_zone must be a name such as America/Los_Angeles; there is no zone {name}."

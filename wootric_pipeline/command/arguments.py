@@ -115,11 +115,16 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--find-deleted is a run of its own; leave out --status, --verify and --repair.")
     if options.status and (options.verify or options.repair):
         raise ConfigurationError("--status looks at runs; leave out --verify and --repair.")
-    if options.marts and (options.status or options.verify or options.repair or options.tables):
-        raise ConfigurationError("--marts builds all marts of what is loaded; leave out any other of these options.")
+    _check_marts(options)
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
     if options.yes and not (options.full_refresh or options.find_deleted):
         raise ConfigurationError(
             "--yes answers what --full-refresh and --find-deleted ask; add one of them, or leave out --yes."
         )
+
+
+def _check_marts(options: argparse.Namespace) -> None:
+    others = ("status", "verify", "repair", "find_deleted", "tables")
+    if options.marts and (given := [f"--{name.replace('_', '-')}" for name in others if getattr(options, name)]):
+        raise ConfigurationError(f"--marts builds all marts of what is loaded; leave out {', '.join(given)}.")

@@ -35,7 +35,7 @@ from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
-from .marts import build_marts, build_marts_of_changes, choices, wants_marts
+from .marts import build_marts, build_marts_of_changes, check_settings, wants_marts
 from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
@@ -119,6 +119,7 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
     if options.marts:
+        run.found = {}
         with no_trace_of_failures(pipeline):
             return build_marts(pipeline, run), ""
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
@@ -128,9 +129,11 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         if options.verify or options.repair:
             given, full = {**access, **_given(options)}, names if options.verify == "full" else ()
             compares = bool(options.verify)
-            return verified(pipeline, run, repairs=options.repair, compares=compares, full=full, **given)
+            found = verified(pipeline, run, repairs=options.repair, compares=compares, full=full, **given)
+            return _with_marts(pipeline, run, *found) if options.repair else found
         if options.find_deleted:
-            return find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
+            found = find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
+            return _with_marts(pipeline, run, *found)
         source = source_for(run, **access, **_given(options))
         if options.check:
             unreadable = check(pipeline, run, names)
@@ -144,21 +147,25 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
         text = _report(options, run, about, pipeline)
         if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
-            found, failed = verified_after_load(pipeline, run, **access, **_given(options))
-            text += f"\n{found}"
-        text, failed = _with_marts(pipeline, run, text, failed) if wants_marts() else (text, failed)
-    return text, failed
+            verdict, failed = verified_after_load(pipeline, run, **access, **_given(options))
+            text += f"\n{verdict}"
+        return _with_marts(pipeline, run, text, failed)
 
 
 def _with_marts(pipeline: Pipeline, run: Run, text: str, failed: str) -> tuple[str, str]:
-    """The report with what was built of what the run has loaded, and what failed with what kept it from that."""
+    """The report with what was built of what the run has changed, and what failed with what kept it from that."""
+    if not wants_marts():
+        return text, failed
     try:
         built = build_marts_of_changes(pipeline, run)
     except Exception as error:
         sentence, code = explain(error)
         run.needs_change = run.needs_change or code == USER_MISTAKE
         log.debug("This is where it failed:", exc_info=error)
-        return text, f"{failed} All that was read is loaded, but the marts are not built of it. {sentence}".lstrip()
+        return (
+            text,
+            f"{failed} What the run has changed is loaded, but the marts are not built of it. {sentence}".lstrip(),
+        )
     return (f"{text}\n\n{built}" if built else text), failed
 
 
@@ -187,7 +194,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         about["dataset"],
     )
     if options.marts or wants_marts():
-        choices(pipeline)
+        check_settings(pipeline)
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
     run.waits = options.wait

@@ -1,25 +1,26 @@
 """Builds the marts when they are asked for, and after loads that have changed something where the setting says so."""
 
 import hashlib
+import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dlt
 from dlt import Pipeline
 
+from ..descriptions import RUNS
 from ..destinations.comments import write_comments
 from ..destinations.layout import FILES, kind_of
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries, is_missing_file
 from ..dlt_internals import drop_if_torn, drop_old_packages, keep_no_state, local_value, replacing_at_once
 from ..errors import ConfigurationError
-from ..insight.build import SUFFIX, Built, build, refuse_impossible
+from ..insight.build import SUFFIX, Built, Choices, build, refuse_impossible
 from ..insight.model import models
-from ..insight.surveys import Metric, given_metrics
-from ..insight.zone import AccountZone, account_zone
+from ..insight.zones import UTC, AccountZone
 from ..version import VERSION
+from .account_settings import AccountSettings
 from .loading import PACKAGES_KEPT, SOURCE, leaving_other_destination
 from .report import as_table
 from .run import Run
@@ -29,22 +30,11 @@ FOLDER = ".marts"
 """Beside the working folder of the pipeline whose tables they are made of."""
 BUILT_OF = "marts_built_of"
 NAMED_MAX = 20
+LAST_COMPARISON = f"""
+SELECT verdict_detail FROM {RUNS} WHERE verdict_detail IS NOT NULL ORDER BY started_at DESC LIMIT 1
+"""  # noqa: S608
 
 log = logging.getLogger("wootric_pipeline.command")
-
-
-class Choices(NamedTuple):
-    """What the user has set.
-
-    Attributes:
-        zone: The account's.
-        surveys: Which metric surveys are said to be.
-        files: How destinations that keep files lay tables out.
-    """
-
-    zone: AccountZone
-    surveys: Mapping[int, Metric]
-    files: str
 
 
 def wants_marts() -> bool:
@@ -52,16 +42,14 @@ def wants_marts() -> bool:
     return setting("sources.wootric.marts", bool, False)
 
 
-def choices(pipeline: Pipeline) -> Choices:
-    """What the user has set for the marts.
+def check_settings(pipeline: Pipeline) -> None:
+    """Raises ConfigurationError if a setting is none, or marts cannot be built where it says."""
+    refuse_impossible(pipeline, _files())
+    AccountSettings()
 
-    Raises:
-        ConfigurationError: A setting is none, or marts cannot be built where it says.
-    """
-    files = setting("sources.wootric.files", str, "delta")
-    refuse_impossible(pipeline, files)
-    zone = account_zone(setting("sources.wootric.time_zone", str, ""))
-    return Choices(zone, given_metrics(dlt.config.get("sources.wootric.surveys")), files)
+
+def _files() -> str:
+    return setting("sources.wootric.files", str, "delta")
 
 
 def build_marts(pipeline: Pipeline, run: Run) -> str:
@@ -77,32 +65,55 @@ def build_marts(pipeline: Pipeline, run: Run) -> str:
         PipelineStepFailed: dlt or the destination failed; each mart stays as it was, or is as it has to be.
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    chosen = choices(pipeline)
+    check_settings(pipeline)
     with exclusive(pipeline, wait=run.waits), kept_open(pipeline, wait=run.waits):
         if is_missing_file(pipeline) or not Queries(pipeline, SOURCE).tables:
             raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
+        chosen = _choices(pipeline)
         built = _built(pipeline, chosen)
     run.marts = _as_json(pipeline, built, chosen)
     return "\n".join(_as_text(pipeline, built, chosen))
 
 
 def build_marts_of_changes(pipeline: Pipeline, run: Run) -> str:
-    """As `build_marts`, unless they were built of the last load, and by the same settings; nothing then."""
-    if not run.refreshed and _is_built(pipeline, choices(pipeline)):
+    """As `build_marts`, unless nothing has changed since they were built by the same settings; nothing then."""
+    if not run.refreshed and not run.rows and _is_built(pipeline):
         log.info("The marts are those of the last load.")
         return ""
     return build_marts(pipeline, run)
 
 
+def _choices(pipeline: Pipeline) -> Choices:
+    """What the marts are built by: settings, and what the last comparison with Wootric's own figures has seen."""
+    account = AccountSettings()
+    if account.time_zone:
+        zone = AccountZone(account.time_zone, "setting")
+    else:
+        zone = _seen_zone(pipeline) or AccountZone(UTC, "assumed")
+    return Choices(zone, account.surveys, account.counting, _files())
+
+
+def _seen_zone(pipeline: Pipeline) -> AccountZone | None:
+    """The zone in whose offsets the API has shown times when figures were last compared; None if they were not."""
+    queries = Queries(pipeline, RUNS)
+    if RUNS not in queries.tables or "verdict_detail" not in queries.columns(RUNS):
+        return None
+    for (detail,) in queries.rows(LAST_COMPARISON):
+        told = json.loads(detail) if isinstance(detail, str) else detail
+        if told["time_zone"] and told["zone_is_known_by"] != "setting":
+            return AccountZone(told["time_zone"], told["zone_is_known_by"])
+    return None
+
+
 def _built(pipeline: Pipeline, chosen: Choices) -> Built:
-    marts = _pipeline(pipeline)
+    marts = marts_pipeline(pipeline)
     try:
         with leaving_other_destination(marts):
             # What an earlier run has left is of rows that may have changed.
             marts.abort_packages()
             built_of = _key(pipeline, chosen)
             marts.set_local_state_val(BUILT_OF, "")
-            built = build(pipeline, SOURCE, marts, chosen.zone, chosen.surveys, chosen.files)
+            built = build(pipeline, SOURCE, marts, chosen)
             texts = {name: each.text.replace("`", "") for name, each in models().items()}
             write_comments(marts, describe=_described, tables=texts)
             marts.set_local_state_val(BUILT_OF, built_of)
@@ -116,8 +127,8 @@ def _described(name: str) -> dict[str, str]:
     return {column: str(hints["description"]) for column, hints in models()[name].hints.items()}
 
 
-def _pipeline(pipeline: Pipeline) -> Pipeline:
-    """Of the same name, so that it has the same settings."""
+def marts_pipeline(pipeline: Pipeline) -> Pipeline:
+    """The pipeline of the marts of another's tables; of the same name, so that it has the same settings."""
     marts = dlt.pipeline(
         pipeline.pipeline_name,
         pipelines_dir=str(Path(pipeline.working_dir).parent / FOLDER),
@@ -129,11 +140,11 @@ def _pipeline(pipeline: Pipeline) -> Pipeline:
     return marts
 
 
-def _is_built(pipeline: Pipeline, chosen: Choices) -> bool:
-    marts = _pipeline(pipeline)
+def _is_built(pipeline: Pipeline) -> bool:
+    marts = marts_pipeline(pipeline)
     try:
         with leaving_other_destination(marts):
-            return bool(local_value(marts, BUILT_OF) == _key(pipeline, chosen))
+            return bool(local_value(marts, BUILT_OF) == _key(pipeline, _choices(pipeline)))
     finally:
         pipeline.activate()
 
@@ -143,8 +154,7 @@ def _key(pipeline: Pipeline, chosen: Choices) -> str:
     made_of = [
         VERSION,
         Queries(pipeline, SOURCE).last_load,
-        chosen.zone.name,
-        sorted(chosen.surveys.items()),
+        chosen,
         [each.query for each in models().values()],
     ]
     return hashlib.sha256(repr(made_of).encode()).hexdigest()
@@ -152,6 +162,8 @@ def _key(pipeline: Pipeline, chosen: Choices) -> str:
 
 def _as_text(pipeline: Pipeline, built: Built, chosen: Choices) -> list[str]:
     lines = as_table(["mart", "rows"], [[name, f"{rows:,}"] for name, rows in built.rows.items()])
+    if chosen.unheeded:
+        lines.append(f"Marts do not follow {', '.join(chosen.unheeded)} of counting.")
     if chosen.zone.known_by == "assumed":
         lines.append(
             f"Days are those of {chosen.zone.name}, which is assumed; set time_zone under [sources.wootric] to the "
@@ -193,6 +205,7 @@ def _as_json(pipeline: Pipeline, built: Built, chosen: Choices) -> dict[str, Any
             str(survey): {"metric": each.metric, "known_by": each.known_by} for survey, each in built.surveys.items()
         },
         "undecided_surveys": built.undecided,
+        "counting": chosen.heeded,
         "missing": list(built.missing),
         "seconds": round(built.seconds, 3),
     }

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import dlt
@@ -25,11 +26,12 @@ from ..destinations.layout import FILES, Layout, described_as, kind_of, layout
 from ..destinations.queries import Queries, in_utc
 from ..dlt_internals import relation
 from ..errors import ConfigurationError
+from .counting import Rule
 from .dates import FIRST_DATE, LAST_DATE, account_days
 from .loaded import Loaded, Place
 from .model import DIALECT, Model, layers, models, parsed
 from .surveys import Metric, SurveyMetric, SurveyScores, metrics
-from .zone import AccountZone
+from .zones import AccountZone
 
 SCHEMA = "wootric_marts"
 SUFFIX = "_marts"
@@ -53,6 +55,40 @@ FROM (SELECT created_at FROM responses UNION ALL SELECT created_at FROM declines
 """
 
 log = logging.getLogger("wootric_pipeline.insight")
+
+
+UNHEEDED = ("undecided_surveys", "all_surveys", "latest", "last_day_out")
+"""Words of the setting `counting` that marts do not follow.
+
+Scales that are not known to be the same are not counted together; each person's latest answer is marked, and whoever
+asks for a range of days says where it ends.
+"""
+
+
+class Choices(NamedTuple):
+    """What marts are built by.
+
+    Attributes:
+        zone: The account's.
+        surveys: Which metric surveys are said to be.
+        counting: Which responses count.
+        files: How destinations that keep files lay tables out.
+    """
+
+    zone: AccountZone
+    surveys: Mapping[int, Metric] = MappingProxyType({})
+    counting: Rule = Rule()
+    files: str = "delta"
+
+    @property
+    def heeded(self) -> list[str]:
+        """The words of the setting `counting` that are followed."""
+        return [word for word in self.counting.setting if word not in UNHEEDED]
+
+    @property
+    def unheeded(self) -> list[str]:
+        """Those that are not."""
+        return [word for word in self.counting.setting if word in UNHEEDED]
 
 
 @dataclass(frozen=True)
@@ -113,18 +149,14 @@ def refuse_impossible(pipeline: Pipeline, files: str) -> None:
         raise ConfigurationError(f"Marts cannot be built at {kind}, only at {', '.join(BUILDING)} and of files.")
 
 
-def build(
-    pipeline: Pipeline, schema: str, marts: Pipeline, zone: AccountZone, given: Mapping[int, Metric], files: str
-) -> Built:
+def build(pipeline: Pipeline, schema: str, marts: Pipeline, chosen: Choices) -> Built:
     """Builds all of them.
 
     Args:
         pipeline: That of the loaded tables; nobody else may load meanwhile.
         schema: The name of their schema.
         marts: That of the marts, with a dataset of its own at the same destination.
-        zone: Whose days are used.
-        given: Which metric surveys are said to be.
-        files: The setting for destinations that keep files.
+        chosen: What they are built by.
 
     Raises:
         ConfigurationError: What they are made of is not loaded.
@@ -133,33 +165,34 @@ def build(
     """
     began = time.monotonic()
     queries = Queries(pipeline, schema)
-    laid_out = layout(kind_of(pipeline), files)
+    laid_out = layout(kind_of(pipeline), chosen.files)
     with _workshop(pipeline, queries, marts, laid_out) as workshop:
         loaded = Loaded(queries.schema, queries.tables, workshop)
-        surveys = make(workshop, loaded, zone, given)
+        surveys = make(workshop, loaded, chosen)
         workshop.finish()
         rows = {name: _count(workshop, name) for name in models()}
     return Built(rows, surveys, loaded.missing, loaded.has_unread_properties, time.monotonic() - began)
 
 
-def make(
-    workshop: Workshop, loaded: Loaded, zone: AccountZone, given: Mapping[int, Metric]
-) -> dict[int | None, SurveyMetric]:
+def make(workshop: Workshop, loaded: Loaded, chosen: Choices) -> dict[int | None, SurveyMetric]:
     """Makes all models, each layer of those before; what is known of each survey.
 
     Args:
         workshop: Where.
         loaded: What they are made of.
-        zone: Whose days are used.
-        given: Which metric surveys are said to be.
+        chosen: What they are built by.
 
     Raises:
+        ConfigurationError: What they are made of is not loaded.
         Exception: Whatever the destination raises.
     """
-    asked = partial(_answers, workshop, loaded.queries({}))
-    surveys = metrics(map(_scores, asked(_SCORES)), given)
-    days = list(_days(zone, asked(_SPAN)))
-    sources = loaded.queries(surveys)
+    rule = chosen.counting
+    if rule.completed:
+        loaded.require("completed", 'counting = ["completed"]')
+    asked = partial(_answers, workshop, loaded.queries({}, rule))
+    surveys = metrics(map(_scores, asked(_SCORES)), chosen.surveys)
+    days = list(_days(rule.zone or chosen.zone.name, asked(_SPAN)))
+    sources = loaded.queries(surveys, rule)
     for layer in layers():
         bound = {each.name: _bound(each.parsed, sources, workshop) for each in layer if each.query}
         workshop.make(layer, bound, days)
@@ -181,13 +214,13 @@ def _count(workshop: Workshop, name: str) -> int:
     return int(workshop.rows(exp.select(exp.func("COUNT", exp.Star())).from_(workshop.mart(name)))[0][0])
 
 
-def _days(zone: AccountZone, spans: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+def _days(zone: str, spans: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
     first, last = map(in_utc, spans[0])
     if first is None or last is None:
         return
     earliest = datetime(FIRST_DATE.year, 1, 5, tzinfo=timezone.utc)
     latest = datetime(LAST_DATE.year, 12, 25, tzinfo=timezone.utc)
-    yield from account_days(ZoneInfo(zone.name), min(max(first, earliest), latest), max(min(last, latest), earliest))
+    yield from account_days(ZoneInfo(zone), min(max(first, earliest), latest), max(min(last, latest), earliest))
 
 
 def _bound(query: exp.Query, sources: Mapping[str, exp.Query], workshop: Workshop) -> exp.Query:

@@ -13,7 +13,8 @@ from dlt.common.schema.typing import TColumnSchema
 from sqlglot import exp
 
 from ..errors import ConfigurationError
-from ..tables import DECLINES, END_USERS, RESPONSES, Table
+from ..tables import DECLINES, DELETED_AT, END_USERS, RESPONSES, Table
+from .counting import Rule
 from .model import DIALECT, parsed
 from .surveys import SurveyMetric
 
@@ -26,8 +27,8 @@ READ: Mapping[str, tuple[Table, tuple[str, ...]]] = {
     END_USERS.name: (END_USERS, ("id",)),
 }
 """The columns that models read, by table."""
-TAGS, PROPERTIES, METRICS = "response_tags", "response_properties", "survey_metrics"
-"""The names by which models read tags, properties, and what is known of surveys."""
+TAGS, PROPERTIES, METRICS, COUNTING = "response_tags", "response_properties", "survey_metrics", "counting"
+"""The names by which models read tags, properties, what is known of surveys, and what counts."""
 
 TYPES = {"bigint": "BIGINT", "bool": "BOOLEAN", "double": "DOUBLE", "text": "TEXT", "timestamp": "TIMESTAMPTZ"}
 PREFIX = "end_user__properties"
@@ -103,24 +104,38 @@ class Loaded:
     @property
     def missing(self) -> list[str]:
         """What the models read as null or empty, since it is not loaded."""
-        if without := [name for name in READ if name not in self._columns]:
-            return without
-        return [
+        columns = [
             f"{name}.{column}"
             for name, (table, columns) in READ.items()
             for column in columns
-            if self._type(name, column) != table.documented[column]
+            if name in self._columns and self._type(name, column) != table.documented[column]
         ]
+        return [*(name for name in READ if name not in self._columns), *columns]
 
     @property
     def has_unread_properties(self) -> bool:
         """Whether properties are one JSON column in a dialect in which that cannot be read."""
         return self._type(RESPONSES.name, PREFIX) == "json" and self._place.dialect not in JSON_DIALECTS
 
-    def queries(self, metrics: Mapping[int | None, SurveyMetric]) -> dict[str, exp.Query]:
-        """What models read besides each other, by the name by which they do."""
+    def require(self, column: str, by: str) -> None:
+        """Raises ConfigurationError if a column of responses is not loaded, which somebody asks for."""
+        if f"{RESPONSES.name}.{column}" in self.missing:
+            raise ConfigurationError(f"{by} needs responses.{column}, which is not loaded.")
+
+    def queries(self, metrics: Mapping[int | None, SurveyMetric], rule: Rule) -> dict[str, exp.Query]:
+        """What models read besides each other, by the name by which they do.
+
+        Args:
+            metrics: What is known of surveys.
+            rule: Which responses count.
+        """
         read = {name: self.table(name) for name in READ}
-        return {**read, TAGS: self._tags(), PROPERTIES: self._properties(), METRICS: survey_metrics(metrics)}
+        counting = exp.select(
+            exp.cast(exp.convert(rule.excluded), "BOOLEAN").as_("counts_excluded"),
+            exp.cast(exp.convert(not rule.completed), "BOOLEAN").as_("counts_incomplete"),
+        )
+        made = {TAGS: self._tags(), PROPERTIES: self._properties()}
+        return {**read, **made, METRICS: survey_metrics(metrics), COUNTING: counting}
 
     def table(self, name: str) -> exp.Query:
         """A table with the columns that models read, each of its type."""
@@ -134,7 +149,15 @@ class Loaded:
             chosen.append(value.as_(column))
         if name not in self._columns:
             return _empty(exp.select(*chosen))
-        return exp.select(*chosen).from_(self._place.loaded(name))
+        return exp.select(*chosen).from_(self._rows(name))
+
+    def _rows(self, name: str) -> exp.Expr:
+        """A loaded table without the rows that Wootric does not have any more."""
+        table = self._place.loaded(name)
+        if self._type(name, DELETED_AT) is None:
+            return table.as_(name)
+        gone = exp.column(self._place.name(DELETED_AT))
+        return exp.select("*").from_(table).where(gone.is_(exp.null())).subquery(name)
 
     def _type(self, table: str, column: str) -> str | None:
         columns: Mapping[str, TColumnSchema] = self._columns.get(table, {})
@@ -151,7 +174,7 @@ class Loaded:
             exp.select(
                 exp.column(name("id"), "responses").as_("response_id"), exp.column(name("value"), "tags").as_("tag")
             )
-            .from_(self._place.loaded(RESPONSES.name).as_(RESPONSES.name))
+            .from_(self._rows(RESPONSES.name))
             .join(
                 self._place.loaded(child).as_("tags"),
                 on=exp.column(name("_dlt_parent_id"), "tags").eq(exp.column(name("_dlt_id"), "responses")),
@@ -186,14 +209,14 @@ class Loaded:
                 _null("text") if as_number else as_text or _null("text"),
                 as_number or _null("double"),
             )
-            yield row.from_(self._place.loaded(RESPONSES.name)).where(value.copy().is_(exp.null()).not_())
+            yield row.from_(self._rows(RESPONSES.name)).where(value.copy().is_(exp.null()).not_())
 
     def _in(self, query: str, dialect: str) -> exp.Query:
         """A query to `responses` in a dialect, where that is loaded."""
         found = parsed(query, dialect)
         for table in list(found.find_all(exp.Table)):
             if table.name == RESPONSES.name:
-                table.replace(self._place.loaded(RESPONSES.name).as_(RESPONSES.name))
+                table.replace(self._rows(RESPONSES.name))
         return found
 
 

@@ -13,8 +13,8 @@
 --     range
 -- nps_points bigint: 100 of a promoter, 0 of a passive, -100 of a detractor: their mean is the NPS; null where it
 --     is not counted
--- is_counted bool: whether it is in the figures: it has a category, is not excluded from calculations, and is
---     complete; where no response at all is called complete, that is not asked
+-- is_counted bool: whether it is in the figures: it has a category, and is not excluded from calculations, or as the
+--     setting `counting` says
 -- is_completed bool: as Wootric says
 -- is_excluded bool: whether Wootric leaves it out of its calculations
 -- has_comment bool: whether it has a comment; false, too, where comments are not loaded
@@ -54,22 +54,19 @@ WITH scored AS (
     FROM responses
     LEFT JOIN dim_surveys ON COALESCE(dim_surveys.survey_id, -1) = COALESCE(responses.survey_id, -1)
 ),
--- In the vendor's samples no response is complete: then that tells nothing.
-account AS (
-    SELECT MAX(CASE WHEN completed = TRUE THEN 1 ELSE 0 END) AS has_completed FROM responses
-),
 counted AS (
     SELECT
         scored.*,
         -- Responses of nobody are each of a person of their own.
         CASE WHEN scored.end_user_id IS NULL THEN scored.response_id END AS of_nobody,
         CASE
-            WHEN scored.category IS NULL OR scored.is_excluded = TRUE THEN FALSE
-            WHEN account.has_completed = 0 OR scored.is_completed = TRUE THEN TRUE
+            WHEN scored.category IS NULL THEN FALSE
+            WHEN scored.is_excluded = TRUE AND counting.counts_excluded = FALSE THEN FALSE
+            WHEN scored.is_completed = TRUE OR counting.counts_incomplete = TRUE THEN TRUE
             ELSE FALSE
         END AS is_counted
     FROM scored
-    CROSS JOIN account
+    CROSS JOIN counting
 ),
 numbered AS (
     SELECT
