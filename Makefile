@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: demo test lint imports types quick coverage test-all test-newest test-bigquery test-mariadb test-peer \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
-	benchmark-loader benchmark-increments benchmark-staleness benchmark-edits clean
+	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
@@ -61,8 +61,8 @@ test-peer: .venv/installed-dev benchmarks/.peers/installed
 	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/end_to_end/test_peer.py
 
 benchmark-peers: benchmarks/.peers/installed
-benchmark-loader benchmark-increments: .venv/installed-destinations
-benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-staleness benchmark-edits: benchmark-%: .venv/installed-dev
+benchmark-loader benchmark-increments benchmark-marts: .venv/installed-destinations
+benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits: benchmark-%: .venv/installed-dev
 	$(BIN)/python -m benchmarks.$* $(OPTIONS)
 
 .venv/installed: requirements.txt

@@ -1,4 +1,4 @@
-"""The tables of columns in docs/columns.md: `python -m tests.columns` writes them anew."""
+"""The tables of columns in docs/columns.md and docs/insight.md: `python -m tests.columns` writes them anew."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,11 @@ from tests.conftest import PROJECT
 from wootric_pipeline.command import runs_table
 from wootric_pipeline.descriptions import COLUMN_DESCRIPTIONS, RUNS
 from wootric_pipeline.dlt_internals import list_of
+from wootric_pipeline.insight.model import Model, models
 from wootric_pipeline.tables import ALL_TABLES, DELETED_AT, OVERVIEWS, TIMESTAMP
 
-DOCUMENT = PROJECT / "docs/columns.md"
+DOCUMENT, OF_MARTS = PROJECT / "docs/columns.md", PROJECT / "docs/insight.md"
+MODELS = "## The models"
 DOCUMENTED = ("end_users", "responses", "responses__tags", "declines", *OVERVIEWS, "survey_templates__languages", RUNS)
 HEAD = "| column | type | meaning | source |\n|---|---|---|---|\n"
 
@@ -25,6 +27,20 @@ def with_tables(document: str) -> str:
         )
         assert count == 1, name
     return document
+
+
+def with_models(document: str) -> str:
+    """The document of marts with all that is said of the models, behind what it says of them as a whole."""
+    text, _, rest = document.partition(f"{MODELS}\n")
+    about = rest.partition("\n### ")[0].strip()
+    return f"{text}{MODELS}\n\n{about}\n\n" + "\n".join(map(_of_model, models().values()))
+
+
+def _of_model(model: Model) -> str:
+    rows = [f"| `{name}` | {column.data_type} | {column.text} |\n" for name, column in model.columns.items()]
+    grain = ", ".join(f"`{name}`" for name in model.grain)
+    head = f"### {model.name}\n\n{model.text} Grain: {grain}.\n\n| column | type | meaning |\n|---|---|---|\n"
+    return head + "".join(rows)
 
 
 def _rows(name: str) -> list[tuple[str, str, str, str]]:
@@ -58,3 +74,4 @@ def _line(row: tuple[str, str, str, str]) -> str:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(with_tables(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    OF_MARTS.write_text(with_models(OF_MARTS.read_text(encoding="utf-8")), encoding="utf-8")

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from datetime import datetime
 from inspect import signature
 from pathlib import Path
@@ -31,6 +32,7 @@ from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
 from dlt.common.destination.client import WithStagingDataset, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, UnknownDestinationModule
+from dlt.common.destination.reference import AnyDestination
 from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.json import DECODERS, PUA_CHARACTER_MAX, PUA_START
 from dlt.common.known_env import DLT_PROJECT_DIR
@@ -487,6 +489,32 @@ def local_value(pipeline: Pipeline, key: str) -> Any:
         return pipeline.get_local_state_val(key)
     except KeyError:
         return None
+
+
+def relation(dataset: dlt.Dataset, query: Any) -> Any:
+    """A query of sqlglot's that has the names of the destination, as dlt runs it there or makes a model of it.
+
+    Without the argument that is not documented dlt looks each name up in one schema, and knows no second dataset.
+    """
+    return dataset.query(query, _execute_raw_query=True)
+
+
+def replacing_at_once(destination: AnyDestination) -> AnyDestination:
+    """The same destination, at which whoever reads a table that is replaced sees all its old rows or all its new ones.
+
+    Rows go into the staging dataset, and from there in one transaction, which dlt does not begin for DuckDB, although
+    it knows that it could. TRUNCATE, which comes first, would empty the table for PostgreSQL's readers that have begun
+    before, and wait for them: DELETE does neither.
+    """
+    capabilities = destination.capabilities()
+    twin = copy(destination)
+    twin.config_params = {**destination.config_params, "replace_strategy": "insert-from-staging"}
+    twin.caps_params = {
+        **destination.caps_params,
+        "supports_truncate_command": False,
+        "supports_transactions": bool(capabilities.supports_transactions or capabilities.supports_ddl_transactions),
+    }
+    return twin
 
 
 # --- dlt's settings and runtime.

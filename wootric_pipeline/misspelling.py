@@ -25,6 +25,7 @@ OF_COMMAND = (
     "counting",
     "deleted_requests_max",
     "keep_runs",
+    "marts",
     "notify_url",
     "repair_requests_max",
     "surveys",

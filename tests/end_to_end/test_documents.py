@@ -350,6 +350,8 @@ def test_columns_are_explained_with_their_types(name: str) -> None:
 def test_columns_are_explained_as_in_the_schema() -> None:
     document = DOCUMENTS["docs/columns.md"]
     assert document == columns.with_tables(document)
+    of_marts = DOCUMENTS["docs/insight.md"]
+    assert of_marts == columns.with_models(of_marts)
     begins = [f"## {name} {TABLE_DESCRIPTIONS[name]}" for name in columns.DOCUMENTED]
     assert [begin for begin in begins if begin not in " ".join(document.split())] == []
 

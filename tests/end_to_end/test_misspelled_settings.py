@@ -116,7 +116,7 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
         "client_id, client_secret, connections, counting, daily_history_requests_max, deleted, deleted_requests_max, "
         "end_date, exclude_columns, files, hash_columns, hash_key, hash_normalized_emails, keep_runs, "
-        "last_responses_max, lookback_seconds, notify_url, password, properties, region, repair_requests_max, "
+        "last_responses_max, lookback_seconds, marts, notify_url, password, properties, region, repair_requests_max, "
         "staleness, staleness_days_max, start_date, surveys, tables, time_zone, username, verify_after_load.",
     )
 

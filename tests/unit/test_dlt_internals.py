@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import Any
 import dlt
 import duckdb
 import pytest
+import sqlglot
 from dlt import Pipeline
 from dlt.common import json
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigTomlProvider, EnvironProvider, SecretsTomlProvider
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.pipeline import trace as tracing
 from dlt.sources.credentials import ConnectionStringCredentials
 
@@ -900,3 +903,38 @@ def test_each_function_has_its_test_here() -> None:
     tests = ast.parse(Path(__file__).read_text(encoding="utf-8"))
     named = {node.attr for node in ast.walk(tests) if isinstance(node, ast.Attribute)}
     assert functions - named == set()
+
+
+def test_what_is_replaced_is_never_seen_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, execute = [], DuckDbSqlClient.execute_query
+
+    @contextmanager
+    def executed(self: Any, query: Any, *words: Any, **named: Any) -> Iterator[Any]:
+        with execute(self, query, *words, **named) as cursor:
+            if "DELETE FROM" in query and "staging" in query and "INSERT INTO" in query:
+                # It is done, and not committed.
+                with duckdb.connect("internals.duckdb") as other:
+                    seen.append(other.execute("SELECT id FROM data.surveys ORDER BY id").fetchall())
+            yield cursor
+
+    monkeypatch.setattr(DuckDbSqlClient, "execute_query", executed)
+    destination = pipeline_of().destination
+    pipeline = dlt.pipeline("again", destination=dlt_internals.replacing_at_once(destination), dataset_name="data")
+    with duckdb.connect("internals.duckdb"):
+        for first in (1, 3):
+            rows = [{"id": first}, {"id": first + 1}]
+            pipeline.run(rows, table_name="surveys", write_disposition="replace")
+    # The first time there was nothing before.
+    assert seen == [[], [(1,), (2,)]]
+    assert destination.caps_params == {}
+
+
+def test_a_query_with_names_of_the_destination_is_a_model(pipeline: Pipeline) -> None:
+    pipeline.run([{"id": 1}], table_name="surveys")
+    others = dlt.pipeline("others", destination=pipeline.destination, dataset_name="others")
+    query = sqlglot.parse_one('SELECT "id" + 1 AS "next" FROM "data"."surveys"', read="duckdb")
+    model = dlt_internals.relation(others.dataset(schema=dlt.Schema("others")), query)
+    hints: Any = {"next": {"name": "next", "data_type": "bigint"}}
+    others.run(dlt.resource([model], name="model", columns=hints))
+    with others.sql_client() as client:
+        assert client.execute_sql("SELECT next FROM model") == [(2,)]

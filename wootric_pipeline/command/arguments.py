@@ -36,6 +36,7 @@ def arguments(program: str) -> Arguments:
     parser.add_argument("--repair", action="store_true", help="fetch by id what --verify finds missing")
     gone = "find rows that Wootric does not have any more, and do what the setting deleted says; loads nothing"
     parser.add_argument("--find-deleted", action="store_true", help=gone)
+    parser.add_argument("--marts", action="store_true", help="build scores, intervals and the like of what is loaded")
     parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")
     parser.add_argument(
         "--max-age", type=_hours, metavar="H", help="with --status: exit code 1 where no run was complete for H hours"
@@ -106,7 +107,7 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
     of_lists = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
     given = [f"--{name.replace('_', '-')}" for name in of_lists if getattr(options, name)]
-    for name in ("status", "verify", "repair", "find_deleted"):
+    for name in ("status", "verify", "repair", "find_deleted", "marts"):
         if getattr(options, name) and given:
             what = "loads rows by their ids alone" if name == "repair" else "loads nothing"
             raise ConfigurationError(f"--{name.replace('_', '-')} {what}; leave out {', '.join(given)}.")
@@ -114,9 +115,16 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--find-deleted is a run of its own; leave out --status, --verify and --repair.")
     if options.status and (options.verify or options.repair):
         raise ConfigurationError("--status looks at runs; leave out --verify and --repair.")
+    _check_marts(options)
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
     if options.yes and not (options.full_refresh or options.find_deleted):
         raise ConfigurationError(
             "--yes answers what --full-refresh and --find-deleted ask; add one of them, or leave out --yes."
         )
+
+
+def _check_marts(options: argparse.Namespace) -> None:
+    others = ("status", "verify", "repair", "find_deleted", "tables")
+    if options.marts and (given := [f"--{name.replace('_', '-')}" for name in others if getattr(options, name)]):
+        raise ConfigurationError(f"--marts builds all marts of what is loaded; leave out {', '.join(given)}.")

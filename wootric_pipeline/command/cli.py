@@ -35,6 +35,7 @@ from .failures import USER_MISTAKE, explain
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
+from .marts import build_marts, build_marts_of_changes, check_settings, wants_marts
 from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
@@ -114,9 +115,13 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     if options.status:
         return _status(options, run, about, pipeline, names)
     kind: Kind = "range" if options.end_date else "load"
-    loads = not (options.check or options.verify or options.repair or options.find_deleted)
+    loads = not (options.check or options.verify or options.repair or options.find_deleted or options.marts)
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
+    if options.marts:
+        run.found = {}
+        with no_trace_of_failures(pipeline):
+            return build_marts(pipeline, run), ""
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
@@ -124,13 +129,15 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         if options.verify or options.repair:
             given, full = {**access, **_given(options)}, names if options.verify == "full" else ()
             compares = bool(options.verify)
-            return verified(pipeline, run, repairs=options.repair, compares=compares, full=full, **given)
+            found = verified(pipeline, run, repairs=options.repair, compares=compares, full=full, **given)
+            return _with_marts(pipeline, run, *found) if options.repair else found
         if options.find_deleted:
-            return find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
+            found = find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
+            return _with_marts(pipeline, run, *found)
         source = source_for(run, **access, **_given(options))
         if options.check:
-            failed = check(pipeline, run, names)
-            return _report(options, run, about, pipeline), failed
+            unreadable = check(pipeline, run, names)
+            return _report(options, run, about, pipeline), unreadable
         anew = options.full_refresh or is_new
         if anew:
             confirm(pipeline, run, names, _start(options), yes=options.yes)
@@ -140,9 +147,26 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
         text = _report(options, run, about, pipeline)
         if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
-            found, failed = verified_after_load(pipeline, run, **access, **_given(options))
-            text += f"\n{found}"
-    return text, failed
+            verdict, failed = verified_after_load(pipeline, run, **access, **_given(options))
+            text += f"\n{verdict}"
+        return _with_marts(pipeline, run, text, failed)
+
+
+def _with_marts(pipeline: Pipeline, run: Run, text: str, failed: str) -> tuple[str, str]:
+    """The report with what was built of what the run has changed, and what failed with what kept it from that."""
+    if not wants_marts():
+        return text, failed
+    try:
+        built = build_marts_of_changes(pipeline, run)
+    except Exception as error:
+        sentence, code = explain(error)
+        run.needs_change = run.needs_change or code == USER_MISTAKE
+        log.debug("This is where it failed:", exc_info=error)
+        return (
+            text,
+            f"{failed} What the run has changed is loaded, but the marts are not built of it. {sentence}".lstrip(),
+        )
+    return (f"{text}\n\n{built}" if built else text), failed
 
 
 def _reach(pipeline: Pipeline, run: Run) -> None:
@@ -169,6 +193,8 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         about["destination"],
         about["dataset"],
     )
+    if options.marts or wants_marts():
+        check_settings(pipeline)
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
     run.waits = options.wait
@@ -178,6 +204,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
 def _verb(options: argparse.Namespace) -> str:
     verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
     verbs |= {"verifies": options.verify, "looks for what is gone of": options.find_deleted}
+    verbs |= {"builds marts of": options.marts}
     return next((verb for verb, meant in verbs.items() if meant), "loads")
 
 

@@ -54,6 +54,7 @@ class Run(Notes):
         found: For one that loads nothing, or little: what it has found, for machines.
         verification: What a verification after the load has found, likewise.
         comparison: What the comparison with Wootric's own figures has found, for machines.
+        marts: What was built of the loaded tables, for machines; None where nothing was.
         started_at: UTC.
     """
 
@@ -66,6 +67,7 @@ class Run(Notes):
     found: dict[str, Any] | None = None
     verification: dict[str, Any] | None = None
     comparison: dict[str, Any] | None = None
+    marts: dict[str, Any] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
 

@@ -40,6 +40,8 @@ def set_up_dlt() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     # Of a query of dlt's own, which is right.
     warnings.filterwarnings("ignore", "Coercing Subquery object into a select")
+    # Of Iceberg tables that have no rows yet and are replaced.
+    warnings.filterwarnings("ignore", "Delete operation did not match any records")
     logging.getLogger("dlt").addFilter(withhold_content)
     try:
         unset = {name: value for name, value in DLT_SETTINGS.items() if dlt.config.get(name) is None}

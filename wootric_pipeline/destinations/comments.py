@@ -47,7 +47,9 @@ Written = Mapping[tuple[str, str | None], str | None]
 log = logging.getLogger("wootric_pipeline.destinations")
 
 
-def write_comments(pipeline: Pipeline, describe: Describe = descriptions) -> None:
+def write_comments(
+    pipeline: Pipeline, describe: Describe = descriptions, tables: Mapping[str, str] = TABLE_DESCRIPTIONS
+) -> None:
     """Has a database say of tables and columns what they mean, wherever it says something else or nothing.
 
     Whatever goes wrong is logged and no error: all rows are loaded by now, and not every loader owns the tables.
@@ -55,6 +57,7 @@ def write_comments(pipeline: Pipeline, describe: Describe = descriptions) -> Non
     Args:
         pipeline: Where to.
         describe: Says what the columns of a table mean.
+        tables: What tables are, by name.
     """
     query = QUERIES.get(kind_of(pipeline))
     if query is None or not has_schema(pipeline):
@@ -62,8 +65,9 @@ def write_comments(pipeline: Pipeline, describe: Describe = descriptions) -> Non
     try:
         with pipeline.sql_client() as client:
             written = _written(client, query)
-            for table in TABLE_DESCRIPTIONS:
-                _comment(client, table, _differing(client, pipeline.default_schema, table, describe(table), written))
+            for table, text in tables.items():
+                told = (text, describe(table))
+                _comment(client, table, _differing(client, pipeline.default_schema, table, told, written))
     except Exception as error:
         log.debug("Whether tables and columns are commented on could not be read (%s).", type(error).__name__)
 
@@ -74,13 +78,14 @@ def _written(client: SqlClientBase[Any], query: str) -> Written:
 
 
 def _differing(
-    client: SqlClientBase[Any], schema: Schema, table: str, described: Mapping[str, str], written: Written
+    client: SqlClientBase[Any], schema: Schema, table: str, told: tuple[str, Mapping[str, str]], written: Written
 ) -> list[str]:
     """The statements that write what the database does not say yet of a table and of those of its columns there are."""
     normalized = schema.naming.normalize_tables_path(table)
     name = client.make_qualified_table_name_path(normalized, quote=False)[-1]
     qualified = client.make_qualified_table_name(normalized)
-    wanted: dict[str | None, tuple[str, str]] = {None: (f"TABLE {qualified}", TABLE_DESCRIPTIONS[table])}
+    of_table, described = told
+    wanted: dict[str | None, tuple[str, str]] = {None: (f"TABLE {qualified}", of_table)}
     for column, text in described.items():
         identifier = schema.naming.normalize_path(column)
         quoted = client.escape_column_name(identifier)

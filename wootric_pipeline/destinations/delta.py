@@ -54,6 +54,16 @@ def tend(pipeline: Pipeline) -> None:
                 _tend(name, table, sized=not _is_set(pipeline, "deltalake_configuration"))
 
 
+def vacuum(pipeline: Pipeline) -> None:
+    """Removes files of Delta tables that no version of the last seven days needs: a rebuilt one leaves its own."""
+    known = pipeline.default_schema.tables
+    with pipeline.destination_client() as client:
+        for name in pipeline.default_schema.data_table_names():
+            is_delta = known[name].get("table_format") == "delta"
+            if is_delta and (table := open_table(client, pipeline.default_schema, name)) is not None:
+                table.vacuum(dry_run=False)
+
+
 def _tend(name: str, table: Any, *, sized: bool) -> None:
     from deltalake.exceptions import DeltaError
 

@@ -190,5 +190,10 @@ def _child_tables(
 
 def described_by(table: str, laid_out: Layout) -> dict[str, Any]:
     """The hints that say what a table is."""
+    return described_as(TABLE_DESCRIPTIONS[table], laid_out)
+
+
+def described_as(text: str, laid_out: Layout) -> dict[str, Any]:
+    """The hints that describe a table by a text."""
     names = ("description", laid_out.description_hint) if laid_out.description_hint else ("description",)
-    return dict.fromkeys(names, TABLE_DESCRIPTIONS[table])
+    return dict.fromkeys(names, text)

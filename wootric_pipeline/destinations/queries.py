@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dlt
-from dlt import Pipeline
+from dlt import Pipeline, Schema
 
 from ..dlt_internals import local_path, open_table
 from .layout import kind_of
@@ -50,6 +50,12 @@ class Queries:
     def __init__(self, pipeline: Pipeline, schema: str) -> None:
         self._dataset: dlt.Dataset = pipeline.dataset(schema=schema)
         self._has_zones = kind_of(pipeline) not in WITHOUT_ZONES
+        self._name = schema
+
+    @property
+    def schema(self) -> Schema:
+        """What dlt knows of the tables."""
+        return self._dataset.schema
 
     @property
     def tables(self) -> Collection[str]:
@@ -65,6 +71,15 @@ class Queries:
         text = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
         return f"CAST('{text}+00:00' AS TIMESTAMPTZ)" if self._has_zones else f"'{text}'"
 
+    @property
+    def last_load(self) -> str | None:
+        """The id of the last load that was committed.
+
+        Raises:
+            Exception: Whatever the destination raises when it cannot be reached.
+        """
+        return self._dataset.latest_load_id(self._name)
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query gives; times are in UTC.
 
@@ -74,12 +89,17 @@ class Queries:
         known = self._dataset.schema.tables
         if not any(known[name].get("table_format") in TABLE_FORMATS for name in self.tables):
             return self._dataset.query(query, query_dialect="duckdb").fetchall()
-        with self._by_way_of_arrow() as connection:
+        with self.in_memory() as connection:
             found: list[tuple[Any, ...]] = connection.execute(query).fetchall()
             return found
 
     @contextmanager
-    def _by_way_of_arrow(self) -> Iterator[Any]:
+    def in_memory(self) -> Iterator[Any]:
+        """A DuckDB in memory that has the Delta and Iceberg tables, by their names; times are in UTC.
+
+        Raises:
+            Exception: Whatever the store raises when it cannot be reached.
+        """
         # It takes a while, and most destinations do without it.
         import duckdb
 

@@ -1,0 +1,13 @@
+-- One row for each day of the account's time zone, from the first year with an answer or a decline to the last.
+-- grain: local_date
+--
+-- local_date date: the day, as the account's clocks show it
+-- utc_from timestamp: when it begins; days of clock changes have 23 or 25 hours
+-- utc_until timestamp: when it ends, which is when the next one begins
+-- week date: the Monday of its week
+-- month date: the first day of its month
+-- quarter date: the first day of its quarter
+--
+-- `dates.py` makes the rows: what databases know of time zones differs, and a cast of a time to a day follows the
+-- zone
+-- of whoever reads.
