@@ -262,7 +262,8 @@ def drop_empty_packages(pipeline: Pipeline) -> bool:
 
 def drop_old_packages(pipeline: Pipeline, kept: int) -> None:
     """Deletes what dlt notes of each load for ever, but of the last few: hourly runs would fill the disk."""
-    for load_id in pipeline.list_completed_load_packages()[:-kept]:
+    packages = pipeline.list_completed_load_packages()
+    for load_id in packages[: max(len(packages) - kept, 0)]:
         shutil.rmtree(Path(pipeline.working_dir, "load", "loaded", load_id), ignore_errors=True)
 
 
@@ -323,6 +324,16 @@ def local_path(client: Any) -> str | None:
     # dlt calls one in memory, or of a connection that it was given, by a name with colons.
     database: str | None = config.credentials.database
     return database if database and not database.startswith(":") else None
+
+
+def sqlite_files(client: Any) -> list[str]:
+    """The files of SQLite's in which a destination keeps its dataset and the one it merges from; else none."""
+    if (sql := sql_client(client)) is None or dialect(sql.sql_client) != "sqlite":
+        return []
+    with staging(sql):
+        sql.sql_client.has_dataset()
+        found = sql.sql_client.execute_sql("PRAGMA database_list") or []
+    return [file for _, _, file in found if file]
 
 
 def pipelines_in(pipeline: Pipeline) -> set[str]:
@@ -474,6 +485,35 @@ def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:
             return load_pipeline_state_from_destination(pipeline.pipeline_name, client) or {}
         except DestinationUndefinedEntity:
             return {}
+
+
+def drop_old_states(pipeline: Pipeline) -> None:
+    """Deletes all states of a pipeline at the destination but the last, which dlt keeps for ever and never reads.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    with pipeline.destination_client() as client:
+        if not isinstance(client, WithStateSync) or (last := client.get_stored_state(pipeline.pipeline_name)) is None:
+            return
+        table = client.schema.state_table_name
+        if (sql := sql_client(client)) is None:
+            store, paths = plain_files(client, table)
+            own = [path for path in paths if _state_file(path)[0] == pipeline.pipeline_name]
+            for path in sorted(own, key=_state_file)[:-1]:
+                store.rm(path)
+            return
+        names = [client.schema.naming.normalize_identifier(name) for name in ("pipeline_name", "_dlt_load_id")]
+        pipeline_name, load_id = map(sql.sql_client.escape_column_name, names)
+        where = f"{pipeline_name} = %s AND {load_id} <> %s"
+        table = sql.sql_client.make_qualified_table_name(table)
+        sql.sql_client.execute_sql(f"DELETE FROM {table} WHERE {where}", pipeline.pipeline_name, last._dlt_load_id)
+
+
+def _state_file(path: str) -> tuple[str, str]:
+    """The pipeline and the load of which a file of states is, by its name."""
+    name, load_id, _ = path.replace("\\", "/").rpartition("/")[2].rsplit("__", 2)
+    return name, load_id
 
 
 def follows(pipeline: Pipeline, stored: Mapping[str, Any]) -> bool:

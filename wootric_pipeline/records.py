@@ -173,7 +173,7 @@ def _place(table: Table, row: Any) -> None:
     """Reads what says which row it is and where it stands; see `to_record` for what it raises."""
     if not isinstance(row, dict):
         raise UnexpectedAnswer(f"A row of {table.name} is not an object; the API's format has changed.")
-    row_id = _whole(row.get(PRIMARY_KEY))
+    row_id = whole_number(row.get(PRIMARY_KEY))
     if row_id is None:
         raise UnexpectedAnswer(f"A row{_dated(row)} of {table.name} has no whole number as its id.")
     row[PRIMARY_KEY] = row_id
@@ -229,7 +229,7 @@ def _fitting(data_type: DataType, value: Any) -> Any:
     if isinstance(value, (dict, list)):
         return None
     if data_type == BIGINT:
-        return _whole(value)
+        return whole_number(value)
     try:
         if data_type == TIMESTAMP:
             return _time(value)
@@ -245,7 +245,7 @@ def _fitting(data_type: DataType, value: Any) -> Any:
     return fitting if data_type == BOOL and fitting == value else None
 
 
-def _whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     """A whole number of 64 bits, also as a text or a fraction of nothing; None of anything else."""
     if isinstance(value, str):
         match = _WHOLE.fullmatch(value)

@@ -14,6 +14,7 @@ from .destinations.layout import Layout, described_by, kind_of, layout, require_
 from .destinations.layout import hints as destination_hints
 from .destinations.turns import turns
 from .dlt_internals import Cursor, committed_cursor, table_chain
+from .forgetting import FORGOTTEN, Forgotten
 from .reading.by_id import ByIdReader
 from .reading.listing import Page
 from .reading.notes import Notes
@@ -46,8 +47,15 @@ def resource(
         exclusion, hashing = shape.exclusion.of(table, schema), shape.hashing.of(table, schema)
         is_empty = EMPTY in state and committed_cursor(updated_at) is None
         is_new = refresh.replaces_all or is_empty or not table_chain(schema, table.name)
-        dropped = shape.exclusion.dropped_last(table)
-        pages = reader.pages(table, updated_at, once=laid_out.upserts, left=exclusion.left, dropped=dropped)
+        forgetting = Forgotten(dlt.current.source_state().get(FORGOTTEN)).of(table, schema)
+        pages = reader.pages(
+            table,
+            updated_at,
+            once=laid_out.upserts,
+            left=lambda row: exclusion.left(forgetting.left(row)),
+            keeps=forgetting.keeps,
+            dropped=shape.exclusion.dropped_last(table),
+        )
         yield from shaped(pages, table, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)

@@ -17,7 +17,8 @@ from wootric_pipeline.version import VERSION
 DAY = 86_400
 OPTIONS = {
     "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh",
-    "--yes", "--destination", "--dataset", "--check", "--verify", "--repair", "--status", "--max-age", "--wait",
+    "--yes", "--destination", "--dataset", "--check", "--verify", "--repair", "--find-deleted", "--forget",
+    "--remember", "--status", "--max-age", "--wait",
     "--json", "--progress", "--debug", "--log-file",
 }  # fmt: skip
 REPORT_KEYS = [

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+from collections.abc import Sequence
 from math import inf
 from typing import NoReturn
 
@@ -9,6 +10,8 @@ from ..tables import ALL_TABLES, DEFAULT_TABLES
 from ..version import VERSION
 from .progress import COLLECTORS
 
+OF_LISTS = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
+"""Options about how lists are loaded."""
 DESCRIPTION = "Loads a Wootric account into DuckDB, or wherever dlt's settings say."
 
 
@@ -37,6 +40,9 @@ def arguments(program: str) -> Arguments:
     gone = "find rows that Wootric does not have any more, and do what the setting deleted says; loads nothing"
     parser.add_argument("--find-deleted", action="store_true", help=gone)
     parser.add_argument("--marts", action="store_true", help="build scores, intervals and the like of what is loaded")
+    forget = "remove what is loaded of these people, and load it no more; loads nothing"
+    parser.add_argument("--forget", metavar="ID|EMAIL,...", help=forget)
+    parser.add_argument("--remember", metavar="ID,...", help="let people be loaded again who are forgotten")
     parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")
     parser.add_argument(
         "--max-age", type=_hours, metavar="H", help="with --status: exit code 1 where no run was complete for H hours"
@@ -105,17 +111,7 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
     if options.max_age is not None and not options.status:
         raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
-    of_lists = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
-    given = [f"--{name.replace('_', '-')}" for name in of_lists if getattr(options, name)]
-    for name in ("status", "verify", "repair", "find_deleted", "marts"):
-        if getattr(options, name) and given:
-            what = "loads rows by their ids alone" if name == "repair" else "loads nothing"
-            raise ConfigurationError(f"--{name.replace('_', '-')} {what}; leave out {', '.join(given)}.")
-    if options.find_deleted and (options.status or options.verify or options.repair):
-        raise ConfigurationError("--find-deleted is a run of its own; leave out --status, --verify and --repair.")
-    if options.status and (options.verify or options.repair):
-        raise ConfigurationError("--status looks at runs; leave out --verify and --repair.")
-    _check_marts(options)
+    _check_runs(options)
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
     if options.yes and not (options.full_refresh or options.find_deleted):
@@ -124,7 +120,38 @@ def check_combination(options: argparse.Namespace) -> None:
         )
 
 
-def _check_marts(options: argparse.Namespace) -> None:
-    others = ("status", "verify", "repair", "find_deleted", "tables")
-    if options.marts and (given := [f"--{name.replace('_', '-')}" for name in others if getattr(options, name)]):
+def _check_runs(options: argparse.Namespace) -> None:
+    for name in ("forget", "remember"):
+        if getattr(options, name) is not None:
+            _check_alone(options, name)
+    for name in ("status", "verify", "repair", "find_deleted", "marts"):
+        if getattr(options, name):
+            _check_loads_nothing(options, name)
+    if options.find_deleted and (options.status or options.verify or options.repair):
+        raise ConfigurationError("--find-deleted is a run of its own; leave out --status, --verify and --repair.")
+    if options.status and (options.verify or options.repair):
+        raise ConfigurationError("--status looks at runs; leave out --verify and --repair.")
+    if options.marts and (given := _given(options, ("status", "verify", "repair", "find_deleted", "tables"))):
         raise ConfigurationError(f"--marts builds all marts of what is loaded; leave out {', '.join(given)}.")
+
+
+def _check_loads_nothing(options: argparse.Namespace, name: str) -> None:
+    if given := _given(options, OF_LISTS):
+        what = "loads rows by their ids alone" if name == "repair" else "loads nothing"
+        raise ConfigurationError(f"{_option(name)} {what}; leave out {', '.join(given)}.")
+
+
+def _check_alone(options: argparse.Namespace, name: str) -> None:
+    runs = ("status", "verify", "repair", "find_deleted", "marts", "forget", "remember")
+    if others := [each for each in _given(options, ("tables", *OF_LISTS, *runs)) if each != _option(name)]:
+        raise ConfigurationError(
+            f"{_option(name)} is a run of its own, about all tables; leave out {', '.join(others)}."
+        )
+
+
+def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    return [_option(name) for name in names if getattr(options, name)]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -32,6 +32,7 @@ from .consent import confirm
 from .deleted import find_deleted
 from .demo import demo_account, demo_answers, leave_settings_out
 from .failures import USER_MISTAKE, explain
+from .forget import forget, remember
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
@@ -114,6 +115,8 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     pipeline = _prepared(options, run, about, names)
     if options.status:
         return _status(options, run, about, pipeline, names)
+    if options.forget is not None or options.remember is not None:
+        return _forget(options, run, pipeline)
     kind: Kind = "range" if options.end_date else "load"
     loads = not (options.check or options.verify or options.repair or options.find_deleted or options.marts)
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
@@ -169,6 +172,14 @@ def _with_marts(pipeline: Pipeline, run: Run, text: str, failed: str) -> tuple[s
     return (f"{text}\n\n{built}" if built else text), failed
 
 
+def _forget(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> tuple[str, str]:
+    _reach(pipeline, run)
+    with no_trace_of_failures(pipeline):
+        if options.forget is not None:
+            return forget(pipeline, run, options.forget)
+        return remember(pipeline, run, options.remember)
+
+
 def _reach(pipeline: Pipeline, run: Run) -> None:
     with kept_open(pipeline, wait=run.waits):
         keep_demo_apart(pipeline)
@@ -205,6 +216,7 @@ def _verb(options: argparse.Namespace) -> str:
     verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
     verbs |= {"verifies": options.verify, "looks for what is gone of": options.find_deleted}
     verbs |= {"builds marts of": options.marts}
+    verbs |= {"forgets people in": options.forget, "remembers people in": options.remember}
     return next((verb for verb, meant in verbs.items() if meant), "loads")
 
 

@@ -10,6 +10,7 @@ from dlt import Pipeline
 from ..destinations.queries import Queries, in_utc
 from ..destinations.stored import stored
 from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, WootricError
+from ..forgetting import forgotten_in
 from ..insight.fit import Misfit
 from ..insight.ids import Held, Other, held, lacking, listed
 from ..reading.reader import Reader, Rereading
@@ -165,11 +166,15 @@ def compare_ids(pipeline: Pipeline, run: Run, selected: Sequence[str], **argumen
     check_account(state.get("sources", {}).get(SOURCE, {}), client.accounts, client.sign_in)
     reader = Reader(client, Supervision(run, run.checkpoint), Rereading())
     read_up_to = {each.table: each.read_up_to for each in status(pipeline, list(TABLES)).tables}
-    found = {}
+    forgotten, found = forgotten_in(state, SOURCE), {}
     for name in names:
         known = held(Queries(pipeline, SOURCE), TABLES[name])
         try:
-            found[name] = _compared(reader, name, known, state_of(state, SOURCE, name), read_up_to.get(name))
+            of_table = _compared(reader, name, known, state_of(state, SOURCE, name), read_up_to.get(name))
+            if name == END_USERS.name:
+                missing = [row for row in of_table.missing if row.id not in forgotten]
+                of_table = replace(of_table, missing=missing)
+            found[name] = of_table
         except (AuthenticationFailed, ConfigurationError, HostUnreachable):
             raise
         except WootricError as error:

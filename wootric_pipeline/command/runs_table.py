@@ -56,9 +56,9 @@ COLUMNS: Mapping[str, TDataType] = {
     "version": "text",
 }
 
-Kind = Literal["load", "range", "verify", "repair", "find_deleted"]
+Kind = Literal["load", "range", "verify", "repair", "find_deleted", "forget"]
 """What a run is to do: bring tables up to now, load just a range of them, see whether they are complete, or what is
-gone."""
+gone, or forget people."""
 
 log = logging.getLogger("wootric_pipeline.command")
 

@@ -8,6 +8,7 @@ from dlt import Pipeline
 
 from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive
+from ..forgetting import forgotten_in
 from ..insight.fit import Fit, Known, Misfit, fit
 from ..reading.by_id import absent
 from ..settings import at_least
@@ -106,7 +107,7 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
         run: Takes the notes.
 
     Returns:
-        What is missing, without what Wootric did not have when it was asked for it.
+        What is missing, without what Wootric did not have when it was asked for it, and people who are forgotten.
 
     Raises:
         ConfigurationError: Nothing was loaded yet.
@@ -115,7 +116,13 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
     state = loaded_state(pipeline)
     found = fit(pipeline, SOURCE, _fresh(pipeline), appends=_appends(pipeline), has_start=_has_start(state))
     gone = {table: absent(state, SOURCE, table) for table in TABLES}
-    left = Fit([each for each in found.misfits if each.id not in gone[each.table]], found.unchecked)
+    forgotten = forgotten_in(state, SOURCE)
+    misfits = [
+        each
+        for each in found.misfits
+        if each.id not in gone[each.table] and not (each.table == END_USERS.name and each.id in forgotten)
+    ]
+    left = Fit(misfits, found.unchecked)
     for table in (END_USERS.name, RESPONSES.name):
         run.table(table).complete = not (sentence := _sentence(left, table))
         run.table(table).error = sentence or None

@@ -25,7 +25,7 @@ from ..dlt_internals import (
     tables_with_cursor,
 )
 from ..state import KNOWN
-from ..tables import ALL_TABLES, DELETED_AT, PRIMARY_KEY
+from ..tables import ALL_TABLES, DELETED_AT, PERSON, PRIMARY_KEY
 from .layout import FILES, kind_of
 
 LOAD_ID, ROW_ID, ROOT_ID, DLT_PREFIX = "_dlt_load_id", "_dlt_id", "_dlt_root_id", "_dlt_"
@@ -71,6 +71,9 @@ class Stored(Protocol):
 
     def remove(self, table: str, ids: Sequence[int]) -> None:
         """Removes the rows of some ids."""
+
+    def clear(self, table: str, people: Sequence[int], columns: Sequence[str], children: Sequence[str]) -> None:
+        """Sets columns of the rows of some people to null, and removes what child tables hold of them."""
 
     def add_marks(self, table: str) -> None:
         """Gives a table the column for marks, where dlt does so only with rows."""
@@ -200,6 +203,19 @@ class SqlTables:
             for some in self._chosen(ids):
                 self._delete(table, some)
 
+    def clear(self, table: str, people: Sequence[int], columns: Sequence[str], children: Sequence[str]) -> None:
+        """See `Stored`; at once, where there are transactions."""
+        root = self._table(table)
+        # Names are those of the schema, which not every naming convention leaves as they are.
+        nulls = ", ".join(f"{self._sql.escape_column_name(column)} = NULL" for column in columns)
+        with self._transaction():
+            for some in self._chosen(people, PERSON):
+                ids = f"SELECT {self._column(ROW_ID)} FROM {root} WHERE {some}"
+                for child in children:
+                    self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE {self._column(ROOT_ID)} IN ({ids})")
+                if columns:
+                    self._sql.execute_sql(f"UPDATE {root} SET {nulls} WHERE {some}")
+
     def add_marks(self, table: str) -> None:
         """See `Stored`; dlt adds columns with its schema."""
 
@@ -211,9 +227,9 @@ class SqlTables:
             for some in self._chosen(ids):
                 self._sql.execute_sql(f"UPDATE {self._table(table)} SET {to} WHERE {some}", *values)
 
-    def _chosen(self, ids: Sequence[int]) -> Iterator[str]:
+    def _chosen(self, ids: Sequence[int], column: str = PRIMARY_KEY) -> Iterator[str]:
         for start in range(0, len(ids), IDS_A_STATEMENT):
-            yield f"{self._column(PRIMARY_KEY)} IN ({', '.join(map(str, ids[start : start + IDS_A_STATEMENT]))})"
+            yield f"{self._column(column)} IN ({', '.join(map(str, ids[start : start + IDS_A_STATEMENT]))})"
 
     def unused(self, table: str, declared: Sequence[str]) -> Unused:
         """See `Stored`."""
@@ -280,4 +296,5 @@ class SqlTables:
         return self._sql.escape_column_name(self._schema.naming.normalize_identifier(name))
 
     def _transaction(self) -> AbstractContextManager[Any]:
-        return self._sql.begin_transaction() if self._sql.capabilities.supports_transactions else nullcontext()
+        # dlt only says where there are none: of DuckDB, among others, it says nothing (1.31).
+        return nullcontext() if self._sql.capabilities.supports_transactions is False else self._sql.begin_transaction()

@@ -1,6 +1,6 @@
 """Tables made of files, where they are stored: Delta, Iceberg, and plain files that are only ever appended to."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
 from importlib import import_module
 from typing import Any, Protocol
@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from dlt import Schema
 
 from ..dlt_internals import open_table, plain_files, table_chain
-from ..tables import DELETED_AT, PRIMARY_KEY
+from ..tables import DELETED_AT, PERSON, PRIMARY_KEY
 from .stored import LOAD_ID, Unused, is_declared
 
+LOG_RETENTION, LOG_RETENTION_DEFAULT = "delta.logRetentionDuration", "interval 30 days"
 ICEBERG_FILTERS = "pyiceberg.expressions"
 """Imported by its name: types differ by whether it is installed."""
 
@@ -32,6 +33,9 @@ class OpenTable(Protocol):
         """See `Stored`; in one commit."""
 
     def remove(self, ids: Sequence[int]) -> None:
+        """See `Stored`; in one commit."""
+
+    def clear(self, people: Sequence[int], columns: Sequence[str]) -> None:
         """See `Stored`; in one commit."""
 
     def add_marks(self) -> None:
@@ -105,6 +109,11 @@ class FileTables:
         if opened := self._opened(table):
             opened.remove(ids)
 
+    def clear(self, table: str, people: Sequence[int], columns: Sequence[str], children: Sequence[str]) -> None:  # noqa: ARG002  # lists stay in the row
+        """See `Stored`; plain files stay as they are."""
+        if columns and (opened := self._opened(table)):
+            opened.clear(people, columns)
+
     def add_marks(self, table: str) -> None:
         """See `Stored`; plain files stay as they are."""
         if (opened := self._opened(table)) and DELETED_AT not in opened.columns:
@@ -147,6 +156,16 @@ class FileTables:
         return None if found is None else made(found)
 
 
+def remove_former_files(store: Any, table: Any) -> None:
+    """Removes files of a table, Delta's or Iceberg's, that hold what its rows held before.
+
+    Args:
+        store: Lists and removes files as fsspec does.
+        table: Which; whoever reads a former version of it meanwhile fails.
+    """
+    (_Delta if hasattr(table, "to_pyarrow_dataset") else _Iceberg)(table).remove_former_files(store)
+
+
 class _Delta:
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -171,6 +190,9 @@ class _Delta:
     def remove(self, ids: Sequence[int]) -> None:
         self._table.delete(_in(ids))
 
+    def clear(self, people: Sequence[int], columns: Sequence[str]) -> None:
+        self._table.update(dict.fromkeys(columns, "NULL"), predicate=_in(people, PERSON))
+
     def add_marks(self) -> None:
         from deltalake import Field
         from deltalake.schema import PrimitiveType
@@ -182,6 +204,17 @@ class _Delta:
             self._table.update({DELETED_AT: "NULL"}, predicate=_in(ids))
         else:
             self._table.update(new_values={DELETED_AT: at}, predicate=_in(ids))
+
+    def remove_former_files(self, _store: Any) -> None:
+        # The log holds the least and the greatest values of each file, and keeps them for 30 days.
+        table, before = self._table, self._table.metadata().configuration.get(LOG_RETENTION, LOG_RETENTION_DEFAULT)
+        table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+        table.alter.set_table_properties({LOG_RETENTION: "interval 0 days"})
+        try:
+            table.create_checkpoint()
+            table.cleanup_metadata()
+        finally:
+            table.alter.set_table_properties({LOG_RETENTION: before})
 
     def drop(self, columns: Sequence[str]) -> None:
         from deltalake import write_deltalake
@@ -214,19 +247,44 @@ class _Iceberg:
     def remove(self, ids: Sequence[int]) -> None:
         self._table.delete(import_module(ICEBERG_FILTERS).In(PRIMARY_KEY, set(ids)))
 
+    def clear(self, people: Sequence[int], columns: Sequence[str]) -> None:
+        self._overwrite(import_module(ICEBERG_FILTERS).In(PERSON, set(people)), dict.fromkeys(columns))
+
     def add_marks(self) -> None:
         types = import_module("pyiceberg.types")
         with self._table.update_schema() as update:
             update.add_column(DELETED_AT, types.TimestamptzType())
 
     def mark(self, ids: Sequence[int], at: datetime | None) -> None:
+        self._overwrite(import_module(ICEBERG_FILTERS).In(PRIMARY_KEY, set(ids)), {DELETED_AT: at})
+
+    def remove_former_files(self, store: Any) -> None:
+        table, last = self._table, self._table.current_snapshot()
+        if last is None:
+            return
+        former = [each.snapshot_id for each in table.snapshots() if each.snapshot_id != last.snapshot_id]
+        if former:
+            table.maintenance.expire_snapshots().by_ids(former).commit()
+        manifests = last.manifests(table.io)
+        needed = {table.metadata_location, last.manifest_list, *(each.manifest_path for each in manifests)}
+        entries = (entry for each in manifests for entry in each.fetch_manifest_entry(table.io, discard_deleted=True))
+        needed |= {entry.data_file.file_path for entry in entries}
+        # Their names are like no others, and a store spells paths in its own way.
+        names = {path.rpartition("/")[2] for path in needed}
+        for path in store.find(table.location()):
+            if path.replace("\\", "/").rpartition("/")[2] not in names:
+                store.rm(path)
+
+    def _overwrite(self, chosen: Any, values: Mapping[str, Any]) -> None:
+        """Gives columns of chosen rows one value."""
         import pyarrow as pa
 
-        chosen = import_module(ICEBERG_FILTERS).In(PRIMARY_KEY, set(ids))
         rows = self._table.scan(row_filter=chosen).to_arrow()
-        place = rows.schema.get_field_index(DELETED_AT)
-        marks = pa.array([at] * len(rows), rows.schema.field(place).type)
-        self._table.overwrite(rows.set_column(place, rows.schema.field(place), marks), overwrite_filter=chosen)
+        for column, value in values.items():
+            place = rows.schema.get_field_index(column)
+            same = pa.array([value] * len(rows), rows.schema.field(place).type)
+            rows = rows.set_column(place, rows.schema.field(place), same)
+        self._table.overwrite(rows, overwrite_filter=chosen)
 
     def drop(self, columns: Sequence[str]) -> None:
         with self._table.update_schema() as update:
@@ -234,8 +292,8 @@ class _Iceberg:
                 update.delete_column(column)
 
 
-def _in(ids: Sequence[int]) -> str:
-    return f"{PRIMARY_KEY} IN ({', '.join(map(str, ids))})"
+def _in(ids: Sequence[int], column: str = PRIMARY_KEY) -> str:
+    return f"{column} IN ({', '.join(map(str, ids))})"
 
 
 def _in_utc(moment: date) -> datetime:

@@ -11,7 +11,7 @@ from ..records import usable
 from ..state import state_of
 from ..tables import PRIMARY_KEY, Table
 from .listing import Page
-from .mode import Left, whole
+from .mode import Keeps, Left, every, whole
 from .notes import Notes
 from .supervision import Supervision
 
@@ -46,6 +46,7 @@ class ByIdReader:
         *,
         once: bool = False,  # noqa: ARG002  # no row comes twice
         left: Left = whole,
+        keeps: Keeps = every,
         dropped: Collection[str] = (),  # noqa: ARG002  # nothing is compared
     ) -> Iterator[Page]:
         """A page for each row there is; see `Reader.pages`.
@@ -60,7 +61,7 @@ class ByIdReader:
             if page is None:
                 notes.absent.append(row_id)
                 state[ABSENT] = sorted({*state.get(ABSENT, ()), row_id})[-ABSENT_MAX:]
-            elif page:
+            elif page := list(filter(keeps, page)):
                 notes.count(page, are_compared=True)
                 yield page
 

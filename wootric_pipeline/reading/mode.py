@@ -6,16 +6,23 @@ from typing import Any
 from ..api.client import Client
 from ..records import to_record
 from ..tables import Table
-from .listing import UPDATED, Listing, Page, Params
+from .listing import UPDATED, Listing, Page, Params, Row
 from .notes import Mode
 
 Left = Callable[[Any], Any]
 """Of a row as it came, what is left."""
+Keeps = Callable[[Row], bool]
+"""Whether a row, once it is read, is to be loaded."""
 
 
 def whole(row: Any) -> Any:
     """All of a row."""
     return row
+
+
+def every(_row: Row) -> bool:
+    """Each row."""
+    return True
 
 
 def mode_of(client: Client, table: Table, left: Left = whole) -> Mode:

@@ -38,7 +38,7 @@ from ..tables import CURSOR, END_USERS, PRIMARY_KEY, RESPONSES, Table
 from .history import DEFAULT_PACE, History, Pace
 from .last_responses import LastResponses, newest
 from .listing import Listing, Page, Params
-from .mode import Left, whole
+from .mode import Keeps, Left, every, whole
 from .notes import TableNotes
 from .overlap import Overlap
 from .pool import Pool
@@ -70,12 +70,14 @@ class _Reading:
     Attributes:
         batches: What is read.
         overlap: What is known of the rows that come again.
+        keeps: Says which rows are loaded.
         has_ended: Whether all that was to be read has been.
         progress: How far it has come along `created_at`, if that is the way.
     """
 
     batches: Generator[Batch | None, None, None]
     overlap: Overlap
+    keeps: Keeps
     has_ended: bool = False
     progress: Progress | None = None
 
@@ -126,7 +128,14 @@ class Reader:
         self._checkpoint.on_end(self._give_up_paused)
 
     def pages(
-        self, table: Table, cursor: Cursor, *, once: bool = False, left: Left = whole, dropped: Collection[str] = ()
+        self,
+        table: Table,
+        cursor: Cursor,
+        *,
+        once: bool = False,
+        left: Left = whole,
+        keeps: Keeps = every,
+        dropped: Collection[str] = (),
     ) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
@@ -139,6 +148,7 @@ class Reader:
             once: Leave a second version of a row out of a load, because the destination cannot take it, and keep the
                 cursor before it, so that the next run brings it.
             left: Takes from a row what nobody is to see, as it comes, and may change it.
+            keeps: Says which rows are loaded; nothing is noted of all others.
             dropped: Columns that are in the pages, and will be dropped, too.
 
         Raises:
@@ -151,7 +161,7 @@ class Reader:
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
         was_empty = EMPTY in state
-        reading = self._paused.pop(table.name, None) or self._begun(table, cursor, state, left, dropped)
+        reading = self._paused.pop(table.name, None) or self._begun(table, cursor, state, left, keeps, dropped)
         reached: datetime | None = None
         self._active.add(table.name)
         try:
@@ -169,7 +179,8 @@ class Reader:
                     self._paused[table.name] = reading
                     return
             yield from self._asked_for(table, state, reading.progress, left)
-            _note_end(reading, state, is_empty=committed is None and not notes.rows and not notes.left_out)
+            found_none = not notes.rows and not notes.left_out
+            _note_end(reading, state, is_empty=committed is None and reached is None and found_none)
             self._end(table, notes)
         except WootricError as error:
             self._end(table, notes, error)
@@ -208,13 +219,19 @@ class Reader:
             state[ASKED] = newest(kept)
 
     def _begun(
-        self, table: Table, cursor: Cursor, state: Mapping[str, Any], left: Left, dropped: Collection[str]
+        self,
+        table: Table,
+        cursor: Cursor,
+        state: Mapping[str, Any],
+        left: Left,
+        keeps: Keeps,
+        dropped: Collection[str],
     ) -> _Reading:
         span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
         batches = self.batches(table, span, left)
         how = self._how
         overlap = Overlap(state.get(OVERLAP), how.row_shape, self._lookback, dropped, how.digest_key)
-        return _Reading(batches, overlap)
+        return _Reading(batches, overlap, keeps)
 
     def _leave(
         self, table: Table, cursor: Cursor, reading: _Reading, reached: datetime | None, committed: datetime | None
@@ -249,7 +266,7 @@ class Reader:
     def _to_load(self, batch: Batch, reading: _Reading, table: Table, loaded: dict[int, datetime] | None) -> Page:
         """Those of a batch that were not loaded as they are, counted; with `loaded`, of each row one version."""
         notes = self.notes.table(table.name)
-        rows, unchanged = reading.overlap.parted(batch.rows)
+        rows, unchanged = reading.overlap.parted(list(filter(reading.keeps, batch.rows)))
         notes.rows_unchanged += len(unchanged)
         reading.overlap.note(unchanged)
         rows = rows if loaded is None else self._not_in(loaded, table, rows)
