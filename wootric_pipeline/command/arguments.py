@@ -8,6 +8,7 @@ from ..errors import ConfigurationError
 from ..tables import ALL_TABLES, DEFAULT_TABLES
 from ..version import VERSION
 from .progress import COLLECTORS
+from .report_page import comments_number, day
 
 DESCRIPTION = "Loads a Wootric account into DuckDB, or wherever dlt's settings say."
 
@@ -44,6 +45,7 @@ def arguments(program: str) -> Arguments:
     waiting = "wait for another run of the pipeline or dataset, and while the DuckDB file is open elsewhere"
     parser.add_argument("--wait", action="store_true", help=waiting)
     _add_output(parser)
+    _add_page(parser)
     parser.add_argument("--version", action="version", version=f"wootric_pipeline {VERSION}")
     return parser
 
@@ -85,6 +87,17 @@ def _add_where(parser: Arguments) -> None:
     parser.add_argument("--dataset", metavar="NAME", help="default: settings, else wootric")
 
 
+def _add_page(parser: Arguments) -> None:
+    page = parser.add_argument_group("the report page")
+    page.add_argument("--report", metavar="FILE", help="write it, as one HTML file, of what is loaded")
+    page.add_argument("--since", type=day, metavar="D", help="its first day (default: 90 days before the last)")
+    page.add_argument("--until", type=day, metavar="D", help="the day behind its last (default: the last whole one)")
+    page.add_argument("--survey", type=int, metavar="ID", help="only this survey (default: all that are NPS)")
+    part = "part answers by this property of people; may be given several times"
+    page.add_argument("--segment", action="append", metavar="KEY", help=part)
+    page.add_argument("--comments", type=comments_number, metavar="N", help="show the latest comments (default: none)")
+
+
 def _add_output(parser: Arguments) -> None:
     parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
     parser.add_argument(
@@ -97,6 +110,16 @@ def _add_output(parser: Arguments) -> None:
     parser.add_argument("--log-file", metavar="FILE", help="append the log to this file, which only you may read")
 
 
+def _check_page(options: argparse.Namespace) -> None:
+    """Raises ConfigurationError if an option of the page's would do nothing."""
+    given = [f"--{name}" for name in ("since", "until", "survey", "segment", "comments") if getattr(options, name)]
+    if given and options.report is None:
+        raise ConfigurationError(f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} about --report; add that.")
+    others = ("check", "marts", "status", "verify", "repair", "tables")
+    if options.report is not None and any(getattr(options, name) for name in others):
+        raise ConfigurationError("--report writes a page of what is loaded; leave out any other of these options.")
+
+
 def check_combination(options: argparse.Namespace) -> None:
     """Raises ConfigurationError if one option would do nothing beside another, or without it."""
     if options.full_refresh and options.end_date:
@@ -105,9 +128,10 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
     if options.max_age is not None and not options.status:
         raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
+    _check_page(options)
     of_lists = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
     given = [f"--{name.replace('_', '-')}" for name in of_lists if getattr(options, name)]
-    for name in ("status", "verify", "repair", "find_deleted", "marts"):
+    for name in ("status", "verify", "repair", "find_deleted", "marts", "report"):
         if getattr(options, name) and given:
             what = "loads rows by their ids alone" if name == "repair" else "loads nothing"
             raise ConfigurationError(f"--{name.replace('_', '-')} {what}; leave out {', '.join(given)}.")

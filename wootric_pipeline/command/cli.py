@@ -20,6 +20,7 @@ from .. import settings, wootric_source
 from ..destinations.layout import kind_of, require_packages
 from ..destinations.locks import kept_open
 from ..dlt_internals import destination_settings, look_for_no_settings_files
+from ..insight.page.figures import Wanted
 from ..misspelling import refuse_misspelled, refuse_misspelled_of_destination
 from ..starting import FAILURE, started
 from ..tables import ALL_TABLES
@@ -46,6 +47,7 @@ from .pipeline import (
     pipeline_of,
 )
 from .progress import shown
+from .report_page import DEMO_FILE, refuse_unwritable, wanted, write_page
 from .run import Run, source_for
 from .runs_table import Kind
 from .runtime import check_working_folder, set_up_dlt, setting
@@ -115,13 +117,15 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     if options.status:
         return _status(options, run, about, pipeline, names)
     kind: Kind = "range" if options.end_date else "load"
-    loads = not (options.check or options.verify or options.repair or options.find_deleted or options.marts)
+    other = options.verify or options.repair or options.find_deleted
+    loads = not (options.check or other or options.marts or options.report)
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
-    if options.marts:
+    if options.marts or options.report:
         run.found = {}
         with no_trace_of_failures(pipeline):
-            return build_marts(pipeline, run), ""
+            of_page = options.report and write_page(pipeline, run, wanted(options), options.report)
+            return of_page or build_marts(pipeline, run), ""
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
@@ -193,7 +197,10 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         about["destination"],
         about["dataset"],
     )
-    if options.marts or wants_marts():
+    if options.report is not None:
+        wanted(options)
+        refuse_unwritable(options.report)
+    if options.marts or options.report or wants_marts():
         check_settings(pipeline)
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
@@ -204,7 +211,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
 def _verb(options: argparse.Namespace) -> str:
     verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
     verbs |= {"verifies": options.verify, "looks for what is gone of": options.find_deleted}
-    verbs |= {"builds marts of": options.marts}
+    verbs |= {"builds marts of": options.marts, "reports": options.report}
     return next((verb for verb, meant in verbs.items() if meant), "loads")
 
 
@@ -251,7 +258,7 @@ def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeli
         text += "to load from --start-date, add --end-date or --full-refresh."
     asks = options.demo and "responses" in run.tables and not options.json
     if asks and about["destination"] == DEFAULT_DESTINATION:
-        text += demo_answers(pipeline)
+        text += f"{demo_answers(pipeline)}\n\n{write_page(pipeline, run, Wanted(), DEMO_FILE)}"
     return text
 
 

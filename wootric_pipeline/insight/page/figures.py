@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from ..statistics import Counts
-from ..zone import AccountZone
+from ..zones import AccountZone
 
 DAY = timedelta(days=1)
 CATEGORIES = ("promoter", "passive", "detractor")
@@ -96,7 +96,7 @@ class Tally:
         detractors_with_comment: How many detractors have.
     """
 
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     declines: int = 0
     comments: int = 0
     detractors_with_comment: int = 0
@@ -173,7 +173,7 @@ class Survey:
     known_by: str
     fits: bool
     responses: int = 0
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     good: int = 0
 
 

@@ -61,7 +61,8 @@ def in_ranges(numbers: Mapping[float, Counts]) -> dict[str, Counts]:
     """
     if len(numbers) <= GROUPS_MAX:
         return {f"{number:,.10g}": numbers[number] for number in sorted(numbers)}
-    total, found = sum(counts.responses for counts in numbers.values()), {}
+    total = sum(counts.responses for counts in numbers.values())
+    found: dict[str, Counts] = {}
     part: list[float] = []
     together, answers = Counts(), 0
     for number in sorted(numbers):

@@ -1,4 +1,4 @@
-"""Asks the marts what the page says: queries that count, in one dialect of SQL, and what is worked out of their rows."""
+"""Asks the marts what the page says: queries that count, in one dialect of SQL, and what follows from their rows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,6 @@ from .figures import (
     Comment,
     Dimension,
     Figures,
-    Group,
     Known,
     LeftOut,
     Month,
@@ -154,9 +153,7 @@ class _Reading:
         self._marts, self._wanted, self._window = marts, wanted, window
         self._inside = self._between(window)
 
-    def figures(
-        self, *, known: Known, latest: date | None, surveys: Sequence[Survey], loaded: Rows | None
-    ) -> Figures:
+    def figures(self, *, known: Known, latest: date | None, surveys: Sequence[Survey], loaded: Rows | None) -> Figures:
         answers = self._answers()
         now, before = (self._tally(answers, is_now) for is_now in (True, False))
         period, months = self._months(known, latest)
@@ -234,7 +231,9 @@ class _Reading:
         last = self._window.last
         months = max(MONTHS_SHOWN, (last.year - self._window.since.year) * 12 + last.month - self._window.since.month)
         period = "month" if months <= MONTHS_MAX else "quarter"
-        scope = "scope = 'all'" if self._wanted.survey is None else f"scope = 'survey' AND {_of_survey(self._wanted)[5:]}"
+        scope = (
+            "scope = 'all'" if self._wanted.survey is None else f"scope = 'survey' AND {_of_survey(self._wanted)[5:]}"
+        )
         rows = self._marts(f"""
             SELECT period_start, promoters, passives, detractors, nps_low, nps_high
             FROM mart_nps_periods

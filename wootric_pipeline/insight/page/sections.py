@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ..statistics import INTERVAL_MIN, POINT_MIN, Counts, share
 from . import charts
-from .figures import CATEGORIES, Dimension, Figures, Group, Month, Survey
+from .figures import CATEGORIES, Comment, Dimension, Figures, Group, Month, Survey
 from .markup import Html, element, isolated, joined
 from .words import (
     between,
@@ -124,7 +124,9 @@ def trend(figures: Figures) -> Html:
     first, last = month(periods[0].start, period), month(periods[-1].start, period)
     running = "" if periods[-1].is_over else f" Hollow: the {period} is not over."
     most = max(each.counts.responses for each in periods)
-    told = f"By {period}, whatever days are shown above. Band: 95% interval. Bars: responses, {most:,} at most.{running}"
+    told = (
+        f"By {period}, whatever days are shown above. Band: 95% interval. Bars: responses, {most:,} at most.{running}"
+    )
     label = f"NPS by {period} from {first} to {last}; the table has the figures."
     return _section(
         "trend",
@@ -347,13 +349,19 @@ def comments(figures: Figures) -> Html:
     items = [
         element(
             "li",
-            element("p", element("span", str(each.score), class_=f"given {each.category}"), f" {each.category}, {day(each.local_date)}",
-                    "" if each.survey_id is None else f", survey {each.survey_id}", class_="small"),
+            element("p", *_about_comment(each), class_="small"),
             element("p", isolated(each.text, COMMENT_MAX), dir_="auto", class_="comment"),
         )
         for each in figures.comments
-    ]  # fmt: skip
+    ]
     return _section("comments", "Latest comments", element("ol", *items, class_="comments"))
+
+
+def _about_comment(each: Comment) -> Iterator[str]:
+    yield element("span", str(each.score), class_=f"given {each.category}")
+    yield f" {each.category}, {day(each.local_date)}"
+    if each.survey_id is not None:
+        yield f", survey {each.survey_id}"
 
 
 def method(figures: Figures) -> Html:
@@ -429,4 +437,3 @@ def _table(caption: str, head: Sequence[str], rows: Sequence[Html], *, kind: str
 
 def _row(name: str, *cells: str) -> Html:
     return element("tr", element("th", name, scope="row"), *(element("td", each) for each in cells))
-
