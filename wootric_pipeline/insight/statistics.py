@@ -53,8 +53,8 @@ class Counts(NamedTuple):
     def low(self) -> float:
         """The lower end of the 95 % interval; -100 at least.
 
-        >>> round(Counts(46, 24, 5).low, 1), round(Counts(9, 2, 1).low)
-        (38.6, 18)
+        >>> round(Counts(46, 24, 5).low, 1)
+        38.6
         """
         return 100 * max(self._adjusted - Z_95 * self._error, -1)
 
@@ -62,8 +62,8 @@ class Counts(NamedTuple):
     def high(self) -> float:
         """The upper end; 100 at most.
 
-        >>> round(Counts(46, 24, 5).high, 1), round(Counts(9, 2, 1).high)
-        (66.5, 89)
+        >>> round(Counts(46, 24, 5).high, 1)
+        66.5
         """
         return 100 * min(self._adjusted + Z_95 * self._error, 1)
 

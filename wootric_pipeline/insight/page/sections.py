@@ -16,6 +16,7 @@ from .words import (
     interval,
     month,
     percent,
+    percents,
     score,
     signed,
     span,
@@ -92,7 +93,7 @@ def _score_tile(figures: Figures, length: str) -> Html:
         latest = f"The latest answer is of {day(figures.latest)}." if figures.latest else "There is none at all yet."
         return _tile("NPS", "–", f"No answer in this window. {latest}", kind="hero")
     if not counts.has_interval:
-        kinds = ", ".join(f"{number:,} {name}s" for name, number in zip(CATEGORIES, counts, strict=True))
+        kinds = ", ".join(counted(number, name) for name, number in zip(CATEGORIES, counts, strict=True))
         return _tile("NPS", "–", f"{too_few(counts)} {kinds}.", kind="hero")
     shown = score(counts) if counts.has_point else interval(counts)
     certain = f"95% interval {interval(counts)}" if counts.has_point else f"95% interval. {too_few(counts)}"
@@ -335,7 +336,7 @@ def _own_figure(each: Survey) -> Html:
     else:
         of = share(each.good, each.responses) if each.responses >= INTERVAL_MIN else None
         figure = percent(of.share) if of and each.responses >= POINT_MIN else "–"
-        ends = f"{percent(of.low)} to {percent(of.high)}" if of else "too few"
+        ends = percents(of.low, of.high) if of else "too few"
     return joined(element("span", figure, class_="name"), element("span", ends, class_="small"))
 
 
@@ -403,6 +404,7 @@ def _formulas(figures: Figures) -> Iterator[str]:
     yield (
         "95% interval (adjusted Wald): n′ = n + 3, p = (promoters + 0.75) / n′, d = (detractors + 0.75) / n′, "
         "100 × (p − d ± 1.96 × √((p + d − (p − d)²) / n′)). "
+        "Its ends are rounded outwards. "
         f"Below {INTERVAL_MIN} responses there are counts only, below {POINT_MIN} no score."
     )
     yield (

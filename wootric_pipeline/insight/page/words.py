@@ -1,7 +1,7 @@
 """Numbers, days and findings as people read them."""
 
 from datetime import date, datetime
-from math import floor, log10
+from math import ceil, floor, log10
 from zoneinfo import ZoneInfo
 
 from ..statistics import INTERVAL_MIN, POINT_MIN, Z_95, Counts, p_value
@@ -35,8 +35,12 @@ def signed(value: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """An interval."""
-    return f"{signed(low)} to {signed(high)}"
+    """An interval, rounded outwards: it is never shown narrower than it is.
+
+    >>> between(18.2, 88.4)
+    '+18 to +89'
+    """
+    return f"{signed(floor(low))} to {signed(ceil(high))}"
 
 
 def interval(counts: Counts) -> str:
@@ -52,6 +56,11 @@ def score(counts: Counts) -> str:
 def percent(part: float, whole: float = 1) -> str:
     """A share."""
     return f"{points(100 * part / whole) if whole else 0}%"
+
+
+def percents(low: float, high: float) -> str:
+    """An interval of shares, likewise."""
+    return f"{floor(100 * low)}% to {ceil(100 * high)}%"
 
 
 def counted(number: int, noun: str) -> str:
