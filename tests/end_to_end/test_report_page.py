@@ -432,8 +432,8 @@ def test_a_survey_that_nobody_has_decided_is_in_no_figure(serve: Serve, tmp_path
 
 
 ELEMENTS = (
-    "html head meta link title style body main header section h1 h2 h3 p dl dt dd div span strong ul ol li table caption "
-    "thead tbody tr th td svg line circle rect polygon polyline bdi"
+    "html head meta link title style body main header section h1 h2 h3 p dl dt dd div span strong ul ol li table "
+    "caption thead tbody tr th td svg line circle rect polygon polyline bdi"
 )
 HOSTILE = (
     "<script>alert(1)</script>",

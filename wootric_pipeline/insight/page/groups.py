@@ -1,6 +1,6 @@
 """Parts of the answers, each against all others."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..statistics import Counts, holm, p_value
 from .figures import Dimension, Group
@@ -12,7 +12,7 @@ NOT_KNOWN = "not known"
 
 
 def compared(
-    name: str, groups: Mapping[Hashable, Counts], total: Counts, *, has_rest: bool = False, is_in_order: bool = False
+    name: str, groups: Mapping[str, Counts], total: Counts, *, has_rest: bool = False, is_in_order: bool = False
 ) -> Dimension:
     """The largest groups, and which of them differ from all other answers; the best first.
 
@@ -23,7 +23,7 @@ def compared(
         has_rest: Whether answers that are in none of them are a group, too: the last.
         is_in_order: Whether the groups are in an order that is to be kept.
     """
-    named = [(str(each), counts) for each, counts in groups.items()]
+    named = list(groups.items())
     largest = sorted(named, key=lambda each: (-each[1].responses, each[0]))[:GROUPS_MAX]
     shown = [each for each in named if each in largest] if is_in_order else sorted(largest, key=_best_first)
     if has_rest:

@@ -316,7 +316,7 @@ class _Reading:
             JOIN fct_responses ON fct_responses.response_id = properties.response_id
             WHERE properties.property = {_literal(name)} AND {self._counted("fct_responses.")}
             GROUP BY properties.value_text, properties.value_number, fct_responses.category""")
-        texts = _by_key((text, category, answers) for text, _, category, answers in rows if text is not None)
+        texts = _by_key((str(text), category, answers) for text, _, category, answers in rows if text is not None)
         numbers = _by_key((number, category, answers) for text, number, category, answers in rows if text is None)
         groups = {**texts, **in_ranges({float(number): counts for number, counts in numbers.items()})}
         return compared(name, groups, total, has_rest=True, is_in_order=not texts)
