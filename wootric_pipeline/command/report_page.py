@@ -134,7 +134,8 @@ def verdict(pipeline: Pipeline) -> Verdict | None:
         return None
     for at, found, detail in runs.rows(LAST_VERDICT):
         compared_at = in_utc(at)
-        return Verdict(str(found), compared_at, _remark(json.loads(detail) if isinstance(detail, str) else detail or {})) if compared_at else None
+        told = json.loads(detail) if isinstance(detail, str) else detail or {}
+        return Verdict(str(found), compared_at, _remark(told)) if compared_at else None
     return None
 
 
