@@ -142,7 +142,8 @@ def verdict(pipeline: Pipeline) -> Verdict | None:
 def _remark(detail: Mapping[str, Any]) -> str:
     difference = detail.get("difference") or 0
     by = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} there" if difference else ""
-    return str(detail.get("told") or by or detail.get("reason") or "").rstrip(".")
+    otherwise = f"there, {detail['told']}" if detail.get("told") else ""
+    return str(otherwise or by or detail.get("reason") or "").rstrip(".")
 
 
 def _has_comments(loaded: Queries) -> bool:
