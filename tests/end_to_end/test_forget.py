@@ -389,3 +389,15 @@ def test_a_run_that_is_killed_is_finished_by_the_next(loaded: Load, pattern: str
     assert files_with(project.folder, "canary-2") == set()
     assert project.run("--full-refresh").code == 0
     assert_are(whole(project), without(before, 2))
+
+
+def test_marts_are_built_again_without_who_is_forgotten(loaded: Load) -> None:
+    project, _ = loaded()
+    assert project.run("--marts").code == 0
+    joined = "wootric_marts.fct_response_properties JOIN wootric_marts.fct_responses USING (response_id)"
+    told = f"SELECT count(*) FROM {joined}"
+    ((all_told,),), ((of_person,),) = project.ask(told), project.ask(f"{told} WHERE end_user_id = 2")
+    assert 0 < of_person < all_told
+    assert project.run("--forget", "2", **WITHOUT_WOOTRIC).code == 0
+    assert project.ask(f"{told} WHERE end_user_id = 2") == [(0,)]
+    assert project.ask(told) == [(all_told - of_person,)]

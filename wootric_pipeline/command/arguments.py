@@ -9,6 +9,7 @@ from ..errors import ConfigurationError
 from ..tables import ALL_TABLES, DEFAULT_TABLES
 from ..version import VERSION
 from .progress import COLLECTORS
+from .report_page import comments_number, day
 
 OF_LISTS = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
 """Options about how lists are loaded."""
@@ -50,6 +51,7 @@ def arguments(program: str) -> Arguments:
     waiting = "wait for another run of the pipeline or dataset, and while the DuckDB file is open elsewhere"
     parser.add_argument("--wait", action="store_true", help=waiting)
     _add_output(parser)
+    _add_page(parser)
     parser.add_argument("--version", action="version", version=f"wootric_pipeline {VERSION}")
     return parser
 
@@ -91,6 +93,17 @@ def _add_where(parser: Arguments) -> None:
     parser.add_argument("--dataset", metavar="NAME", help="default: settings, else wootric")
 
 
+def _add_page(parser: Arguments) -> None:
+    page = parser.add_argument_group("the report page")
+    page.add_argument("--report", metavar="FILE", help="write it, as one HTML file, of what is loaded")
+    page.add_argument("--since", type=day, metavar="D", help="its first day (default: 90 days before the last)")
+    page.add_argument("--until", type=day, metavar="D", help="the day behind its last (default: the last whole one)")
+    page.add_argument("--survey", type=int, metavar="ID", help="only this survey (default: all that are NPS)")
+    part = "part answers by this property of people; may be given several times"
+    page.add_argument("--segment", action="append", metavar="KEY", help=part)
+    page.add_argument("--comments", type=comments_number, metavar="N", help="show the latest comments (default: none)")
+
+
 def _add_output(parser: Arguments) -> None:
     parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
     parser.add_argument(
@@ -103,6 +116,16 @@ def _add_output(parser: Arguments) -> None:
     parser.add_argument("--log-file", metavar="FILE", help="append the log to this file, which only you may read")
 
 
+def _check_page(options: argparse.Namespace) -> None:
+    """Raises ConfigurationError if an option of the page's would do nothing."""
+    given = [f"--{name}" for name in ("since", "until", "survey", "segment", "comments") if getattr(options, name)]
+    if given and options.report is None:
+        raise ConfigurationError(f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} about --report; add that.")
+    others = ("check", "marts", "status", "verify", "repair", "tables")
+    if options.report is not None and any(getattr(options, name) for name in others):
+        raise ConfigurationError("--report writes a page of what is loaded; leave out any other of these options.")
+
+
 def check_combination(options: argparse.Namespace) -> None:
     """Raises ConfigurationError if one option would do nothing beside another, or without it."""
     if options.full_refresh and options.end_date:
@@ -111,6 +134,7 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError("--check loads nothing; leave out --full-refresh.")
     if options.max_age is not None and not options.status:
         raise ConfigurationError("--max-age is about --status; add that, or leave out --max-age.")
+    _check_page(options)
     _check_runs(options)
     if options.exclude_columns is not None and not options.exclude_columns.strip(" ,"):
         raise ConfigurationError("--exclude-columns names no column; name one, or leave it out.")
@@ -124,8 +148,8 @@ def _check_runs(options: argparse.Namespace) -> None:
     for name in ("forget", "remember"):
         if getattr(options, name) is not None:
             _check_alone(options, name)
-    for name in ("status", "verify", "repair", "find_deleted", "marts"):
-        if getattr(options, name):
+    for name in ("status", "verify", "repair", "find_deleted", "marts", "report"):
+        if getattr(options, name) and not (name == "report" and options.demo):
             _check_loads_nothing(options, name)
     if options.find_deleted and (options.status or options.verify or options.repair):
         raise ConfigurationError("--find-deleted is a run of its own; leave out --status, --verify and --repair.")
@@ -142,7 +166,7 @@ def _check_loads_nothing(options: argparse.Namespace, name: str) -> None:
 
 
 def _check_alone(options: argparse.Namespace, name: str) -> None:
-    runs = ("status", "verify", "repair", "find_deleted", "marts", "forget", "remember")
+    runs = ("status", "verify", "repair", "find_deleted", "marts", "report", "forget", "remember")
     if others := [each for each in _given(options, ("tables", *OF_LISTS, *runs)) if each != _option(name)]:
         raise ConfigurationError(
             f"{_option(name)} is a run of its own, about all tables; leave out {', '.join(others)}."

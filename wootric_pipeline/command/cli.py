@@ -36,7 +36,7 @@ from .forget import forget, remember
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
-from .marts import build_marts, build_marts_of_changes, check_settings, wants_marts
+from .marts import build_marts, build_marts_of_changes, check_settings, has_marts, wants_marts
 from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
@@ -47,6 +47,7 @@ from .pipeline import (
     pipeline_of,
 )
 from .progress import shown
+from .report_page import DEMO_FILE, refuse_unwritable, wanted, write_page
 from .run import Run, source_for
 from .runs_table import Kind
 from .runtime import check_working_folder, set_up_dlt, setting
@@ -118,13 +119,16 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
     if options.forget is not None or options.remember is not None:
         return _forget(options, run, pipeline)
     kind: Kind = "range" if options.end_date else "load"
-    loads = not (options.check or options.verify or options.repair or options.find_deleted or options.marts)
+    # The demo is always loaded; its page may be another file then.
+    tells = options.marts or (options.report and not options.demo)
+    loads = not (options.check or options.verify or options.repair or options.find_deleted or tells)
     with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
-    if options.marts:
+    if tells:
         run.found = {}
         with no_trace_of_failures(pipeline):
-            return build_marts(pipeline, run), ""
+            of_page = options.report and write_page(pipeline, run, wanted(options), options.report)
+            return of_page or build_marts(pipeline, run), ""
     account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
@@ -176,7 +180,10 @@ def _forget(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> tuple[
     _reach(pipeline, run)
     with no_trace_of_failures(pipeline):
         if options.forget is not None:
-            return forget(pipeline, run, options.forget)
+            found, failed = forget(pipeline, run, options.forget)
+            if has_marts(pipeline):
+                found += f"\n\n{build_marts(pipeline, run)}"
+            return found, failed
         return remember(pipeline, run, options.remember)
 
 
@@ -204,7 +211,10 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         about["destination"],
         about["dataset"],
     )
-    if options.marts or wants_marts():
+    if options.report is not None:
+        wanted(options)
+        refuse_unwritable(options.report)
+    if options.marts or options.report or wants_marts():
         check_settings(pipeline)
     require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
@@ -215,7 +225,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
 def _verb(options: argparse.Namespace) -> str:
     verbs = {"checks": options.check, "looks after": options.status, "repairs": options.repair}
     verbs |= {"verifies": options.verify, "looks for what is gone of": options.find_deleted}
-    verbs |= {"builds marts of": options.marts}
+    verbs |= {"builds marts of": options.marts, "reports": options.report}
     verbs |= {"forgets people in": options.forget, "remembers people in": options.remember}
     return next((verb for verb, meant in verbs.items() if meant), "loads")
 
@@ -261,9 +271,12 @@ def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeli
     if options.start_date and went_on:
         text += f"\n{', '.join(went_on)} went on where the last run ended; "
         text += "to load from --start-date, add --end-date or --full-refresh."
-    asks = options.demo and "responses" in run.tables and not options.json
-    if asks and about["destination"] == DEFAULT_DESTINATION:
+    has_answers = options.demo and "responses" in run.tables
+    asks = has_answers and not options.json and about["destination"] == DEFAULT_DESTINATION
+    if asks:
         text += demo_answers(pipeline)
+    if asks or (has_answers and options.report):
+        text += f"\n\n{write_page(pipeline, run, wanted(options), options.report or DEMO_FILE)}"
     return text
 
 

@@ -16,7 +16,7 @@ from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries, is_missing_file
 from ..dlt_internals import drop_if_torn, drop_old_packages, keep_no_state, local_value, replacing_at_once
 from ..errors import ConfigurationError
-from ..insight.build import SUFFIX, Built, Choices, build, refuse_impossible
+from ..insight.build import SCHEMA, SUFFIX, Built, Choices, build, refuse_impossible
 from ..insight.model import models
 from ..insight.zones import UTC, AccountZone
 from ..version import VERSION
@@ -69,7 +69,7 @@ def build_marts(pipeline: Pipeline, run: Run) -> str:
     with exclusive(pipeline, wait=run.waits), kept_open(pipeline, wait=run.waits):
         if is_missing_file(pipeline) or not Queries(pipeline, SOURCE).tables:
             raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
-        chosen = _choices(pipeline)
+        chosen = choices(pipeline)
         built = _built(pipeline, chosen)
     run.marts = _as_json(pipeline, built, chosen)
     return "\n".join(_as_text(pipeline, built, chosen))
@@ -83,7 +83,7 @@ def build_marts_of_changes(pipeline: Pipeline, run: Run) -> str:
     return build_marts(pipeline, run)
 
 
-def _choices(pipeline: Pipeline) -> Choices:
+def choices(pipeline: Pipeline) -> Choices:
     """What the marts are built by: settings, and what the last comparison with Wootric's own figures has seen."""
     account = AccountSettings()
     if account.time_zone:
@@ -103,6 +103,30 @@ def _seen_zone(pipeline: Pipeline) -> AccountZone | None:
         if told["time_zone"] and told["zone_is_known_by"] != "setting":
             return AccountZone(told["time_zone"], told["zone_is_known_by"])
     return None
+
+
+def marts_of(pipeline: Pipeline) -> Queries:
+    """The marts, to be asked.
+
+    Args:
+        pipeline: That of the loaded tables.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    try:
+        return Queries(marts_pipeline(pipeline), SCHEMA)
+    finally:
+        pipeline.activate()
+
+
+def has_marts(pipeline: Pipeline) -> bool:
+    """Whether marts were ever built of what is loaded, here or on another machine.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    return bool(marts_of(pipeline).tables)
 
 
 def _built(pipeline: Pipeline, chosen: Choices) -> Built:
@@ -144,7 +168,7 @@ def _is_built(pipeline: Pipeline) -> bool:
     marts = marts_pipeline(pipeline)
     try:
         with leaving_other_destination(marts):
-            return bool(local_value(marts, BUILT_OF) == _key(pipeline, _choices(pipeline)))
+            return bool(local_value(marts, BUILT_OF) == _key(pipeline, choices(pipeline)))
     finally:
         pipeline.activate()
 

@@ -22,9 +22,9 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
     """The report for machines."""
     place = {"pipeline": pipeline, "destination": destination, "dataset": dataset}
     failed = {"error": error} if error else {}
-    built = {"marts": run.marts} if run.marts is not None else {}
+    made = {name: what for name, what in (("marts", run.marts), ("report", run.page)) if what is not None}
     if run.found is not None:
-        return {"ok": error is None, **place, **run.found, "warnings": warnings(run), **built, **failed}
+        return {"ok": error is None, **place, **run.found, "warnings": warnings(run), **made, **failed}
     return {
         "ok": run.ok and error is None,
         **place,
@@ -38,7 +38,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         "warnings": warnings(run),
         **({"verification": run.verification} if run.verification else {}),
         **({"appends": True} if run.appends else {}),
-        **built,
+        **made,
         **failed,
     }
 

@@ -55,6 +55,7 @@ class Run(Notes):
         verification: What a verification after the load has found, likewise.
         comparison: What the comparison with Wootric's own figures has found, for machines.
         marts: What was built of the loaded tables, for machines; None where nothing was.
+        page: The report page that was written, for machines; None where none was.
         started_at: UTC.
     """
 
@@ -68,6 +69,7 @@ class Run(Notes):
     verification: dict[str, Any] | None = None
     comparison: dict[str, Any] | None = None
     marts: dict[str, Any] | None = None
+    page: dict[str, Any] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _started: float = field(default_factory=time.monotonic)
 

@@ -5,7 +5,7 @@ dlt's, and Delta and Iceberg ones by way of Arrow, since DuckDB's extensions for
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -92,6 +92,22 @@ class Queries:
         with self.in_memory() as connection:
             found: list[tuple[Any, ...]] = connection.execute(query).fetchall()
             return found
+
+    @contextmanager
+    def kept(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """Several queries, as `rows` asks one, for which what it costs to open the tables is paid once.
+
+        Raises:
+            Exception: Whatever the destination raises when it cannot be reached.
+        """
+        if any(self.schema.tables[name].get("table_format") in TABLE_FORMATS for name in self.tables):
+            with self.in_memory() as connection:
+                yield lambda query: connection.execute(query).fetchall()
+        else:
+            # A DuckDB file is opened again for each query otherwise.
+            client: Any = self._dataset.sql_client
+            with client:
+                yield self.rows
 
     @contextmanager
     def in_memory(self) -> Iterator[Any]:
