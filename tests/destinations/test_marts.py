@@ -114,6 +114,8 @@ def test_readers_of_postgres_see_all_rows_and_need_not_wait(
     serve: Serve, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = new_database(servers, "readers")
+    # Whoever waits for a reader fails, and does not wait for ever.
+    execute(as_superuser(servers), "ALTER ROLE loader IN DATABASE readers SET lock_timeout = '20s'")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
     account = DemoAccount(NOON, end_users=40, responses=500, declines=30)
     pipeline = pipeline_to("postgres", "wootric")

@@ -136,7 +136,7 @@ class Made:
         self._connection.execute(f"CREATE TABLE {name} ({defined})")
         values = [[_value(row.get(column), kind) for column, kind in columns.items()] for row in rows]
         if values:
-            self._connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", values)
+            self._connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", values[::-1])
 
     def rows(self, name: str) -> list[Row]:
         """Of a mart."""
@@ -226,6 +226,8 @@ def hours(zone: str, day: date) -> float:
         # Its clocks are set on at midnight, and back to the midnight before.
         ("America/Sao_Paulo", date(2018, 11, 4), 23),
         ("America/Havana", date(2024, 11, 3), 25),
+        # At one minute past midnight they were set back, and the day before came again.
+        ("America/St_Johns", date(2010, 11, 6), 25),
         ("Asia/Kolkata", date(2024, 1, 1), 24),
     ],
 )
@@ -258,6 +260,9 @@ def one(score: int | None = 9, **fields: Any) -> Row:
         # At the same second, by id.
         [one(1), one(10), one(5)],
         [one(end_user_id=None), one(end_user_id=None)],
+        # Intervals that would reach beyond -100 and 100.
+        [one(0)] * 3,
+        [one(10)] * 3,
     ],
 )
 def test_small_accounts(answers: list[Row]) -> None:

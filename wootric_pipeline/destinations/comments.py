@@ -48,7 +48,7 @@ log = logging.getLogger("wootric_pipeline.destinations")
 
 
 def write_comments(
-    pipeline: Pipeline, describe: Describe = descriptions, tables: Mapping[str, str] = TABLE_DESCRIPTIONS
+    pipeline: Pipeline, describe: Describe = descriptions, tables: Mapping[str, str] | None = None
 ) -> None:
     """Has a database say of tables and columns what they mean, wherever it says something else or nothing.
 
@@ -57,7 +57,7 @@ def write_comments(
     Args:
         pipeline: Where to.
         describe: Says what the columns of a table mean.
-        tables: What tables are, by name.
+        tables: What tables are, by name; None is Wootric's.
     """
     query = QUERIES.get(kind_of(pipeline))
     if query is None or not has_schema(pipeline):
@@ -65,7 +65,7 @@ def write_comments(
     try:
         with pipeline.sql_client() as client:
             written = _written(client, query)
-            for table, text in tables.items():
+            for table, text in (TABLE_DESCRIPTIONS if tables is None else tables).items():
                 told = (text, describe(table))
                 _comment(client, table, _differing(client, pipeline.default_schema, table, told, written))
     except Exception as error:
