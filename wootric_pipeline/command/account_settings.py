@@ -1,12 +1,18 @@
-"""What settings say of the account, which the API does not."""
+"""What settings and the times that were read say of the account, which the API does not."""
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
 
 import dlt
 
 from ..insight.counting import Rule, given_rule
 from ..insight.surveys import Metric, given_metrics
-from ..insight.zones import given_zone
+from ..insight.zones import Offset, given_zone
+from ..reading.reader import OFFSETS
+from ..state import state_of
+from ..tables import TABLES
+from .loading import SOURCE
 from .runtime import setting
 
 
@@ -27,3 +33,13 @@ class AccountSettings:
         self.counting: Rule = given_rule(dlt.config.get("sources.wootric.counting"))
         zone = setting("sources.wootric.time_zone", str, "")
         self.time_zone = given_zone(zone) if zone.strip() else ""
+
+
+def noted_offsets(state: Mapping[str, Any]) -> list[Offset]:
+    """In which offsets the account has shown times while its lists were read.
+
+    Args:
+        state: That of the pipeline.
+    """
+    noted = [each for name in TABLES for each in state_of(state, SOURCE, name).get(OFFSETS, ())]
+    return [Offset(datetime.fromtimestamp(second, timezone.utc), seconds) for second, seconds in noted]

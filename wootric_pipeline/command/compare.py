@@ -1,7 +1,7 @@
 """Compares the loaded responses with Wootric's own figures, and tells what came out."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -15,14 +15,14 @@ from ..insight.comparison import CANNOT, DIFFERS, OTHERWISE, Comparer, Compariso
 from ..insight.fit import Known
 from ..insight.own_figures import OwnFigures
 from ..insight.tallies import Span, Tally, Window, lacking
-from ..insight.zones import DAY, UTC, AccountZone, account_zone
+from ..insight.zones import DAY, UTC, AccountZone, Offset, account_zone
 from ..reading.days import last_ended_day
 from ..reading.history import History
 from ..reading.overviews import QUOTED
 from ..reading.reader import HISTORY
 from ..state import check_account, state_of
 from ..tables import CURSOR, NPS_SUMMARY, RESPONSES
-from .account_settings import AccountSettings
+from .account_settings import AccountSettings, noted_offsets
 from .loading import SOURCE
 from .report import iso
 from .run import Run, source_for
@@ -70,7 +70,7 @@ def compared(
             raise CannotCompare(f"Not all that is needed is there: {gap}.")
         figures = _figures(run, state, **arguments)
         now = run.connected().now()
-        found = _compared(queries, figures, account, loaded, now, appends=appends)
+        found = _compared(queries, figures, account, loaded, now, noted_offsets(state), appends=appends)
     except DatesIgnored:
         reason = f"Wootric answers {NPS_SUMMARY.path} with the same figures whatever days it is asked for."
         found = Comparison(CANNOT, reason)
@@ -102,11 +102,18 @@ def _figures(run: Run, state: Mapping[str, Any], **arguments: Any) -> OwnFigures
 
 
 def _compared(
-    queries: Queries, figures: OwnFigures, account: AccountSettings, loaded: Loaded, now: float, *, appends: bool
+    queries: Queries,
+    figures: OwnFigures,
+    account: AccountSettings,
+    loaded: Loaded,
+    now: float,
+    noted: Sequence[Offset],
+    *,
+    appends: bool,
 ) -> Comparison:
     last_ended = last_ended_day(now)
     figures.check(last_ended)
-    zone = _zone(figures, account.time_zone, Window(last_ended - ZONE_DAYS * DAY, last_ended))
+    zone = _zone(figures, account.time_zone, noted, Window(last_ended - ZONE_DAYS * DAY, last_ended))
     days = days_to_compare(loaded, last_ended, zone.name)
     if days is None:
         raise CannotCompare("No day has ended between the start date and the last complete run.")
@@ -114,9 +121,11 @@ def _compared(
     return Comparer(figures, tally, loaded, zone, days, account.counting).compare()
 
 
-def _zone(figures: OwnFigures, given: str, days: Window) -> AccountZone:
+def _zone(figures: OwnFigures, given: str, noted: Sequence[Offset], days: Window) -> AccountZone:
     if given:
         return AccountZone(given, "setting")
+    if (zone := account_zone(noted, *days)) is not None and zone.known_by == "offsets":
+        return zone
     # A year whose middle has passed.
     year = days.last.year - (days.last.month < 8)
     return account_zone(figures.offsets(year), *days) or AccountZone(UTC, "assumed")

@@ -14,13 +14,20 @@ from ..destinations.comments import write_comments
 from ..destinations.layout import FILES, kind_of
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries, is_missing_file
-from ..dlt_internals import drop_if_torn, drop_old_packages, keep_no_state, local_value, replacing_at_once
+from ..dlt_internals import (
+    drop_if_torn,
+    drop_old_packages,
+    keep_no_state,
+    local_value,
+    replacing_at_once,
+    stored_state,
+)
 from ..errors import ConfigurationError
 from ..insight.build import SCHEMA, SUFFIX, Built, Choices, build, refuse_impossible
 from ..insight.model import models
-from ..insight.zones import UTC, AccountZone
+from ..insight.zones import UTC, AccountZone, account_zone
 from ..version import VERSION
-from .account_settings import AccountSettings
+from .account_settings import AccountSettings, noted_offsets
 from .loading import PACKAGES_KEPT, SOURCE, leaving_other_destination
 from .report import as_table
 from .run import Run
@@ -89,8 +96,17 @@ def choices(pipeline: Pipeline) -> Choices:
     if account.time_zone:
         zone = AccountZone(account.time_zone, "setting")
     else:
-        zone = _seen_zone(pipeline) or AccountZone(UTC, "assumed")
+        zone = _shown_zone(pipeline) or _seen_zone(pipeline) or AccountZone(UTC, "assumed")
     return Choices(zone, account.surveys, account.counting, _files())
+
+
+def _shown_zone(pipeline: Pipeline) -> AccountZone | None:
+    """The zone in which the API has shown times while they were loaded; None if they leave that open."""
+    noted = noted_offsets(stored_state(pipeline) or {})
+    if not noted:
+        return None
+    found = account_zone(noted, *(edge(each.moment for each in noted).date() for edge in (min, max)))
+    return found if found is not None and found.known_by == "offsets" else None
 
 
 def _seen_zone(pipeline: Pipeline) -> AccountZone | None:

@@ -7,7 +7,7 @@ keeps how far the reading has come, so that a run that is broken off need not be
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ from .last_responses import LastResponses, newest
 from .listing import Listing, Page, Params
 from .mode import Keeps, Left, every, whole
 from .notes import TableNotes
+from .offsets import Offsets
 from .overlap import Overlap
 from .pool import Pool
 from .progress import Progress, kept_without
@@ -49,7 +50,7 @@ from .supervision import Supervision
 
 LOOK_AHEAD_PAGES = 240
 """Of all tables, read and not yet taken."""
-HISTORY, EMPTY, OVERLAP, ASKED = "history", "empty", "overlap", "asked"
+HISTORY, EMPTY, OVERLAP, ASKED, OFFSETS = "history", "empty", "overlap", "asked", "offsets"
 FORMER = ("halfway",)
 """What former versions kept in the state of a table."""
 
@@ -125,6 +126,7 @@ class Reader:
         self._pool = Pool(client.connections, LOOK_AHEAD_PAGES)
         self._counting = threading.Lock()
         self._paused: dict[str, _Reading] = {}
+        self._offsets = defaultdict[str, Offsets](Offsets)
         self._checkpoint.on_end(self._give_up_paused)
 
     def pages(
@@ -228,6 +230,7 @@ class Reader:
         dropped: Collection[str],
     ) -> _Reading:
         span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
+        self._offsets[table.name] = Offsets(state.get(OFFSETS))
         batches = self.batches(table, span, left)
         how = self._how
         overlap = Overlap(state.get(OVERLAP), how.row_shape, self._lookback, dropped, how.digest_key)
@@ -281,6 +284,8 @@ class Reader:
             return
         state = dlt.current.resource_state(table.name)
         state.pop(OVERLAP, None)
+        if not backfill and (noted := self._offsets[table.name].noted):
+            state[OFFSETS] = noted
         # What a backfill loads may be older than what was known, or have another form.
         if not backfill and (kept := reading.overlap.kept(cursor, is_complete=reading.has_ended)):
             state[OVERLAP] = kept
@@ -370,6 +375,7 @@ class Reader:
             with self._counting:
                 notes.requests += 1
             elements = [left(row) for row in self.client.get(table.path, params)]
+            self._offsets[table.name].note(elements)
             rows, unusable = usable(table, elements)
             with self._counting:
                 notes.note_page(len(elements), unusable)
