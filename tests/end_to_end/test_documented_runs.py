@@ -18,6 +18,7 @@ import pytest
 
 from tests.conftest import NOON, Serve, row
 from tests.documents import COMMAND, block, section, shell_lines, table, words
+from tests.pages import Page
 from tests.script import DUCKDB_FILE, TABLE_NAMES, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
 from wootric_pipeline.tables import DEFAULT_TABLES
@@ -88,6 +89,22 @@ def test_a_later_run_reports_as_shown(serve: Serve, tmp_path: Path) -> None:
     assert without_figures(printed) == without_figures(LATER_REPORT)
     counts = re.compile(r"^\w+(?: +\d+){3}|^\d+ rows|with \d+ requests", re.MULTILINE)
     assert counts.findall(printed) == counts.findall(LATER_REPORT)
+
+
+def test_the_demo_writes_a_report_page(demo: tuple[Project, Outcome]) -> None:
+    project, outcome = demo
+    nps, report = outcome.stdout.splitlines()[-2:]
+    assert report == "The report is wootric_demo_report.html."
+    text = (project.folder / "wootric_demo_report.html").read_text("utf-8")
+    page = Page(text)
+    assert len(text.encode()) < 100_000
+    score, low, high, responses = re.fullmatch(
+        r"NPS ([+]\d+), 95% interval ([+]\d+) to ([+]\d+), of ([\d,]+) responses, .*", nps
+    ).groups()  # type: ignore[union-attr]  # if it does not match, this fails
+    assert page.sections["The score"].startswith(f"NPS {score} 95% interval {low} to {high} ")
+    assert f"Responses {responses} " in page.sections["The score"]
+    assert "These answers are invented: this is the demo account." in text
+    assert "Latest comments" not in page.sections
 
 
 def test_the_first_lines_in_python_show_rows(demo: tuple[Project, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:

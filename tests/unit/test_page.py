@@ -31,7 +31,7 @@ from wootric_pipeline.insight.page.groups import compared, in_ranges
 from wootric_pipeline.insight.page.markup import Html, element, harmless, isolated
 from wootric_pipeline.insight.page.reading import window_of
 from wootric_pipeline.insight.statistics import Counts, holm, p_value, share
-from wootric_pipeline.insight.zone import AccountZone
+from wootric_pipeline.insight.zones import AccountZone
 
 UTC = AccountZone("UTC", "setting")
 counts = st.builds(Counts, *[st.integers(0, 5_000)] * 3)

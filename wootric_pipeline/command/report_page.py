@@ -134,14 +134,16 @@ def verdict(pipeline: Pipeline) -> Verdict | None:
         return None
     for at, found, detail in runs.rows(LAST_VERDICT):
         compared_at = in_utc(at)
-        return Verdict(str(found), compared_at, _remark(json.loads(detail) if isinstance(detail, str) else detail or {})) if compared_at else None
+        told = json.loads(detail) if isinstance(detail, str) else detail or {}
+        return Verdict(str(found), compared_at, _remark(told)) if compared_at else None
     return None
 
 
 def _remark(detail: Mapping[str, Any]) -> str:
     difference = detail.get("difference") or 0
     by = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} there" if difference else ""
-    return str(detail.get("told") or by or detail.get("reason") or "").rstrip(".")
+    otherwise = f"there, {detail['told']}" if detail.get("told") else ""
+    return str(otherwise or by or detail.get("reason") or "").rstrip(".")
 
 
 def _has_comments(loaded: Queries) -> bool:

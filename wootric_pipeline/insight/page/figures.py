@@ -187,6 +187,7 @@ class LeftOut:
         no_score: They have none on the scale.
         excluded: They are excluded from calculations.
         incomplete: They are not complete.
+        counted_incomplete: Those that are counted though they are not complete.
         responses: All, with those that are counted.
     """
 
@@ -195,6 +196,7 @@ class LeftOut:
     no_score: int = 0
     excluded: int = 0
     incomplete: int = 0
+    counted_incomplete: int = 0
     responses: int = 0
 
 

@@ -194,7 +194,16 @@ class _Reading:
 
     def _answers(self) -> list[dict[str, Any]]:
         """The answers of the window and of that before, by all that tells them apart."""
-        columns = ("survey_id", "metric", "category", "score", "is_counted", "is_excluded", "has_comment")
+        columns = (
+            "survey_id",
+            "metric",
+            "category",
+            "score",
+            "is_counted",
+            "is_excluded",
+            "is_completed",
+            "has_comment",
+        )
         named = ", ".join(columns)
         both = self._between(Window(self._window.before.since, self._window.until))
         rows = self._marts(f"""
@@ -401,8 +410,11 @@ def _left_out(answers: Sequence[Mapping[str, Any]]) -> LeftOut:
     reasons = Counter[str]()
     for row in answers:
         if row["is_now"]:
-            reasons[_reason(row)] += row["answers"]
+            reason = _reason(row)
+            reasons[reason] += row["answers"]
             reasons["responses"] += row["answers"]
+            if reason == "counted" and not row["is_completed"]:
+                reasons["counted_incomplete"] += row["answers"]
     del reasons["counted"]
     return LeftOut(**reasons)
 

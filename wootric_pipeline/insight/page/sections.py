@@ -387,6 +387,9 @@ def _counting(figures: Figures) -> Iterator[str]:
     }
     if told := ", ".join(f"{number:,} {reason}" for reason, number in reasons.items() if number):
         yield f"Not counted: {told}."
+    if left.counted_incomplete:
+        incomplete = f"{left.counted_incomplete:,}; see the setting counting."
+        yield f"Counted though Wootric does not call them complete: {incomplete}"
     people = figures.people
     if people.has_point and people != counts:
         yield (
