@@ -48,7 +48,7 @@ def head(figures: Figures) -> Html:
     facts = {
         "Days": zone(known),
         "Loaded up to": freshness(known),
-        "Compared": verdict(known),
+        "Wootric’s own figures": verdict(known),
     }
     invented = [element("p", "These answers are invented: this is the demo account.", class_="demo")]
     rows = [element("div", element("dt", name), element("dd", told)) for name, told in facts.items()]
