@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint imports types quick coverage test-all test-newest test-bigquery test-mariadb test-peer \
+.PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits clean
 
@@ -40,6 +40,8 @@ coverage: .venv/installed-dev
 # And what takes longer, or needs real servers, which the tests start on loopback, and stop.
 test-all: test .venv/installed-destinations
 	$(BIN)/python -m pytest -q -n 3 --dist loadgroup -m "destinations or slow"
+	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then $(MAKE) test-browser; \
+		else echo "The report page is not tested in a browser: chromium is not installed."; fi
 
 # The tests of `make test` with the newest releases that pyproject.toml allows, in an environment of its own.
 test-newest:
@@ -51,6 +53,12 @@ test-newest:
 # An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
 test-bigquery: .venv-bigquery/installed .venv/installed-bigquery
 	WOOTRIC_TEST_BIGQUERY=$(CURDIR)/.venv-bigquery/bin/python $(BIN)/python -m pytest -q tests/destinations/test_bigquery.py
+
+# The report page in Debian's chromium (apt-get install chromium fonts-noto-core fonts-noto-cjk).
+test-browser: .venv/installed-browser
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		{ echo "chromium is not installed (Debian: apt-get install chromium fonts-noto-core fonts-noto-cjk)."; exit 1; }
+	WOOTRIC_TEST_BROWSER=1 $(BIN)/python -m pytest -q -m browser
 
 # A server of MariaDB's, where one is installed (Debian: apt-get install mariadb-server).
 test-mariadb: .venv/installed-destinations
@@ -77,6 +85,10 @@ benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-g
 
 .venv/installed-destinations: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[destinations]'
+	touch $@
+
+.venv/installed-browser: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[browser]'
 	touch $@
 
 .venv/installed-bigquery: .venv/installed-dev

@@ -17,9 +17,11 @@ import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.documents import COMMAND, block, section, shell_lines, table, words
+from tests.documents import BLOCKS, COMMAND, block, section, shell_lines, table, words
 from tests.pages import Page
 from tests.script import DUCKDB_FILE, TABLE_NAMES, Outcome, Project, expected, project_for
+from wootric_pipeline.insight.page.words import change, interval, score
+from wootric_pipeline.insight.statistics import Counts
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
 from wootric_pipeline.tables import DEFAULT_TABLES
 
@@ -27,6 +29,14 @@ DEMO_FILE = "wootric_demo.duckdb"
 DEMO = block("sh", "make demo", "README.md")
 DEMO_REPORT = block("", "latest change (UTC)", "README.md")
 LATER_REPORT = block("", "read again  requests", "docs/operations.md")
+QUESTIONS = [
+    block("sql", each.text, each.document)
+    for each in BLOCKS
+    if (each.document, each.language) == ("docs/insight.md", "sql")
+]
+EXAMPLE = block("python", "z_against", "docs/insight.md")
+EXAMPLE_PRINTED = block("", "by chance once in", "docs/insight.md")
+NOTEBOOK = block("python", "dlt.dataset", "docs/insight.md")
 OPEN = block("python", "duckdb.connect", "README.md")
 QUERIES = block("sql", "CREATE TEMP VIEW answers")
 JOIN = block("sql", "JOIN wootric.end_users", "docs/columns.md")
@@ -105,6 +115,45 @@ def test_the_demo_writes_a_report_page(demo: tuple[Project, Outcome]) -> None:
     assert f"Responses {responses} " in page.sections["The score"]
     assert "These answers are invented: this is the demo account." in text
     assert "Latest comments" not in page.sections
+
+
+def test_each_question_is_answered_by_the_marts_of_the_demo(demo: tuple[Project, Outcome]) -> None:
+    assert len(QUESTIONS) == 11
+    with duckdb.connect(str(demo[0].folder / DEMO_FILE), read_only=True) as connection:
+        connection.execute("SET search_path = 'wootric_marts'")
+        answers = [connection.execute(question).fetchall() for question in QUESTIONS]
+        plain = connection.execute(PLANS).fetchall()
+    assert [len(answer) for answer in answers[:4]] == [12, 1, 3, 3]
+    assert all(answers)
+    assert answers[4] == plain
+    assert all(before >= 9 and now <= 6 for _, before, now, _ in answers[6])
+    assert all(text.strip() for _, _, text in answers[9])
+
+
+PLANS = """
+SELECT end_user__properties__plan, count(*),
+    round(100.0 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*), 1) AS nps
+FROM wootric.responses WHERE NOT excluded_from_calculations GROUP BY 1 ORDER BY nps, 1
+"""
+
+
+def test_the_example_of_a_change_gives_what_is_shown() -> None:
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(EXAMPLE, {})
+    assert printed.getvalue() == EXAMPLE_PRINTED
+    now, before = Counts(46, 24, 5), Counts(30, 28, 12)
+    moved, by = change(now, before, "70 days")
+    said = f"NPS {score(now)}, 95% interval {interval(now)}. {moved}: {by.replace(': ', '; ')}".replace("\u00a0", " ")
+    assert said in " ".join(section("docs/insight.md", "The page").split())
+
+
+def test_a_notebook_reads_the_marts_as_shown(demo: tuple[Project, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo[0].folder)
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(NOTEBOOK, {})
+    assert printed.getvalue().count("datetime.date(") >= 40
 
 
 def test_the_first_lines_in_python_show_rows(demo: tuple[Project, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,7 +223,7 @@ def test_the_table_of_destinations_names_the_extras_and_no_others() -> None:
     named = {
         name for row in destination_rows() for names in re.findall(r"`([^`]+)`", row.extra) for name in names.split(",")
     }
-    assert named == extras() - {"destinations", "dev"}
+    assert named == extras() - {"browser", "destinations", "dev"}
 
 
 def small_account() -> DemoAccount:

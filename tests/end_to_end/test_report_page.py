@@ -149,7 +149,7 @@ def test_the_page_says_of_what_and_when_it_is(life: Life) -> None:
     assert page.sections["NPS, 15 Nov 2022 to 13 Nov 2023"].strip() == (
         f"All NPS surveys, 364 days. Days {ZONE}, by the setting time_zone "
         f"Loaded up to {started.day} {started:%b %Y, %H:%M} ({ZONE}) "
-        "Compared not compared with Wootric’s own figures yet: --verify does that"
+        "Wootric’s own figures not compared yet: --verify does that"
     )
 
 
@@ -376,9 +376,9 @@ def test_the_page_says_what_the_comparison_with_wootric_has_found(serve: Serve, 
     assert (verdict, rule) == ("equal, counted differently", "surveys count, too, whose metric is undecided")
     page = page_of(project, "--since", "2023-01-01")
     at = started_at.astimezone(ZoneInfo(ZONE))
-    told = f"equal to Wootric’s own figures, which are counted differently, on {at.day} {at:%b %Y}: there, {rule}"
+    told = f"the same, counted differently: there, {rule} (on {at.day} {at:%b %Y})"
     header = next(text for heading, text in page.sections.items() if heading.startswith("NPS, "))
-    assert header.strip().endswith(f"Compared {told}")
+    assert header.strip().endswith(f"Wootric’s own figures {told}")
     assert f"Days {ZONE}, as the account’s times are shown" in header
 
 

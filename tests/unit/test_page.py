@@ -226,15 +226,14 @@ AT = datetime(2024, 3, 10, 7, 30, tzinfo=timezone.utc)
 @pytest.mark.parametrize(
     ("verdict", "told"),
     [
-        (None, "not compared with Wootric’s own figures yet: --verify does that"),
-        (Verdict("equal", AT), "equal to Wootric’s own figures, on 9 Mar 2024"),
+        (None, "not compared yet: --verify does that"),
+        (Verdict("equal", AT), "the same (on 9 Mar 2024)"),
         (
-            Verdict("equal, counted differently", AT, "incomplete responses are counted"),
-            "equal to Wootric’s own figures, which are counted differently, on 9 Mar 2024: incomplete responses are "
-            "counted",
+            Verdict("equal, counted differently", AT, "there, incomplete responses count, too"),
+            "the same, counted differently: there, incomplete responses count, too (on 9 Mar 2024)",
         ),
-        (Verdict("differs", AT, "3 more there"), "differs from Wootric’s own figures, on 9 Mar 2024: 3 more there"),
-        (Verdict("cannot compare", AT), "could not be compared with Wootric’s own figures, on 9 Mar 2024"),
+        (Verdict("differs", AT, "3 more there"), "differ: 3 more there (on 9 Mar 2024)"),
+        (Verdict("cannot compare", AT), "could not be compared (on 9 Mar 2024)"),
     ],
 )
 def test_the_verdict_is_told_with_its_day(verdict: Verdict | None, told: str) -> None:

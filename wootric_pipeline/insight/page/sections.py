@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..statistics import INTERVAL_MIN, POINT_MIN, Counts, share
 from . import charts
 from .figures import CATEGORIES, Comment, Dimension, Figures, Group, Month, Survey
-from .markup import Html, element, isolated, joined
+from .markup import Html, element, harmless, isolated, joined
 from .words import (
     between,
     change,
@@ -48,7 +48,7 @@ def head(figures: Figures) -> Html:
     facts = {
         "Days": zone(known),
         "Loaded up to": freshness(known),
-        "Compared": verdict(known),
+        "Wootric’s own figures": verdict(known),
     }
     invented = [element("p", "These answers are invented: this is the demo account.", class_="demo")]
     rows = [element("div", element("dt", name), element("dd", told)) for name, told in facts.items()]
@@ -351,7 +351,7 @@ def comments(figures: Figures) -> Html:
         element(
             "li",
             element("p", *_about_comment(each), class_="small"),
-            element("p", isolated(each.text, COMMENT_MAX), dir_="auto", class_="comment"),
+            element("p", harmless(each.text, COMMENT_MAX), dir_="auto", class_="comment"),
         )
         for each in figures.comments
     ]

@@ -12,10 +12,10 @@ NO_BREAK = "\u00a0"
 
 KNOWN_BY = {"setting": "by the setting time_zone", "offsets": "as the account’s times are shown"}
 VERDICTS = {
-    "equal": "equal to Wootric’s own figures",
-    "equal, counted differently": "equal to Wootric’s own figures, which are counted differently",
-    "differs": "differs from Wootric’s own figures",
-    "cannot compare": "could not be compared with Wootric’s own figures",
+    "equal": "the same",
+    "equal, counted differently": "the same, counted differently",
+    "differs": "differ",
+    "cannot compare": "could not be compared",
 }
 
 
@@ -111,10 +111,10 @@ def verdict(known: Known) -> str:
     """Whether the figures are Wootric's own, if anybody has looked."""
     found = known.verdict
     if found is None:
-        return "not compared with Wootric’s own figures yet: --verify does that"
+        return "not compared yet: --verify does that"
     told = VERDICTS.get(found.verdict, found.verdict)
     at = day(found.compared_at.astimezone(ZoneInfo(known.zone.name)).date())
-    return f"{told}, on {at}{f': {found.remark}' if found.remark else ''}"
+    return f"{told}{f': {found.remark}' if found.remark else ''} (on {at})"
 
 
 def change(now: Counts, before: Counts, length: str) -> tuple[str, str]:
