@@ -60,6 +60,11 @@ class Server:
         self._command, self._folder, self._answers, self._user = command, folder, answers, user
 
     @property
+    def folder(self) -> Path:
+        """Where its data are, among others."""
+        return self._folder
+
+    @property
     def pid(self) -> int:
         """The id of its process."""
         return self._process.pid

@@ -26,10 +26,10 @@ Whole = dict[str, list[dict[str, Any]]]
 Load = Callable[..., tuple[Project, Sandbox]]
 
 
-def put(account: Account, person: int, at: int, score: int = 3) -> None:
+def put(account: Account, person: int, at: int, score: int = 3, *, has_list: bool = True) -> None:
     """A person, with a response, and a decline, all of which tell of them."""
     name = f"canary-{person}"
-    about = {"plan": name, "teams": [name], "seats": person}
+    about: dict[str, Any] = {"plan": name, "seats": person, **({"teams": [name]} if has_list else {})}
     last = {"id": 100 + person, "score": score, "text": name}
     fields: dict[str, Any] = {"email": f"{name}@X.com", "phone_number": name, "external_id": name}
     account.put("end_users", row(person, at, **fields, properties=about, last_response=last))

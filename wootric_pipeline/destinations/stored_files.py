@@ -259,9 +259,10 @@ class _Iceberg:
         self._overwrite(import_module(ICEBERG_FILTERS).In(PRIMARY_KEY, set(ids)), {DELETED_AT: at})
 
     def remove_former_files(self, store: Any) -> None:
-        table, last = self._table, self._table.current_snapshot()
-        if last is None:
-            return
+        table = self._table
+        # Of files that were removed with the last snapshot, it keeps the least and the greatest values.
+        table.append(table.schema().as_arrow().empty_table())
+        last = table.current_snapshot()
         former = [each.snapshot_id for each in table.snapshots() if each.snapshot_id != last.snapshot_id]
         if former:
             table.maintenance.expire_snapshots().by_ids(former).commit()
