@@ -67,16 +67,20 @@ _RUNS: Mapping[str, Meaning] = {
     "started_at": Meaning("when the run began", "own"),
     "seconds": Meaning("how long the whole run took", "own"),
     "kind": Meaning(
-        "`load`; `range` where just a range was to be loaded, which makes no table fresh; `verify`, `repair` or "
-        "`find_deleted`",
+        "`load`; `range` where just a range was to be loaded, which makes no table fresh; `verify`, `repair`, "
+        "`find_deleted` or `forget`",
         "own",
     ),
     "complete": Meaning(
         "whether all of the table that was to be loaded is loaded, nothing was found missing, or all that is gone was "
-        "found",
+        "found, or nothing of who is forgotten is left",
         "own",
     ),
-    "rows": Meaning("how many rows were loaded; of `find_deleted`, how many were marked, unmarked or removed", "own"),
+    "rows": Meaning(
+        "how many rows were loaded; of `find_deleted`, how many were marked, unmarked or removed; of `forget`, how "
+        "many were removed or cleared",
+        "own",
+    ),
     "rows_unchanged": Meaning("how many rows were read again and not loaded again, since they have not changed", "own"),
     "rows_gone": Meaning(
         "of `find_deleted`, how many rows Wootric does not have any more that were not marked before; else null", "own"

@@ -499,21 +499,16 @@ def drop_old_states(pipeline: Pipeline) -> None:
         table = client.schema.state_table_name
         if (sql := sql_client(client)) is None:
             store, paths = plain_files(client, table)
-            own = [path for path in paths if _state_file(path)[0] == pipeline.pipeline_name]
-            for path in sorted(own, key=_state_file)[:-1]:
-                store.rm(path)
+            named = {path: path.replace("\\", "/").rpartition("/")[2].rsplit("__", 2) for path in paths}
+            for path, (name, load_id, _) in named.items():
+                if name == pipeline.pipeline_name and load_id != last._dlt_load_id:
+                    store.rm(path)
             return
         names = [client.schema.naming.normalize_identifier(name) for name in ("pipeline_name", "_dlt_load_id")]
         pipeline_name, load_id = map(sql.sql_client.escape_column_name, names)
         where = f"{pipeline_name} = %s AND {load_id} <> %s"
         table = sql.sql_client.make_qualified_table_name(table)
         sql.sql_client.execute_sql(f"DELETE FROM {table} WHERE {where}", pipeline.pipeline_name, last._dlt_load_id)
-
-
-def _state_file(path: str) -> tuple[str, str]:
-    """The pipeline and the load of which a file of states is, by its name."""
-    name, load_id, _ = path.replace("\\", "/").rpartition("/")[2].rsplit("__", 2)
-    return name, load_id
 
 
 def follows(pipeline: Pipeline, stored: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -338,6 +339,53 @@ def test_old_packages_are_dropped(pipeline: Pipeline) -> None:
     dlt_internals.drop_old_packages(pipeline, 2)
     assert pipeline.list_completed_load_packages() == packages[-2:]
     assert len(packages) == 3
+
+
+def test_all_packages_are_dropped(pipeline: Pipeline) -> None:
+    for row_id in range(2):
+        pipeline.run(source_of([row(row_id, DAY_1)]))
+    dlt_internals.drop_old_packages(pipeline, 0)
+    assert pipeline.list_completed_load_packages() == []
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "filesystem"])
+def test_old_states_are_dropped(kind: str, tmp_path: Path) -> None:
+    to: Any = {
+        "duckdb": dlt.destinations.duckdb("internals.duckdb"),
+        "filesystem": dlt.destinations.filesystem(tmp_path.as_uri()),
+    }[kind]
+    pipelines = [dlt.pipeline(name, destination=to, dataset_name="data") for name in ("one", "one_two", "three")]
+    for pipeline in pipelines[:2]:
+        for day in (DAY_1, DAY_2, DAY_3):
+            pipeline.run(source_of([row(1, day)]))
+    before = [dlt_internals.stored_state(each) for each in pipelines]
+
+    def states() -> list[int]:
+        if kind == "duckdb":
+            with pipelines[0].sql_client() as client:
+                names = client.execute_sql("SELECT pipeline_name FROM _dlt_pipeline_state") or []
+            return [[name for (name,) in names].count(each.pipeline_name) for each in pipelines]
+        return [len(list(tmp_path.glob(f"data/_dlt_pipeline_state/{each.pipeline_name}__1*"))) for each in pipelines]
+
+    assert states() == [3, 3, 0]
+    for pipeline in (pipelines[0], pipelines[2]):
+        dlt_internals.drop_old_states(pipeline)
+    assert states() == [1, 3, 0]
+    assert [dlt_internals.stored_state(each) for each in pipelines] == before
+
+
+def test_the_files_of_sqlite_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    to = dlt.destinations.sqlalchemy("sqlite:///surveys.db")
+    pipeline = dlt.pipeline("sqlite", destination=to, dataset_name="data")
+    pipeline.run([{"id": 1}], table_name="surveys")
+    # As a merge leaves it, of which SQLAlchemy warns.
+    sqlite3.connect("surveys__data_staging.db").close()
+    with pipeline.destination_client() as client:
+        found = dlt_internals.sqlite_files(client)
+    assert sorted(found) == [str(tmp_path / f"surveys{of}.db") for of in ("", "__data", "__data_staging")]
+    with pipeline_of().destination_client() as client:
+        assert dlt_internals.sqlite_files(client) == []
 
 
 def test_a_changed_state_is_loaded_by_itself(pipeline: Pipeline) -> None:

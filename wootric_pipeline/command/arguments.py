@@ -41,8 +41,8 @@ def arguments(program: str) -> Arguments:
     gone = "find rows that Wootric does not have any more, and do what the setting deleted says; loads nothing"
     parser.add_argument("--find-deleted", action="store_true", help=gone)
     parser.add_argument("--marts", action="store_true", help="build scores, intervals and the like of what is loaded")
-    forget = "remove what is loaded of these people, and load it no more; loads nothing"
-    parser.add_argument("--forget", metavar="ID|EMAIL,...", help=forget)
+    forget = "remove what is loaded of these people, by ids or e-mail addresses, and load it no more"
+    parser.add_argument("--forget", metavar="WHO,...", help=forget)
     parser.add_argument("--remember", metavar="ID,...", help="let people be loaded again who are forgotten")
     parser.add_argument("--status", action="store_true", help="what the last runs did, how fresh each table is")
     parser.add_argument(
