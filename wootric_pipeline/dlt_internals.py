@@ -494,7 +494,11 @@ def drop_old_states(pipeline: Pipeline) -> None:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     with pipeline.destination_client() as client:
-        if not isinstance(client, WithStateSync) or (last := client.get_stored_state(pipeline.pipeline_name)) is None:
+        try:
+            last = client.get_stored_state(pipeline.pipeline_name) if isinstance(client, WithStateSync) else None
+        except DestinationUndefinedEntity:
+            return
+        if last is None:
             return
         table = client.schema.state_table_name
         if (sql := sql_client(client)) is None:

@@ -36,7 +36,7 @@ from .forget import forget, remember
 from .loading import load
 from .lock import exclusive_run
 from .logs import logging_to
-from .marts import build_marts, build_marts_of_changes, check_settings, has_marts, wants_marts
+from .marts import build_marts, build_marts_of_changes, check_settings, wants_marts
 from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
@@ -180,10 +180,7 @@ def _forget(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> tuple[
     _reach(pipeline, run)
     with no_trace_of_failures(pipeline):
         if options.forget is not None:
-            found, failed = forget(pipeline, run, options.forget)
-            if has_marts(pipeline):
-                found += f"\n\n{build_marts(pipeline, run)}"
-            return found, failed
+            return forget(pipeline, run, options.forget)
         return remember(pipeline, run, options.remember)
 
 

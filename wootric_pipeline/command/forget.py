@@ -23,12 +23,14 @@ from ..dlt_internals import pipelines_in, source_state, table_chain
 from ..errors import ConfigurationError
 from ..forgetting import FORGOTTEN, Forgotten, forgotten_in
 from ..hashing import Hashing
+from ..insight.model import models
 from ..insight.people import has_emails, known, of_email, person_column, rows_of, telling
 from ..reading.overlap import without
 from ..reading.reader import ASKED, OVERLAP
 from ..settings import given_password, patterns
 from ..tables import END_USERS, PERSON, TABLES
 from .loading import SOURCE, follow_destination, load_extracted, loaded_state
+from .marts import build_marts, has_marts, marts_pipeline
 from .outcome import noted
 from .run import Run
 from .runtime import setting
@@ -50,6 +52,7 @@ class _Done:
         before: Those of them who were not to be loaded before.
         rows: By table, the ids of rows that were removed, or from which something was.
         untold: Sentences about tables that do not say whose their rows are.
+        marts: What was built anew of what is left, for people.
         left: Why old copies may be left, in a sentence.
     """
 
@@ -57,6 +60,7 @@ class _Done:
     before: list[int]
     rows: dict[str, list[int]] = field(default_factory=dict)
     untold: dict[str, str] = field(default_factory=dict)
+    marts: str = ""
     left: str = ""
 
 
@@ -85,7 +89,7 @@ def forget(pipeline: Pipeline, run: Run, given: str) -> tuple[str, str]:
                 _warn_of_others(pipeline, run)
                 _keep_state(pipeline, tables, forgotten, people)
                 _remove(pipeline, tables, done)
-            _tidy(pipeline, tables, done)
+            _tidy(pipeline, run, tables, done)
             _note(run, tables, done)
     left = " ".join(filter(None, [*done.untold.values(), done.left]))
     return _as_text(run, done), left
@@ -237,9 +241,15 @@ def _remove(pipeline: Pipeline, tables: Sequence[str], done: _Done) -> None:
                 destination.clear(name, done.people, about.columns, about.children)
 
 
-def _tidy(pipeline: Pipeline, tables: Sequence[str], done: _Done) -> None:
+def _tidy(pipeline: Pipeline, run: Run, tables: Sequence[str], done: _Done) -> None:
+    """Builds the marts anew, if there are any, and removes old copies."""
+    datasets = [(pipeline, tables)]
     try:
-        remove_old_copies(pipeline, tables)
+        with kept_open(pipeline, wait=run.waits):
+            if has_marts(pipeline):
+                done.marts = build_marts(pipeline, run)
+                datasets.append((marts_pipeline(pipeline), list(models())))
+        remove_old_copies(datasets)
     except Exception as error:
         log.debug("This is where it failed:", exc_info=error)
         ids = ",".join(map(str, done.people))
@@ -247,6 +257,8 @@ def _tidy(pipeline: Pipeline, tables: Sequence[str], done: _Done) -> None:
             f"Nothing of them is in the tables, but old copies may be left at the destination "
             f"({type(error).__name__}); --forget {ids} tries again to remove these."
         )
+    finally:
+        pipeline.activate()
 
 
 def _note(run: Run, tables: Sequence[str], done: _Done) -> None:
@@ -277,7 +289,8 @@ def _as_text(run: Run, done: _Done) -> str:
         lines.append(f"{name}: {count:,} {'row' if count == 1 else 'rows'} {what}.")
     lines += [] if lines else ["Nothing is left of them."]
     lines.append(f"{_persons(done.people).capitalize()} will not be loaded again, until --remember.")
-    return "\n".join([*lines, *(f"Warning: {warning}" for warning in run.warnings)])
+    lines += [f"Warning: {warning}" for warning in run.warnings]
+    return "\n".join([*lines, *(["", done.marts] if done.marts else [])])
 
 
 def _persons(ids: Sequence[int]) -> str:

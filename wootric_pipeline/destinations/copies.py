@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class StillOpen(Exception):
     """A file cannot be written anew while somebody writes to it."""
 
 
-def remove_old_copies(pipeline: Pipeline, tables: Sequence[str]) -> None:
+def remove_old_copies(tables: Sequence[tuple[Pipeline, Sequence[str]]]) -> None:
     """Removes what is left of rows that were removed or changed, as far as the destination lets anybody.
 
     These are rows where dlt merges from, former versions of dlt's state and dlt's working files; and, on PostgreSQL,
@@ -43,34 +43,37 @@ def remove_old_copies(pipeline: Pipeline, tables: Sequence[str]) -> None:
     of its objects stay.
 
     Args:
-        pipeline: Whose dataset, in which nobody loads meanwhile.
-        tables: By name.
+        tables: By name, of the datasets of pipelines, into which nobody loads meanwhile.
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached, or does not let itself be tidied.
     """
-    # Its own number cannot be none.
+    files = {file: rewrite for pipeline, names in tables for file, rewrite in _tidied(pipeline, names).items()}
+    for file, rewrite in files.items():
+        rewrite(file)
+
+
+def _tidied(pipeline: Pipeline, tables: Sequence[str]) -> dict[str, Callable[[str], None]]:
+    """Tidies up a dataset; files of databases that are still to be written anew, and what does that."""
     drop_old_packages(pipeline, 0)
     if not has_schema(pipeline):
-        return
+        return {}
     drop_old_states(pipeline)
-    chains = {name: list(table_chain(pipeline.default_schema, name)) for name in tables}
-    names = [each for chain in chains.values() for each in chain]
+    names = [each for name in tables for each in table_chain(pipeline.default_schema, name)]
     with pipeline.destination_client() as client:
         if (sql := sql_client(client)) is not None:
             _empty_staging(sql, names)
-        if kind_of(pipeline) == "postgres" and sql is not None:
-            _rewrite_postgres(sql, [*names, pipeline.default_schema.state_table_name])
-        files = sqlite_files(client)
-        duckdb_file = local_path(client) if kind_of(pipeline) == "duckdb" else None
-        if kind_of(pipeline) == FILES:
+            if kind_of(pipeline) == "postgres":
+                _rewrite_postgres(sql, [*names, pipeline.default_schema.state_table_name])
+        elif kind_of(pipeline) == FILES:
             for name in names:
                 if (table := open_table(client, pipeline.default_schema, name)) is not None:
                     remove_former_files(plain_files(client, name)[0], table)
-    for file in files:
-        _rewrite_sqlite(file)
-    if duckdb_file:
-        _rewrite_duckdb(os.path.realpath(duckdb_file))
+        files: dict[str, Callable[[str], None]] = {}
+        files |= {os.path.realpath(file): _rewrite_sqlite for file in sqlite_files(client)}
+        if kind_of(pipeline) == "duckdb" and (file := local_path(client)):
+            files[os.path.realpath(file)] = _rewrite_duckdb
+        return files
 
 
 def _empty_staging(client: Any, tables: Sequence[str]) -> None:
