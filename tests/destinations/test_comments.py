@@ -17,7 +17,7 @@ from wootric_pipeline.descriptions import TABLE_DESCRIPTIONS, descriptions
 from wootric_pipeline.destinations import comments
 from wootric_pipeline.destinations.comments import QUERIES, write_comments
 from wootric_pipeline.sandbox import DemoAccount
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.tables import DELETED_AT, TABLES
 
 COMMENTED = [pytest.param(name, marks=GROUPS[name]) for name in ("duckdb", "ducklake", "postgres")]
 LOADED = (*TABLES, "responses__tags", "responses__notes")
@@ -72,7 +72,8 @@ def wanted() -> Comments:
         name: {
             column: text
             for column, text in descriptions(name).items()
-            if name not in TABLES or column not in TABLES[name].lists
+            # Nothing is marked as gone here, so that no table has a column for it.
+            if column != DELETED_AT and (name not in TABLES or column not in TABLES[name].lists)
         }
         for name in LOADED
     }
