@@ -52,7 +52,7 @@ def test_equal_figures_are_told_and_kept(account: Account, serve: Serve, tmp_pat
     } == {
         "verdict": "equal", "is_missing": False, "difference": 0,
         "where": None, "reason": "", "counting": [], "told": "",
-        "time_zone": "America/Los_Angeles", "zone_is_known_by": "offsets", "requests": 7,
+        "time_zone": "America/Los_Angeles", "zone_is_known_by": "offsets", "requests": 6,
         "year": {kind: sum(each[kind] for each in own) for kind in ("promoters", "passives", "detractors")},
         "windows": 5,
     }  # fmt: skip
