@@ -18,7 +18,8 @@ DAY = 86_400
 OPTIONS = {
     "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh",
     "--yes", "--destination", "--dataset", "--check", "--verify", "--repair", "--find-deleted", "--forget",
-    "--remember", "--status", "--max-age", "--wait",
+    "--remember", "--marts", "--report", "--since", "--until", "--survey", "--segment", "--comments",
+    "--status", "--max-age", "--wait",
     "--json", "--progress", "--debug", "--log-file",
 }  # fmt: skip
 REPORT_KEYS = [
