@@ -41,7 +41,7 @@ def test_figures_are_compared(place: str, serve: Serve, servers: Servers, tmp_pa
     assert (found.code, found.report["comparison"]["verdict"], found.report["comparison"]["requests"]) == (
         0,
         "equal",
-        7,
+        6,
     )
     # And where persons' latest answers are looked at.
     sandbox.behaviour.counts_excluded, sandbox.behaviour.counts_last_day = True, False
