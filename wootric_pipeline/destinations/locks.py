@@ -208,12 +208,13 @@ def _of_server(pipeline: Pipeline, stack: ExitStack) -> list[Attempt]:
     names = sorted({client.dataset_name, staging_dataset(client)})
     if kind_of(pipeline) == "postgres":
         # Of the transaction, since a pool between here and the server may give each its own connection.
+        stack.callback(_release, client, "ROLLBACK")
         client.execute_sql("BEGIN")
         client.execute_sql(LASTING)
         return [partial(_answers_true, client, f"SELECT pg_try_advisory_xact_lock({_number(each)})") for each in names]
     if dialect(client) in MYSQL_DIALECTS:
         client.execute_sql(f"SET SESSION wait_timeout = {MYSQL_IDLE_SECONDS_MAX}")
-        stack.callback(_release_mysql, client)
+        stack.callback(_release, client, "DO RELEASE_ALL_LOCKS()")
         return [partial(_answers_true, client, f"SELECT GET_LOCK('wootric-{_number(each)}', 0)") for each in names]
     return []
 
@@ -239,10 +240,11 @@ def _answers_true(client: SqlConnection, query: str) -> bool:
     return bool(answer)
 
 
-def _release_mysql(client: SqlConnection) -> None:
-    # Were the connection gone, the lock would be, too; otherwise it goes back to a pool.
+def _release(client: SqlConnection, statement: str) -> None:
+    # Were the connection gone, the lock would be, too; otherwise it goes back to a pool, or the server, which is not
+    # waited for, ends it some moments later: the next run would find the lock taken.
     with suppress(Exception):
-        client.execute_sql("DO RELEASE_ALL_LOCKS()")
+        client.execute_sql(statement)
 
 
 def _number(name: str) -> int:
