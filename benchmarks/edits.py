@@ -17,6 +17,7 @@ from benchmarks.staleness import BEGINS_AT, SECONDS_PER_DAY, SECONDS_PER_HOUR, L
 from wootric_pipeline.reading.history import Pace
 from wootric_pipeline.reading.last_responses import LastResponses, newest
 from wootric_pipeline.reading.listing import Page
+from wootric_pipeline.reading.row_filter import ALL
 from wootric_pipeline.tables import END_USERS, RESPONSES
 
 AGES_DAYS = (0.5, 3, 10, 30, 100, 300, 1_000)
@@ -79,7 +80,7 @@ class EditsLoader(Loader):
         self._edited_list.people = []
         super().run()
         last_responses.note(RESPONSES.name, [{"id": number, "score": score} for number, score in self.scores.items()])
-        for page in last_responses.pages(self._kept, lambda row: row):
+        for page in last_responses.pages(self._kept, ALL):
             self.take(page)
         self._kept = newest(self._kept)
         return self._edited_list.requests - before

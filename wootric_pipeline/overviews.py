@@ -10,6 +10,7 @@ from .api.client import Client
 from .destinations.layout import Layout, described_by
 from .dlt_internals import table_chain
 from .reading.overviews import OverviewReader
+from .reading.row_filter import RowFilter
 from .resources import current_layout, shaped, warn
 from .shape import Shape
 from .state import RefreshUnderWay, keep_account
@@ -37,7 +38,8 @@ def overview_resource(
         schema = dlt.current.source_schema()
         exclusion, hashing = shape.exclusion.of(overview, schema), shape.hashing.of(overview, schema)
         is_new = refresh.replaces_all or not table_chain(schema, overview.name)
-        pages = reader.pages(overview, left=exclusion.left, dropped=shape.exclusion.dropped_last(overview))
+        wanted = RowFilter(exclusion.left, dropped=shape.exclusion.dropped_last(overview))
+        pages = reader.pages(overview, wanted)
         yield from shaped(pages, overview, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(overview.name)
         refresh.note(is_read=notes.complete and notes.is_history_complete is not False)

@@ -19,6 +19,7 @@ from .reading.by_id import ByIdReader
 from .reading.listing import Page
 from .reading.notes import Notes
 from .reading.reader import EMPTY, Reader
+from .reading.row_filter import RowFilter
 from .shape import Shape
 from .state import FILTERED_BY, RefreshUnderWay, keep_account
 from .tables import END_USERS, PERSON, PRIMARY_KEY, Table
@@ -48,14 +49,12 @@ def resource(
         is_empty = EMPTY in state and committed_cursor(updated_at) is None
         is_new = refresh.replaces_all or is_empty or not table_chain(schema, table.name)
         forgetting = Forgotten(dlt.current.source_state().get(FORGOTTEN)).of(table, schema)
-        pages = reader.pages(
-            table,
-            updated_at,
-            once=laid_out.upserts,
+        wanted = RowFilter(
             left=lambda row: exclusion.left(forgetting.left(row)),
             keeps=forgetting.keeps,
             dropped=shape.exclusion.dropped_last(table),
         )
+        pages = reader.pages(table, updated_at, wanted, once=laid_out.upserts)
         yield from shaped(pages, table, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(table.name)
         refresh.note(is_read=notes.complete)

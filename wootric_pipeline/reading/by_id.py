@@ -1,6 +1,6 @@
 """Reads rows by their ids, for whoever knows of some that no list has shown."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dlt
@@ -11,8 +11,8 @@ from ..records import usable
 from ..state import state_of
 from ..tables import PRIMARY_KEY, Table
 from .listing import Page
-from .mode import Keeps, Left, every, whole
 from .notes import Notes
+from .row_filter import ALL, RowFilter
 from .supervision import Supervision
 
 ABSENT = "absent"
@@ -43,11 +43,9 @@ class ByIdReader:
         self,
         table: Table,
         cursor: Cursor,
+        wanted: RowFilter = ALL,
         *,
         once: bool = False,  # noqa: ARG002  # no row comes twice
-        left: Left = whole,
-        keeps: Keeps = every,
-        dropped: Collection[str] = (),  # noqa: ARG002  # nothing is compared
     ) -> Iterator[Page]:
         """A page for each row there is; see `Reader.pages`.
 
@@ -57,16 +55,16 @@ class ByIdReader:
         let_all_rows_pass(cursor)
         notes, state = self.notes.table(table.name), dlt.current.resource_state(table.name)
         for row_id, path in self._paths.get(table.name, {}).items():
-            page = one(self._client, self.notes, table, row_id, path, left)
+            page = one(self._client, self.notes, table, row_id, path, wanted)
             if page is None:
                 notes.absent.append(row_id)
                 state[ABSENT] = sorted({*state.get(ABSENT, ()), row_id})[-ABSENT_MAX:]
-            elif page := list(filter(keeps, page)):
+            elif page := list(filter(wanted.keeps, page)):
                 notes.count(page, are_compared=True)
                 yield page
 
 
-def one(client: Client, notes: Notes, table: Table, row_id: int, path: str, left: Left = whole) -> Page | None:
+def one(client: Client, notes: Notes, table: Table, row_id: int, path: str, wanted: RowFilter = ALL) -> Page | None:
     """A page of the row of an id; None where Wootric does not have it, and without a row where it answers another.
 
     Args:
@@ -75,7 +73,7 @@ def one(client: Client, notes: Notes, table: Table, row_id: int, path: str, left
         table: Of the row.
         row_id: Its id.
         path: Where the API has it.
-        left: As for `Reader.pages`.
+        wanted: What of the row is loaded.
 
     Raises:
         WootricError: Wootric does not answer, or does not let the account ask.
@@ -84,7 +82,7 @@ def one(client: Client, notes: Notes, table: Table, row_id: int, path: str, left
     notes.table(table.name).requests += 1
     if found is None:
         return None
-    page, _ = usable(table, [left(found)])
+    page, _ = usable(table, [wanted.left(found)])
     if [row[PRIMARY_KEY] for row in page] == [row_id]:
         return page
     notes.warn(f"{table.name}: what Wootric answered for the id {row_id} is not that row.")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..records import usable
 from ..tables import END_USERS, PERSON, PRIMARY_KEY, RESPONSES
 from .listing import Page
+from .row_filter import RowFilter
 
 NOTED_MAX = 20_000
 """Of people and of responses each: of what is beyond, nothing is known, and at worst a request is made in vain."""
@@ -87,7 +88,7 @@ class LastResponses:
         elif table == END_USERS.name and len(self._reported) < NOTED_MAX:
             self._reported.update((each.id, each) for each in map(_last_response, rows) if each is not None)
 
-    def pages(self, kept: dict[str, str], left: Callable[[Any], Any]) -> Iterator[Page]:
+    def pages(self, kept: dict[str, str], wanted: RowFilter) -> Iterator[Page]:
         """A page for each request, the newest responses first; what is beyond the most waits for its part of the list.
 
         An answer that is another response, or has other values than were told, may come from some cache: it could be
@@ -95,7 +96,7 @@ class LastResponses:
 
         Args:
             kept: What former runs have asked for; what this one asks for is added.
-            left: Of a row as it came, what is left.
+            wanted: What of the rows is loaded.
         """
         unseen = [
             each
@@ -105,7 +106,7 @@ class LastResponses:
         for each in sorted(unseen, key=lambda each: each.id, reverse=True)[: self._requests_max]:
             found = self._get_one(each.path)
             kept[str(each.id)] = each.digest(self._digest_key)
-            yield usable(RESPONSES, [left(found)])[0] if each.is_in(found) else Page()
+            yield usable(RESPONSES, [wanted.left(found)])[0] if each.is_in(found) else Page()
 
 
 def newest(kept: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ first and the reminding ones, which may be null, and spells one key `sart_date`;
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from datetime import date
 from typing import Any, NamedTuple
@@ -24,8 +24,8 @@ from .days import DAY as ONE_DAY
 from .days import DAYS_AGAIN, EARLIEST, Days, Place, last_ended_day
 from .known_rows import KnownRows
 from .listing import Page, Row
-from .mode import Left
 from .notes import TableNotes
+from .row_filter import RowFilter
 from .supervision import Supervision
 
 PLACE, QUOTED, EMPTY = "days", "quoted", "empty"
@@ -74,13 +74,12 @@ class OverviewReader:
         """Whether just some days are read, which changes nothing of what later runs read."""
         return self._days.end is not None and overview.date_params is not None
 
-    def pages(self, overview: Overview, *, left: Left, dropped: Collection[str] = ()) -> Iterator[Page | None]:
+    def pages(self, overview: Overview, wanted: RowFilter) -> Iterator[Page | None]:
         """The rows dlt shall load; None where it may turn to other tables.
 
         Args:
             overview: Which.
-            left: Takes from a row what nobody is to see, and may change it.
-            dropped: Columns that are in the rows, and will be dropped, too.
+            wanted: What of the rows is loaded.
 
         Raises:
             WootricError: It cannot be read, and was asked for by its name. A run that isolates tables gets it in its
@@ -91,11 +90,12 @@ class OverviewReader:
         yield None
         # Whoever is nobody's is refused here, whoever may not read this overview further down.
         self._client.sign_in()
-        known = KnownRows(None if self.is_range(overview) else state.get(KNOWN), overview.key, self._row_shape, dropped)
+        before = None if self.is_range(overview) else state.get(KNOWN)
+        known = KnownRows(before, overview.key, self._row_shape, wanted.dropped)
         was_read = bool({KNOWN, PLACE, EMPTY} & state.keys())
         try:
             for rows in self._rows(overview, state):
-                yield self._to_load(overview, rows, known, left) or None
+                yield self._to_load(overview, rows, known, wanted) or None
                 raise_if_signalled()
             notes.complete = True
             log.info("%s: read; %s rows with %s requests.", overview.name, notes.rows, notes.requests)
@@ -120,10 +120,10 @@ class OverviewReader:
         """The earlier of two clocks, UNIX seconds."""
         return self._client.now() + min(self._client.server_ahead_seconds, 0)
 
-    def _to_load(self, overview: Overview, rows: Page, known: KnownRows, left: Left) -> Page:
+    def _to_load(self, overview: Overview, rows: Page, known: KnownRows, wanted: RowFilter) -> Page:
         """Those of some rows that were not loaded as they are, counted."""
         notes = self.notes.table(overview.name)
-        fitting = [fitted(overview, left(row)) for row in rows]
+        fitting = [fitted(overview, wanted.left(row)) for row in rows]
         if unusable := sum(not _is_usable(overview, row) for row in fitting):
             raise UnexpectedAnswer(f"{unusable:,} of {len(fitting):,} rows of {overview.name} have no usable key.")
         usable = {known.name(row): row for row in fitting}

@@ -8,7 +8,7 @@ keeps how far the reading has come, so that a run that is broken off need not be
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -38,12 +38,12 @@ from ..tables import CURSOR, END_USERS, PRIMARY_KEY, RESPONSES, Table
 from .history import DEFAULT_PACE, History, Pace
 from .last_responses import LastResponses, newest
 from .listing import Listing, Page, Params
-from .mode import Keeps, Left, every, whole
 from .notes import TableNotes
 from .offsets import Offsets
 from .overlap import Overlap
 from .pool import Pool
 from .progress import Progress, kept_without
+from .row_filter import ALL, RowFilter
 from .scan import Batch, Clocks, Scan
 from .span import Span
 from .supervision import Supervision
@@ -71,14 +71,14 @@ class _Reading:
     Attributes:
         batches: What is read.
         overlap: What is known of the rows that come again.
-        keeps: Says which rows are loaded.
+        wanted: What of its rows is loaded.
         has_ended: Whether all that was to be read has been.
         progress: How far it has come along `created_at`, if that is the way.
     """
 
     batches: Generator[Batch | None, None, None]
     overlap: Overlap
-    keeps: Keeps
+    wanted: RowFilter
     has_ended: bool = False
     progress: Progress | None = None
 
@@ -130,14 +130,7 @@ class Reader:
         self._checkpoint.on_end(self._give_up_paused)
 
     def pages(
-        self,
-        table: Table,
-        cursor: Cursor,
-        *,
-        once: bool = False,
-        left: Left = whole,
-        keeps: Keeps = every,
-        dropped: Collection[str] = (),
+        self, table: Table, cursor: Cursor, wanted: RowFilter = ALL, *, once: bool = False
     ) -> Iterator[Page | None]:
         """The pages dlt shall load now, moving the cursor along with them.
 
@@ -147,11 +140,9 @@ class Reader:
         Args:
             table: Which.
             cursor: dlt's, bound to the table's resource.
+            wanted: What of the rows is loaded.
             once: Leave a second version of a row out of a load, because the destination cannot take it, and keep the
                 cursor before it, so that the next run brings it.
-            left: Takes from a row what nobody is to see, as it comes, and may change it.
-            keeps: Says which rows are loaded; nothing is noted of all others.
-            dropped: Columns that are in the pages, and will be dropped, too.
 
         Raises:
             WootricError: The table cannot be read to its end. A run that isolates tables gets it in its notes.
@@ -163,7 +154,7 @@ class Reader:
         notes = self.notes.table(table.name)
         notes.begin(None if backfill else committed)
         was_empty = EMPTY in state
-        reading = self._paused.pop(table.name, None) or self._begun(table, cursor, state, left, keeps, dropped)
+        reading = self._paused.pop(table.name, None) or self._begun(table, cursor, state, wanted)
         reached: datetime | None = None
         self._active.add(table.name)
         try:
@@ -180,7 +171,7 @@ class Reader:
                 if self._checkpoint.is_due() and (reached or batch.progress):
                     self._paused[table.name] = reading
                     return
-            yield from self._asked_for(table, state, reading.progress, left)
+            yield from self._asked_for(table, state, reading)
             found_none = not notes.rows and not notes.left_out
             _note_end(reading, state, is_empty=committed is None and reached is None and found_none)
             self._end(table, notes)
@@ -194,10 +185,9 @@ class Reader:
             # The table and its columns shall exist although it has never had a row.
             yield dlt.mark.materialize_table_schema()
 
-    def _asked_for(
-        self, table: Table, state: dict[str, Any], progress: Progress | None, left: Left
-    ) -> Iterator[Page | None]:
+    def _asked_for(self, table: Table, state: dict[str, Any], reading: _Reading) -> Iterator[Page | None]:
         """Responses that `end_users` tells of and that no page has shown like that; none in a first load."""
+        progress = reading.progress
         if table.name != RESPONSES.name or HISTORY not in state or progress is None:
             return
         notes = self.notes.table(table.name)
@@ -205,7 +195,7 @@ class Reader:
             yield None
         kept, rows = dict(state.get(ASKED, {})), Page()
         try:
-            for page in self._last_responses.pages(kept, left):
+            for page in self._last_responses.pages(kept, reading.wanted):
                 notes.requests += 1
                 # What has not changed since the list was read is loaded, or was newer then.
                 rows += filter(progress.is_changed, page)
@@ -220,21 +210,13 @@ class Reader:
         if kept:
             state[ASKED] = newest(kept)
 
-    def _begun(
-        self,
-        table: Table,
-        cursor: Cursor,
-        state: Mapping[str, Any],
-        left: Left,
-        keeps: Keeps,
-        dropped: Collection[str],
-    ) -> _Reading:
+    def _begun(self, table: Table, cursor: Cursor, state: Mapping[str, Any], wanted: RowFilter) -> _Reading:
         span = self._span(cursor, state.get(HISTORY), known_empty=EMPTY in state)
         self._offsets[table.name] = Offsets(state.get(OFFSETS))
-        batches = self.batches(table, span, left)
+        batches = self.batches(table, span, wanted)
         how = self._how
-        overlap = Overlap(state.get(OVERLAP), how.row_shape, self._lookback, dropped, how.digest_key)
-        return _Reading(batches, overlap, keeps)
+        overlap = Overlap(state.get(OVERLAP), how.row_shape, self._lookback, wanted.dropped, how.digest_key)
+        return _Reading(batches, overlap, wanted)
 
     def _leave(
         self, table: Table, cursor: Cursor, reading: _Reading, reached: datetime | None, committed: datetime | None
@@ -269,7 +251,7 @@ class Reader:
     def _to_load(self, batch: Batch, reading: _Reading, table: Table, loaded: dict[int, datetime] | None) -> Page:
         """Those of a batch that were not loaded as they are, counted; with `loaded`, of each row one version."""
         notes = self.notes.table(table.name)
-        rows, unchanged = reading.overlap.parted(list(filter(reading.keeps, batch.rows)))
+        rows, unchanged = reading.overlap.parted(list(filter(reading.wanted.keeps, batch.rows)))
         notes.rows_unchanged += len(unchanged)
         reading.overlap.note(unchanged)
         rows = rows if loaded is None else self._not_in(loaded, table, rows)
@@ -367,14 +349,14 @@ class Reader:
                 show_wait(name, new)
                 self._waits_shown[name] += new
 
-    def batches(self, table: Table, span: Span, left: Left = whole) -> Generator[Batch | None, None, None]:
+    def batches(self, table: Table, span: Span, wanted: RowFilter = ALL) -> Generator[Batch | None, None, None]:
         """What a span of a table holds, whoever takes it; None where the next is not there yet. See `Scan.read`."""
         notes = self.notes.table(table.name)
 
         def fetch(params: Params) -> Page:
             with self._counting:
                 notes.requests += 1
-            elements = [left(row) for row in self.client.get(table.path, params)]
+            elements = [wanted.left(row) for row in self.client.get(table.path, params)]
             self._offsets[table.name].note(elements)
             rows, unusable = usable(table, elements)
             with self._counting:

@@ -1,1 +1,0 @@
-../../../wootric_pipeline/reading/mode.py
