@@ -85,32 +85,9 @@ def _responses(
     facts = []
     for row in responses:
         metric, score_max, _ = metrics.get(row.get("survey_id"), (None, None, ""))
-        category = category_of(metric, score_max, row.get("score"))
-        is_excluded = row.get("excluded_from_calculations") is True
-        is_counted = category is not None and not (is_excluded and "excluded" not in counting)
-        is_counted = is_counted and (row.get("completed") is True or "completed" not in counting)
-        fact = {
-            "response_id": row["id"],
-            "end_user_id": row.get("end_user_id"),
-            "survey_id": row.get("survey_id"),
-            "responded_at": at(row),
-            "local_date": at(row).astimezone(zone).date(),
-            "score": row.get("score"),
-            "metric": metric,
-            "category": category,
-            "nps_points": {"promoter": 100, "passive": 0, "detractor": -100}.get(category or "")
-            if is_counted
-            else None,
-            "is_counted": is_counted,
-            "is_completed": row.get("completed"),
-            "is_excluded": is_excluded,
-            "has_comment": bool((row.get("text") or "").strip(" ")),
-            "response_number": None,
-            "is_latest": is_counted,
-            "previous_score": None,
-        }
+        fact = _fact(row, zone, metric, score_max, counting)
         facts.append(fact)
-        if not is_counted:
+        if not fact["is_counted"]:
             continue
         nobody = row["id"] if row.get("end_user_id") is None else None
         before = earlier[row.get("end_user_id"), nobody, metric, score_max]
@@ -120,6 +97,32 @@ def _responses(
         before.append(fact)
         fact["response_number"] = len(before)
     return facts
+
+
+def _fact(row: Row, zone: ZoneInfo, metric: str | None, score_max: Any, counting: Collection[str]) -> Row:
+    category = category_of(metric, score_max, row.get("score"))
+    is_excluded = row.get("excluded_from_calculations") is True
+    is_counted = category is not None and not (is_excluded and "excluded" not in counting)
+    is_counted = is_counted and (row.get("completed") is True or "completed" not in counting)
+    points = {"promoter": 100, "passive": 0, "detractor": -100}.get(category or "")
+    return {
+        "response_id": row["id"],
+        "end_user_id": row.get("end_user_id"),
+        "survey_id": row.get("survey_id"),
+        "responded_at": at(row),
+        "local_date": at(row).astimezone(zone).date(),
+        "score": row.get("score"),
+        "metric": metric,
+        "category": category,
+        "nps_points": points if is_counted else None,
+        "is_counted": is_counted,
+        "is_completed": row.get("completed"),
+        "is_excluded": is_excluded,
+        "has_comment": bool((row.get("text") or "").strip(" ")),
+        "response_number": None,
+        "is_latest": is_counted,
+        "previous_score": None,
+    }
 
 
 def _surveys(responses: Sequence[Row], asks: Sequence[Row], metrics: Mapping[Any, Any]) -> list[Row]:

@@ -597,3 +597,15 @@ def test_the_demo_is_loaded_and_told_in_the_file_that_is_asked_for(tmp_path: Pat
     outcome = project.run("--demo", "--report", "page.html", "--json")
     assert (outcome.code, outcome.report["tables"]["responses"]["rows"]) == (0, 10_000)
     assert [path.name for path in tmp_path.glob("*.html")] == ["page.html"]
+
+
+def test_a_page_that_cannot_be_written_takes_nothing_from_what_the_demo_tells(tmp_path: Path) -> None:
+    (tmp_path / "wootric_demo_report.html").mkdir()
+    outcome = Project(tmp_path).run("--demo")
+    assert (outcome.code, outcome.sentence) == (
+        2,
+        "What the run has changed is loaded, but its page is not written. --report must name a file, such as "
+        "report.html; wootric_demo_report.html is none.",
+    )
+    assert "20,007 rows into duckdb, dataset wootric, in " in outcome.stdout
+    assert "NPS by month:" in outcome.stdout.splitlines()

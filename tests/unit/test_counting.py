@@ -3,7 +3,8 @@
 import pytest
 
 from wootric_pipeline.errors import ConfigurationError
-from wootric_pipeline.insight.counting import WORDS, Counts, Rule, different, given_rule, rules
+from wootric_pipeline.insight.counting import WORDS, Rule, different, given_rule, rules
+from wootric_pipeline.insight.statistics import Counts
 from wootric_pipeline.insight.zones import UTC
 
 
@@ -58,6 +59,6 @@ def test_every_word_is_told() -> None:
 
 
 def test_counts_add() -> None:
-    assert (Counts(3, 2, 1).plus(Counts(1, 1, 1)), Counts(3, 2, 1).minus(Counts(1, 2, 4)).distance) == (
+    assert (Counts(3, 2, 1).plus(Counts(1, 1, 1)), Counts(3, 2, 1).less(Counts(1, 2, 4)).distance) == (
         Counts(4, 3, 2), 5,
     )  # fmt: skip

@@ -5,9 +5,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -118,11 +119,10 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         return _status(options, run, about, pipeline, names)
     if options.forget is not None or options.remember is not None:
         return _forget(options, run, pipeline)
-    kind: Kind = "range" if options.end_date else "load"
     # The demo is always loaded; its page may be another file then.
     tells = options.marts or (options.report and not options.demo)
     loads = not (options.check or options.verify or options.repair or options.find_deleted or tells)
-    with noted(pipeline, run, names, kind, is_end=False) if loads else nullcontext():
+    with noted(pipeline, run, names, _kind(options), is_end=False) if loads else nullcontext():
         _reach(pipeline, run)
     if tells:
         run.found = {}
@@ -133,47 +133,93 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
     with account as (access, is_new), no_trace_of_failures(pipeline):
+        given = {**access, **_given(options)}
         if options.verify or options.repair:
-            given, full = {**access, **_given(options)}, names if options.verify == "full" else ()
-            compares = bool(options.verify)
+            compares, full = bool(options.verify), names if options.verify == "full" else ()
             found = verified(pipeline, run, repairs=options.repair, compares=compares, full=full, **given)
-            return _with_marts(pipeline, run, *found) if options.repair else found
+            return _with_marts(pipeline, run, found) if options.repair else found
         if options.find_deleted:
-            found = find_deleted(pipeline, run, names, yes=options.yes, **access, **_given(options))
-            return _with_marts(pipeline, run, *found)
-        source = source_for(run, **access, **_given(options))
+            return _with_marts(pipeline, run, find_deleted(pipeline, run, names, yes=options.yes, **given))
         if options.check:
+            source_for(run, **given)
             unreadable = check(pipeline, run, names)
             return _report(options, run, about, pipeline), unreadable
-        anew = options.full_refresh or is_new
-        if anew:
-            confirm(pipeline, run, names, _start(options), yes=options.yes)
-        with shown(pipeline, options), noted(pipeline, run, names, kind):
-            minutes = _checkpoint_minutes()
-            load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
-        failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
-        text = _report(options, run, about, pipeline)
-        if kind == "load" and not failed and setting("sources.wootric.verify_after_load", bool, False):
-            verdict, failed = verified_after_load(pipeline, run, **access, **_given(options))
-            text += f"\n{verdict}"
-        return _with_marts(pipeline, run, text, failed)
+        told = _loaded(options, run, about, pipeline, names, given, anew=options.full_refresh or is_new)
+        return _with_page(options, run, pipeline, _with_marts(pipeline, run, told))
 
 
-def _with_marts(pipeline: Pipeline, run: Run, text: str, failed: str) -> tuple[str, str]:
-    """The report with what was built of what the run has changed, and what failed with what kept it from that."""
-    if not wants_marts():
-        return text, failed
+def _kind(options: argparse.Namespace) -> Kind:
+    return "range" if options.end_date else "load"
+
+
+def _loaded(
+    options: argparse.Namespace,
+    run: Run,
+    about: dict[str, str],
+    pipeline: Pipeline,
+    names: Sequence[str],
+    given: dict[str, Any],
+    *,
+    anew: bool,
+) -> tuple[str, str]:
+    """Loads, and verifies that where the setting says so."""
+    source = source_for(run, **given)
+    if anew:
+        confirm(pipeline, run, names, _start(options), yes=options.yes)
+    with shown(pipeline, options), noted(pipeline, run, names, _kind(options)):
+        minutes = _checkpoint_minutes()
+        load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
+    failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
+    told = _report(options, run, about, pipeline), failed
+    if failed or _kind(options) != "load" or not setting("sources.wootric.verify_after_load", bool, False):
+        return told
+    return _followed(run, told, "it is not verified", lambda: verified_after_load(pipeline, run, **given))
+
+
+def _followed(
+    run: Run, told: tuple[str, str], lacks: str, then: Callable[[], tuple[str, str]], *, gap: str = "\n"
+) -> tuple[str, str]:
+    """What was told of a run, and what follows it: a failure there takes nothing from what was loaded, or told.
+
+    Args:
+        run: Notes whether there is something to change.
+        told: The report, and what failed.
+        lacks: What is not so where it fails.
+        then: Answers further lines, and what failed.
+        gap: Between what was told and these.
+    """
+    text, failed = told
     try:
-        built = build_marts_of_changes(pipeline, run)
+        further, sentence = then()
     except Exception as error:
-        sentence, code = explain(error)
+        reason, code = explain(error)
         run.needs_change = run.needs_change or code == USER_MISTAKE
         log.debug("This is where it failed:", exc_info=error)
-        return (
-            text,
-            f"{failed} What the run has changed is loaded, but the marts are not built of it. {sentence}".lstrip(),
-        )
-    return (f"{text}\n\n{built}" if built else text), failed
+        further, sentence = "", f"What the run has changed is loaded, but {lacks}. {reason}"
+    return (f"{text}{gap}{further}" if further else text), " ".join(filter(None, (failed, sentence)))
+
+
+def _with_marts(pipeline: Pipeline, run: Run, told: tuple[str, str]) -> tuple[str, str]:
+    """With what was built of what the run has changed."""
+    if not wants_marts():
+        return told
+    lacks = "the marts are not built of it"
+    return _followed(run, told, lacks, lambda: (build_marts_of_changes(pipeline, run), ""), gap="\n\n")
+
+
+def _with_page(options: argparse.Namespace, run: Run, pipeline: Pipeline, told: tuple[str, str]) -> tuple[str, str]:
+    """With the page of the demo: in a file of its own unless one is named, and where a person looks at the answers."""
+    if not (options.report or _answers(options, run, pipeline)):
+        return told
+    file = options.report or DEMO_FILE
+    page = partial(write_page, pipeline, run, wanted(options), file)
+    return _followed(run, told, "its page is not written", lambda: (page(), ""), gap="\n\n")
+
+
+def _answers(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> bool:
+    """Whether the demo is to show what can be asked of it."""
+    is_read = options.demo and "responses" in run.tables and not options.json
+    return bool(is_read and pipeline.destination.destination_name == DEFAULT_DESTINATION)
 
 
 def _forget(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> tuple[str, str]:
@@ -268,13 +314,7 @@ def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeli
     if options.start_date and went_on:
         text += f"\n{', '.join(went_on)} went on where the last run ended; "
         text += "to load from --start-date, add --end-date or --full-refresh."
-    has_answers = options.demo and "responses" in run.tables
-    asks = has_answers and not options.json and about["destination"] == DEFAULT_DESTINATION
-    if asks:
-        text += demo_answers(pipeline)
-    if asks or (has_answers and options.report):
-        text += f"\n\n{write_page(pipeline, run, wanted(options), options.report or DEMO_FILE)}"
-    return text
+    return text + demo_answers(pipeline) if _answers(options, run, pipeline) else text
 
 
 def _show(text: str) -> None:

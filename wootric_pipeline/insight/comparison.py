@@ -13,8 +13,9 @@ from typing import Literal, NamedTuple
 from ..errors import WootricError
 from ..reading.days import EARLIEST
 from ..tables import CURSOR
-from .counting import Counts, Rule, different, rules
+from .counting import Rule, different, rules
 from .own_figures import OwnFigures
+from .statistics import Counts
 from .tallies import Span, Tally, Window
 from .zones import COMMON, DAY, UTC, AccountZone, changes_clocks, local_day
 
@@ -41,7 +42,7 @@ class Compared(NamedTuple):
     @property
     def difference(self) -> Counts:
         """How many more Wootric has."""
-        return self.wootric.minus(self.loaded)
+        return self.wootric.less(self.loaded)
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ class Comparer:
             if first.difference.distance:
                 found = first
             else:
-                found = Compared(late, found.wootric.minus(first.wootric), self.tally.of(late, rule))
+                found = Compared(late, found.wootric.less(first.wootric), self.tally.of(late, rule))
         return found
 
     def _is_proven(self, found: Compared, rule: Rule) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..errors import ConfigurationError
 from ..settings import shown, words
@@ -14,32 +14,6 @@ Surveys = Literal["nps", "undecided", "all"]
 """Whose responses count: those of NPS surveys, also of surveys that are not decided, or of all."""
 
 EXAMPLE = '["excluded", "completed"]'
-
-
-class Counts(NamedTuple):
-    """How many responses there are: of 9 and 10, of 7 and 8, and of 0 to 6."""
-
-    promoters: int = 0
-    passives: int = 0
-    detractors: int = 0
-
-    @property
-    def responses(self) -> int:
-        """All of them."""
-        return sum(self)
-
-    def plus(self, other: "Counts") -> "Counts":
-        """Both together."""
-        return Counts(*(one + two for one, two in zip(self, other, strict=True)))
-
-    def minus(self, other: "Counts") -> "Counts":
-        """How many more these are, which may be fewer."""
-        return Counts(*(one - two for one, two in zip(self, other, strict=True)))
-
-    @property
-    def distance(self) -> int:
-        """Of a difference: how many counts it is in all."""
-        return sum(map(abs, self))
 
 
 @dataclass(frozen=True)

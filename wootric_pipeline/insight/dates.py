@@ -1,14 +1,14 @@
 """The days of a time zone, as the instants between which they lie: `dim_dates`."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from .zones import DAY, midnight
+
 FIRST_DATE, LAST_DATE = date(1970, 1, 1), date(2099, 12, 31)
 """What was imported with a date beyond belongs to no day: each year is 365 rows, also for one odd answer."""
-
-_DAY, _INSTANT = timedelta(days=1), timedelta(microseconds=1)
 
 
 class Day(NamedTuple):
@@ -33,14 +33,14 @@ def account_days(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[Da
         last: The last one.
     """
     start, end = _whole_years(_local(zone, first), _local(zone, last))
-    begin = _beginning(zone, start)
+    begin = midnight(start, zone.key)
     while start <= end:
-        following = _beginning(zone, start + _DAY)
+        following = midnight(start + DAY, zone.key)
         if begin < following:
             quarter = start.replace(month=start.month - (start.month - 1) % 3, day=1)
-            week = start - start.weekday() * _DAY
+            week = start - start.weekday() * DAY
             yield Day(start, begin, following, week, start.replace(day=1), quarter)
-        start, begin = start + _DAY, following
+        start, begin = start + DAY, following
 
 
 def _local(zone: ZoneInfo, instant: datetime) -> date:
@@ -53,17 +53,4 @@ def _local(zone: ZoneInfo, instant: datetime) -> date:
 
 def _whole_years(first: date, last: date) -> tuple[date, date]:
     start, end = date(first.year, 1, 1), date(last.year, 12, 31)
-    return start - start.weekday() * _DAY, end + (6 - end.weekday()) * _DAY
-
-
-def _beginning(zone: ZoneInfo, day: date) -> datetime:
-    """The instant from which on clocks show this day or a later one, UTC.
-
-    Where they are set back around midnight, that can come twice: within the same day, as in Havana, or one minute into
-    it, so that the day before comes again, as in St. John's until 2011.
-    """
-    midnight = datetime.combine(day, time(), zone)
-    # Where clocks leave midnight out, the first of these is when they are set on.
-    instant, again = (midnight.replace(fold=fold).astimezone(timezone.utc) for fold in (0, 1))
-    is_back = instant < again and (again - _INSTANT).astimezone(zone).date() < day
-    return again if is_back else instant
+    return start - start.weekday() * DAY, end + (6 - end.weekday()) * DAY

@@ -16,7 +16,7 @@ from ..reading.date_filter import DateFilter
 from ..reading.listing import CREATED, PAGE_ROWS, UPDATED, Bounds, Page
 from ..records import parse_offset, parse_time, usable
 from ..tables import EMAIL_STATS, NPS_SUMMARY, RESPONSES
-from .counting import Counts
+from .statistics import Counts
 from .tallies import Span, Window
 from .zones import Offset
 

@@ -85,6 +85,11 @@ class Counts(NamedTuple):
         """Those that are not of the other."""
         return Counts(*(mine - its for mine, its in zip(self, other, strict=True)))
 
+    @property
+    def distance(self) -> int:
+        """Of a difference: how many answers it is in all."""
+        return sum(map(abs, self))
+
     def z_against(self, other: "Counts") -> float:
         """By how many standard errors of the difference this score is above another.
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from ..destinations.queries import Queries, in_utc
 from ..tables import BIGINT, BOOL, DELETED_AT, PERSON, PRIMARY_KEY, RESPONSES
-from .counting import Counts, Rule, Surveys, counted_surveys
+from .counting import Rule, Surveys, counted_surveys
+from .statistics import Counts
 from .surveys import Metric, SurveyMetric, metrics
 from .zones import DAY, local_day, midnight
 

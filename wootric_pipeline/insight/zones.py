@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from ..errors import ConfigurationError
 from ..settings import shown
 
-DAY = timedelta(days=1)
+DAY, _INSTANT = timedelta(days=1), timedelta(microseconds=1)
 UTC = "UTC"
 COMMON = (
     "America/Los_Angeles",
@@ -97,8 +97,16 @@ def zone(name: str) -> ZoneInfo:
 
 
 def midnight(day: date, name: str) -> datetime:
-    """When a day begins in a zone, UTC; where clocks are changed at midnight, at the first moment of the day."""
-    return datetime.combine(day, time(), zone(name)).astimezone(timezone.utc)
+    """The instant from which on clocks of a zone show a day or a later one, UTC.
+
+    Where they are set back around midnight, that can come twice: within the same day, as in Havana, or one minute into
+    it, so that the day before comes again, as in St. John's until 2011.
+    """
+    start = datetime.combine(day, time(), zone(name))
+    # Where clocks leave midnight out, the first of these is when they are set on.
+    instant, again = (start.replace(fold=fold).astimezone(timezone.utc) for fold in (0, 1))
+    is_back = instant < again and local_day(again - _INSTANT, name) < day
+    return again if is_back else instant
 
 
 def local_day(moment: datetime, name: str) -> date:
