@@ -15,6 +15,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.sources import DltResource
 
 from . import settings
+from .accounts import about, of_clone
 from .api.address import address_of, setting_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
@@ -129,9 +130,11 @@ def wootric_source(
     settings.above(0, staleness_days_max=staleness_days_max)
     start, end = settings.span(start_date, end_date)
     cursor = _cursor(start, end)
-    credentials = _credentials(client_id, client_secret, username, password, account_token)
-    client = _client(watched, credentials, base_url, region, connections)
-    hashing = _hashing(watched, hash_columns, hash_key, hash_normalized_emails)
+    schema = dlt.current.source_schema()
+    with about(of_clone(schema.name)):
+        credentials = _credentials(client_id, client_secret, username, password, account_token)
+        client = _client(watched, credentials, base_url, region, connections)
+        hashing = _hashing(watched, hash_columns, hash_key, hash_normalized_emails)
     marks = settings.deleted(deleted) == "mark"
     shape = Shape(properties, _exclusion(watched, exclude_columns), hashing, marks)
     pace = Pace(staleness, staleness_days_max * SECONDS_PER_DAY)
@@ -143,7 +146,6 @@ def wootric_source(
     days = Range(start.date() if start else None, end.date() if end else None)
     overviews = OverviewReader(client, watched, days, int(daily_history_requests_max), how.row_shape)
 
-    schema = dlt.current.source_schema()
     turns.of_source(schema.name)
     # Texts that look like times stay texts: a property that holds one today may hold a word tomorrow.
     schema.remove_type_detection("iso_timestamp")

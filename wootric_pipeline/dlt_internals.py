@@ -28,6 +28,7 @@ from dlt.common.configuration.exceptions import (
 )
 from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.providers.toml import TomlProviderReadException
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.data_types import TDataType, coerce_value, py_type_to_sc_type
 from dlt.common.destination.client import WithStagingDataset, WithStateSync
@@ -470,10 +471,14 @@ def know_column(pipeline: Pipeline, tables: Sequence[str], column: str, data_typ
     pipeline.sync_schema()
 
 
-def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:
+def stored_state(pipeline: Pipeline, name: str = "") -> Mapping[str, Any] | None:
     """What the destination knows of the pipeline: nothing before the first load; None where it keeps no state.
 
     `sync_destination`, which is documented, puts it in the place of the local state without a look at what is pending.
+
+    Args:
+        pipeline: Which.
+        name: Of another one, that loads into the same dataset.
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
@@ -482,7 +487,7 @@ def stored_state(pipeline: Pipeline) -> Mapping[str, Any] | None:
         if not isinstance(client, WithStateSync):
             return None
         try:
-            return load_pipeline_state_from_destination(pipeline.pipeline_name, client) or {}
+            return load_pipeline_state_from_destination(name or pipeline.pipeline_name, client) or {}
         except DestinationUndefinedEntity:
             return {}
 
@@ -588,6 +593,12 @@ def settings_documents() -> Iterator[dict[str, Any]]:
     for provider in dlt.config.config_providers:
         if isinstance(provider, BaseDocProvider):
             yield provider._config_doc
+
+
+def settings_sections() -> list[str]:
+    """Below which sections dlt looks for the settings of a source while it is made."""
+    # A source that has the name of its section has its settings in that.
+    return list(dict.fromkeys(Container()[ConfigSectionContext].sections))
 
 
 def look_for_no_settings_files() -> None:

@@ -13,6 +13,7 @@ from dlt import Schema
 from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
+from .accounts import account
 from .descriptions import descriptions
 from .errors import ConfigurationError
 from .naming import SEPARATOR, named
@@ -62,7 +63,7 @@ class Hashing(Selection["TableHashing"]):
         if self.patterns and key is None:
             raise ConfigurationError(
                 f"hash_columns needs a hash_key, a secret text of {KEY_LENGTH_MIN} characters or more, the same in "
-                "every run; put it into .dlt/secrets.toml, under [sources.wootric]."
+                f"every run; put it into .dlt/secrets.toml, under [{account().section}]."
             )
         if self.patterns and key is not None and len(key) < KEY_LENGTH_MIN:
             raise ConfigurationError(f"hash_key must have {KEY_LENGTH_MIN} characters or more.")

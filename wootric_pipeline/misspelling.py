@@ -68,12 +68,11 @@ def refuse_misspelled(arguments: Collection[str], pipeline: str | None = None) -
         pipeline: The name of the pipeline whose settings are to be looked at as well; None looks at the source's alone.
     """
     names = _Names((*arguments, *OF_COMMAND), pipeline or active_pipeline_name() or "", bool(pipeline))
-    for document in settings_documents():
-        for path in _paths(document, ()):
-            if (right := names.right_path(path)) is not None:
-                section = ".".join(path[:-1])
-                where = f" under [{shown(section)}]" if section else ""
-                _refuse(f"{shown(path[-1])}{where}", _in_file(path, right), names.like(right))
+    for path in _paths_in_files():
+        if (right := names.right_path(path)) is not None:
+            section = ".".join(path[:-1])
+            where = f" under [{shown(section)}]" if section else ""
+            _refuse(f"{shown(path[-1])}{where}", _in_file(path, right), names.like(right))
     for variable in os.environ:
         # Single underscores are a slip, too; where dlt would look, there are two, and capitals.
         path = tuple(re.sub("^(sources?)_+(wootric)_+", r"\1__\2__", variable.lower()).split("__"))
@@ -91,14 +90,28 @@ def refuse_misspelled_of_destination(name: str, known: Collection[str]) -> None:
         name: Of the destination.
         known: The names of its settings.
     """
-    for document in settings_documents():
-        for path in _paths(document, ()):
-            if path[:2] == (DESTINATION, name) and (nearest := _nearest_unknown(path[2:], known)):
-                _refuse(f"{shown(path[-1])} under [{DESTINATION}.{shown(name)}]", nearest, known)
+    for path in _paths_in_files():
+        if path[:2] == (DESTINATION, name) and (nearest := _nearest_unknown(path[2:], known)):
+            _refuse(f"{shown(path[-1])} under [{DESTINATION}.{shown(name)}]", nearest, known)
     for variable in os.environ:
-        path = tuple(variable.lower().split("__"))
+        path = _path_of(variable)
         if path[:2] == (DESTINATION, name) and (nearest := _nearest_unknown(path[2:], known)):
             _refuse(shown(variable), "__".join((DESTINATION, name, nearest)).upper(), known)
+
+
+def settings_paths() -> Iterator[Path]:
+    """Of all settings that dlt could read, in files and in the environment."""
+    yield from _paths_in_files()
+    yield from map(_path_of, os.environ)
+
+
+def _paths_in_files() -> Iterator[Path]:
+    for document in settings_documents():
+        yield from _paths(document, ())
+
+
+def _path_of(variable: str) -> Path:
+    return tuple(variable.lower().split("__"))
 
 
 def _nearest_unknown(path: Path, known: Collection[str]) -> str:
@@ -174,6 +187,9 @@ class _Names:
         is_misplaced = name in ALL_TABLES and len(inner) == 1 and inner[0] not in OF_DLT
         if is_misplaced and (nearest := _nearest(inner[0], self.of_source, CERTAIN)):
             return (*SOURCE, nearest)
+        is_of_account = name not in (*SECTIONS, *self.of_source)
+        if is_of_account and (right := self._in_source(tuple(inner))) is not None:
+            return (*SOURCE, name, *right[len(SOURCE) :])
         return None
 
     def _is_near_source(self, path: Path) -> bool:

@@ -17,9 +17,9 @@ from wootric_pipeline.version import VERSION
 DAY = 86_400
 OPTIONS = {
     "--help", "--version", "--demo", "--tables", "--start-date", "--end-date", "--exclude-columns", "--full-refresh",
-    "--yes", "--destination", "--dataset", "--check", "--verify", "--repair", "--find-deleted", "--forget",
-    "--remember", "--marts", "--report", "--since", "--until", "--survey", "--segment", "--comments",
-    "--status", "--max-age", "--wait",
+    "--yes", "--destination", "--dataset", "--account", "--accounts", "--check", "--verify", "--repair",
+    "--find-deleted", "--forget", "--remember", "--marts", "--report", "--since", "--until", "--survey", "--segment",
+    "--comments", "--status", "--max-age", "--wait",
     "--json", "--progress", "--debug", "--log-file",
 }  # fmt: skip
 REPORT_KEYS = [

@@ -731,6 +731,20 @@ def test_what_settings_files_hold_is_found(monkeypatch: pytest.MonkeyPatch, tmp_
     ]
 
 
+def test_a_source_knows_where_its_settings_stand() -> None:
+    found = []
+
+    @dlt.source(name="surveys", section="surveys")
+    def source() -> Any:
+        found.append(dlt_internals.settings_sections())
+        return dlt.resource([1], name="rows")
+
+    source()
+    source.clone(name="acme")()
+    source.clone(name="acme", section="acme")()
+    assert found == [["sources", "surveys"], ["sources", "surveys", "acme"], ["sources", "acme"]]
+
+
 def test_settings_are_forgotten_for_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt/config.toml").write_text(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from ..accounts import account
 from ..dlt_internals import settings_folder
 from ..errors import AuthenticationFailed, ConfigurationError
 from .answers import content_of
@@ -67,9 +68,11 @@ class Credentials:
             }
         if self.username and self.password:
             return {"grant_type": "password", "username": self.username, "password": self.password}
+        section = account().section
+        variable = "__".join((*section.split("."), "client_id")).upper()
         raise ConfigurationError(
-            "Set client_id and client_secret, or username and password, under [sources.wootric] in secrets.toml, which "
-            f"was looked for in {settings_folder()}, or as SOURCES__WOOTRIC__CLIENT_ID and so on in the environment."
+            f"Set client_id and client_secret, or username and password, under [{section}] in secrets.toml, which "
+            f"was looked for in {settings_folder()}, or as {variable} and so on in the environment."
         )
 
 
@@ -157,12 +160,12 @@ class Tokens:
         if self._refused:
             raise AuthenticationFailed(
                 "Wootric refuses the credentials: check client_id and client_secret, or username and password, "
-                "under [sources.wootric]."
+                f"under [{self._transport.section}]."
             )
         if self._params and answer.status == 404 and isinstance(answer.content, dict):
             raise AuthenticationFailed(
                 "Wootric finds no account for the account_token; check account_token, and region or base_url, under "
-                "[sources.wootric]."
+                f"[{self._transport.section}]."
             )
         if not answer.is_by_another and (answer.status == 404 or not answer.is_json):
             raise ConfigurationError(f"{host} does not answer as the Wootric API does; {self._transport.advice}.")

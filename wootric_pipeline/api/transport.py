@@ -21,6 +21,7 @@ from dlt import __version__ as dlt_version
 from requests.exceptions import ContentDecodingError
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from ..accounts import account
 from ..errors import ApiUnavailable, ConfigurationError, HostUnreachable, RateLimitExceeded, UnexpectedAnswer
 from ..version import VERSION
 from .address import checked, sign_in_base
@@ -68,6 +69,7 @@ class Transport:
 
     Attributes:
         host: Of the address, for messages.
+        section: Where the settings stand, for messages.
         advice: What to check where it does not answer as it should.
         requests: How many were sent, repeated ones included.
         rate_limit: What the server said of it.
@@ -78,7 +80,8 @@ class Transport:
         self, base_url: str, connections: int, clock: Clock | None = None, *, setting: str | None = "base_url"
     ) -> None:
         self._base_url, self._setting = checked(base_url), setting
-        self.advice = f"check {setting} under [sources.wootric]" if setting else "check the network"
+        self.section = account().section
+        self.advice = f"check {setting} under [{self.section}]" if setting else "check the network"
         self.host = urlsplit(self._base_url).netloc
         self.clock = clock or Clock()
         self._session = DirectSession()

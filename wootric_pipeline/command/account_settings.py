@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-import dlt
-
+from ..accounts import account
 from ..insight.counting import Rule, given_rule
 from ..insight.surveys import Metric, given_metrics
 from ..insight.zones import Offset, given_zone
 from ..reading.reader import OFFSETS
 from ..state import state_of
 from ..tables import TABLES
-from .loading import SOURCE
-from .runtime import setting
+from .runtime import source_setting
 
 
 class AccountSettings:
@@ -29,9 +27,9 @@ class AccountSettings:
     """
 
     def __init__(self) -> None:
-        self.surveys: Mapping[int, Metric] = given_metrics(dlt.config.get("sources.wootric.surveys"))
-        self.counting: Rule = given_rule(dlt.config.get("sources.wootric.counting"))
-        zone = setting("sources.wootric.time_zone", str, "")
+        self.surveys: Mapping[int, Metric] = given_metrics(account().value("surveys"))
+        self.counting: Rule = given_rule(account().value("counting"))
+        zone = source_setting("time_zone", str, "")
         self.time_zone = given_zone(zone) if zone.strip() else ""
 
 
@@ -41,5 +39,5 @@ def noted_offsets(state: Mapping[str, Any]) -> list[Offset]:
     Args:
         state: That of the pipeline.
     """
-    noted = [each for name in TABLES for each in state_of(state, SOURCE, name).get(OFFSETS, ())]
+    noted = [each for name in TABLES for each in state_of(state, account().source, name).get(OFFSETS, ())]
     return [Offset(datetime.fromtimestamp(second, timezone.utc), seconds) for second, seconds in noted]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import NoReturn
 
+from ..accounts import ALL, Account, named, names
 from ..errors import ConfigurationError
 from ..tables import ALL_TABLES, DEFAULT_TABLES
 from ..version import VERSION
@@ -91,6 +92,9 @@ def _add_what(parser: Arguments) -> None:
 def _add_where(parser: Arguments) -> None:
     parser.add_argument("--destination", metavar="NAME", help="a dlt destination (default: settings, else duckdb)")
     parser.add_argument("--dataset", metavar="NAME", help="default: settings, else wootric")
+    own = "the account that has settings of its own under [sources.wootric.NAME]"
+    parser.add_argument("--account", metavar="NAME", help=f"{own}; it gets a dataset of its own, wootric_NAME")
+    parser.add_argument("--accounts", metavar="A,B", help="each of these accounts, or all, one after the other")
 
 
 def _add_page(parser: Arguments) -> None:
@@ -142,6 +146,45 @@ def check_combination(options: argparse.Namespace) -> None:
         raise ConfigurationError(
             "--yes answers what --full-refresh and --find-deleted ask; add one of them, or leave out --yes."
         )
+
+
+def accounts_of(options: argparse.Namespace) -> list[Account]:
+    """The accounts that a command line is about; the one that needs no name, where it names none.
+
+    Raises:
+        ConfigurationError: There is none of that name, or other options do not go with accounts.
+    """
+    if options.account is None and options.accounts is None:
+        return [named("")]
+    if options.account is not None and options.accounts is not None:
+        raise ConfigurationError("--account and --accounts contradict each other; leave one out.")
+    if options.demo:
+        raise ConfigurationError("--demo loads an account of its own; leave out --account and --accounts.")
+    if options.accounts is None:
+        return [named(_name(options.account, "--account"))]
+    if others := [f"--{name}" for name in ("dataset", "report") if getattr(options, name) is not None]:
+        raise ConfigurationError(
+            f"--accounts cannot give all of them the same {' and '.join(others)}; leave that out, or run each "
+            "by itself with --account."
+        )
+    return [named(name) for name in _names(options.accounts)]
+
+
+def _names(given: str) -> list[str]:
+    if given.strip() != ALL:
+        return [_name(name, "--accounts") for name in dict.fromkeys(given.split(","))]
+    if not (known := names()):
+        raise ConfigurationError(
+            "No account has settings of its own, as there may be under [sources.wootric.acme]; give them some, or "
+            "leave out --accounts."
+        )
+    return known
+
+
+def _name(given: str, option: str) -> str:
+    if not given.strip():
+        raise ConfigurationError(f"{option} names no account; name one, or leave it out.")
+    return given.strip()
 
 
 def _check_runs(options: argparse.Namespace) -> None:

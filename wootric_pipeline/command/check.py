@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from dlt import Pipeline, Schema
 
+from ..accounts import account
 from ..dlt_internals import connect
 from ..errors import ApiUnavailable, AuthenticationFailed, ListRefused, UnexpectedAnswer
 from ..reading.mode import mode_of
 from ..reading.notes import Mode
 from ..reading.row_filter import RowFilter
 from ..tables import OVERVIEWS, TABLES
-from .loading import SOURCE
 from .run import Run
 
 
@@ -56,4 +56,4 @@ def _mode(run: Run, name: str) -> Mode:
         client.get_overview(overview.path, {})
         return "days" if overview.date_params else "whole"
     table = TABLES[name]
-    return mode_of(client, table, RowFilter(run.exclusion.of(table, Schema(SOURCE)).left))
+    return mode_of(client, table, RowFilter(run.exclusion.of(table, Schema(account().source)).left))

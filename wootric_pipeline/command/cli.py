@@ -1,23 +1,22 @@
 """From the words of a command line to an exit code."""
 
 import argparse
-import json
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import dlt
 from dlt import Pipeline
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings, wootric_source
+from ..accounts import Account, account
+from ..accounts import about as about_account
 from ..destinations.layout import kind_of, require_packages
 from ..destinations.locks import kept_open
 from ..dlt_internals import destination_settings, look_for_no_settings_files
@@ -27,11 +26,12 @@ from ..tables import ALL_TABLES
 from ..version import VERSION
 from . import report
 from .account_settings import AccountSettings
-from .arguments import arguments, check_combination
+from .arguments import accounts_of, arguments, check_combination
 from .check import check
 from .consent import confirm
 from .deleted import find_deleted
 from .demo import demo_account, demo_answers, leave_settings_out
+from .ending import Ending, Teller
 from .failures import USER_MISTAKE, explain
 from .forget import forget, remember
 from .loading import load
@@ -41,8 +41,7 @@ from .marts import build_marts, build_marts_of_changes, check_settings, wants_ma
 from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
-    PIPELINE_NAME,
-    keep_demo_apart,
+    keep_apart,
     no_trace_of_failures,
     pipeline_name,
     pipeline_of,
@@ -51,68 +50,82 @@ from .progress import shown
 from .report_page import DEMO_FILE, refuse_unwritable, wanted, write_page
 from .run import Run, source_for
 from .runs_table import Kind
-from .runtime import check_working_folder, set_up_dlt, setting
+from .runtime import check_working_folder, set_up_dlt, source_setting
 from .status import as_json, as_text, status
 from .verify import verified, verified_after_load
 
 CHECKPOINT_MINUTES = 5.0
-TABLES_SETTING = "sources.wootric.tables"
 
 log = logging.getLogger("wootric_pipeline.command")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and answers the exit code: 0 complete, 2 a mistake of the user's, 1 anything else."""
-    run = Run(isolates_tables=True)
-    about = {"pipeline": PIPELINE_NAME, "destination": "", "dataset": ""}
     words = list(sys.argv[1:] if argv is None else argv)
-    text = ""
+    teller = Teller(is_json="--json" in words)
     try:
         started()
         options = arguments(_program()).parse_args(words)
+        teller.is_of_several = options.accounts is not None
         with logging_to(options.log_file, debug=options.debug):
-            text, sentence, code = _told(options, run, about)
+            for ending in _endings(options):
+                teller.tell(ending)
     except (Exception, KeyboardInterrupt) as error:
-        sentence, code = explain(error)
-    if "--json" in words:
-        text = json.dumps(report.as_json(run, **about, error=sentence or None))
-    try:
-        _show(text)
-    except OSError as error:
-        sentence, code = explain(error)
-    if sentence:
-        print(sentence, file=sys.stderr)
-    return code
+        failed = Ending()
+        failed.fail(error)
+        teller.tell(failed)
+    return teller.finish()
 
 
-def _told(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str, int]:
-    """The report for people, what failed in sentences, and the exit code; what happened is in the log."""
-    try:
+def _endings(options: argparse.Namespace) -> Iterator[Ending]:
+    """How the runs of the accounts end, one after the other; what happened is in the log."""
+    found: list[Account] = []
+    ending = Ending()
+    with _logged(ending):
         if options.demo and not options.destination:
             look_for_no_settings_files()
         set_up_dlt()
         if options.demo:
             leave_settings_out(options.destination)
+        ending.about["pipeline"] = pipeline_name(options)
+        found = accounts_of(options)
+    if ending.sentence:
+        yield ending
+    for each in found:
+        yield (ending := _ending(options, each))
+        if ending.is_stopped:
+            return
+
+
+def _ending(options: argparse.Namespace, whose: Account) -> Ending:
+    ending = Ending(account=whose.name)
+    run, about = ending.run, ending.about
+    with about_account(whose), _logged(ending):
         about["pipeline"] = pipeline_name(options)
         lock = exclusive_run(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait)
         with nullcontext() if options.check or options.status else lock:
-            text, sentence = _run(options, run, about)
+            ending.text, ending.sentence = _run(options, run, about)
+        requests = run.client.requests if run.client else 0
+        log.info("Ended with %s rows and %s requests, after %.1f s.", run.rows, requests, run.seconds)
+        if ending.sentence:
+            log.error(ending.sentence)
+            ending.code = USER_MISTAKE if run.needs_change else FAILURE
+    return ending
+
+
+@contextmanager
+def _logged(ending: Ending) -> Iterator[None]:
+    try:
+        yield
     except (Exception, KeyboardInterrupt) as error:
-        sentence, code = explain(error)
-        log.error(sentence)
+        ending.fail(error)
+        log.error(ending.sentence)
         log.debug("This is where it failed:", exc_info=error)
-        return "", sentence, code
-    requests = run.client.requests if run.client else 0
-    log.info("Ended with %s rows and %s requests, after %.1f s.", run.rows, requests, run.seconds)
-    if sentence:
-        log.error(sentence)
-    failed = USER_MISTAKE if run.needs_change else FAILURE
-    return text, sentence, failed if sentence else 0
 
 
 def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[str, str]:
     """Does what the command line asks for; the report for people, and what failed, in sentences."""
-    chosen: Any = options.tables if options.demo or options.tables is not None else dlt.config.get(TABLES_SETTING)
+    chosen: Any = options.tables if options.demo or options.tables is not None else account().value("tables")
     names = settings.tables(chosen)
     pipeline = _prepared(options, run, about, names)
     if options.status:
@@ -129,10 +142,10 @@ def _run(options: argparse.Namespace, run: Run, about: dict[str, str]) -> tuple[
         with no_trace_of_failures(pipeline):
             of_page = options.report and write_page(pipeline, run, wanted(options), options.report)
             return of_page or build_marts(pipeline, run), ""
-    account: AbstractContextManager[tuple[dict[str, Any], bool]] = (
+    served: AbstractContextManager[tuple[dict[str, Any], bool]] = (
         demo_account(pipeline) if options.demo else nullcontext(({}, False))
     )
-    with account as (access, is_new), no_trace_of_failures(pipeline):
+    with served as (access, is_new), no_trace_of_failures(pipeline):
         given = {**access, **_given(options)}
         if options.verify or options.repair:
             compares, full = bool(options.verify), names if options.verify == "full" else ()
@@ -171,7 +184,7 @@ def _loaded(
         load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
     failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     told = _report(options, run, about, pipeline), failed
-    if failed or _kind(options) != "load" or not setting("sources.wootric.verify_after_load", bool, False):
+    if failed or _kind(options) != "load" or not source_setting("verify_after_load", bool, False):
         return told
     return _followed(run, told, "it is not verified", lambda: verified_after_load(pipeline, run, **given))
 
@@ -232,7 +245,7 @@ def _forget(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> tuple[
 
 def _reach(pipeline: Pipeline, run: Run) -> None:
     with kept_open(pipeline, wait=run.waits):
-        keep_demo_apart(pipeline)
+        keep_apart(pipeline)
 
 
 def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:
@@ -259,7 +272,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         refuse_unwritable(options.report)
     if options.marts or options.report or wants_marts():
         check_settings(pipeline)
-    require_packages(kind_of(pipeline), setting("sources.wootric.files", str, "delta"))
+    require_packages(kind_of(pipeline), source_setting("files", str, "delta"))
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
     run.waits = options.wait
     return pipeline
@@ -274,7 +287,7 @@ def _verb(options: argparse.Namespace) -> str:
 
 
 def _checkpoint_minutes() -> float:
-    minutes = setting("sources.wootric.checkpoint_minutes", float, CHECKPOINT_MINUTES)
+    minutes = source_setting("checkpoint_minutes", float, CHECKPOINT_MINUTES)
     settings.at_least(0, checkpoint_minutes=minutes)
     return minutes
 
@@ -294,7 +307,7 @@ def _status(
 
 def _start(options: argparse.Namespace) -> datetime | None:
     """The first day to load."""
-    return settings.moment("start_date", options.start_date or setting("sources.wootric.start_date", str, "") or None)
+    return settings.moment("start_date", options.start_date or source_setting("start_date", str, "") or None)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -315,21 +328,6 @@ def _report(options: argparse.Namespace, run: Run, about: dict[str, str], pipeli
         text += f"\n{', '.join(went_on)} went on where the last run ended; "
         text += "to load from --start-date, add --end-date or --full-refresh."
     return text + demo_answers(pipeline) if _answers(options, run, pipeline) else text
-
-
-def _show(text: str) -> None:
-    """Prints the report, if there is one; that its reader has gone, as in `| head -1`, is no failure.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    try:
-        print(text, end="\n" if text else "", flush=True)
-    except OSError as error:
-        # Python would try again, and complain, when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise
 
 
 def _program() -> str:

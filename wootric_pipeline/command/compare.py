@@ -8,6 +8,7 @@ from typing import Any
 
 from dlt import Pipeline
 
+from ..accounts import account
 from ..destinations.queries import Queries, in_utc
 from ..dlt_internals import stored_state
 from ..errors import DatesIgnored, WootricError
@@ -23,7 +24,6 @@ from ..reading.reader import HISTORY
 from ..state import check_account, state_of
 from ..tables import CURSOR, NPS_SUMMARY, RESPONSES
 from .account_settings import AccountSettings, noted_offsets
-from .loading import SOURCE
 from .report import iso
 from .run import Run, source_for
 
@@ -46,7 +46,7 @@ class CannotCompare(Exception):
 def compared(
     pipeline: Pipeline,
     run: Run,
-    account: AccountSettings,
+    of_account: AccountSettings,
     known: Mapping[str, Known],
     *,
     appends: bool,
@@ -57,7 +57,7 @@ def compared(
     Args:
         pipeline: Whose dataset.
         run: Takes the notes.
-        account: How it counts.
+        of_account: How it counts.
         known: Up to when which table is loaded.
         appends: Whether each version of a row is kept.
         arguments: Of the source.
@@ -65,12 +65,12 @@ def compared(
     figures: OwnFigures | None = None
     try:
         state = stored_state(pipeline) or {}
-        loaded, queries = _loaded(state, known), Queries(pipeline, SOURCE)
+        loaded, queries = _loaded(state, known), Queries(pipeline, account().source)
         if gap := lacking(queries):
             raise CannotCompare(f"Not all that is needed is there: {gap}.")
         figures = _figures(run, state, **arguments)
         now = run.connected().now()
-        found = _compared(queries, figures, account, loaded, now, noted_offsets(state), appends=appends)
+        found = _compared(queries, figures, of_account, loaded, now, noted_offsets(state), appends=appends)
     except DatesIgnored:
         reason = f"Wootric answers {NPS_SUMMARY.path} with the same figures whatever days it is asked for."
         found = Comparison(CANNOT, reason)
@@ -97,14 +97,14 @@ def _figures(run: Run, state: Mapping[str, Any], **arguments: Any) -> OwnFigures
     if run.client is None:
         source_for(run, **arguments)
     client = run.connected()
-    check_account(state.get("sources", {}).get(SOURCE, {}), client.accounts, client.sign_in)
-    return OwnFigures(client, is_quoted=QUOTED in state_of(state, SOURCE, NPS_SUMMARY.name))
+    check_account(state.get("sources", {}).get(account().source, {}), client.accounts, client.sign_in)
+    return OwnFigures(client, is_quoted=QUOTED in state_of(state, account().source, NPS_SUMMARY.name))
 
 
 def _compared(
     queries: Queries,
     figures: OwnFigures,
-    account: AccountSettings,
+    of_account: AccountSettings,
     loaded: Loaded,
     now: float,
     noted: Sequence[Offset],
@@ -113,12 +113,12 @@ def _compared(
 ) -> Comparison:
     last_ended = last_ended_day(now)
     figures.check(last_ended)
-    zone = _zone(figures, account.time_zone, noted, Window(last_ended - ZONE_DAYS * DAY, last_ended))
+    zone = _zone(figures, of_account.time_zone, noted, Window(last_ended - ZONE_DAYS * DAY, last_ended))
     days = days_to_compare(loaded, last_ended, zone.name)
     if days is None:
         raise CannotCompare("No day has ended between the start date and the last complete run.")
-    tally = Tally(queries, zone.name, account.surveys, appends=appends)
-    return Comparer(figures, tally, loaded, zone, days, account.counting).compare()
+    tally = Tally(queries, zone.name, of_account.surveys, appends=appends)
+    return Comparer(figures, tally, loaded, zone, days, of_account.counting).compare()
 
 
 def _zone(figures: OwnFigures, given: str, noted: Sequence[Offset], days: Window) -> AccountZone:
@@ -133,7 +133,7 @@ def _zone(figures: OwnFigures, given: str, noted: Sequence[Offset], days: Window
 
 def _loaded(state: Mapping[str, Any], known: Mapping[str, Known]) -> Loaded:
     """Which responses are loaded: as runs are noted, or else, as the state tells."""
-    of_table = state_of(state, SOURCE, RESPONSES.name)
+    of_table = state_of(state, account().source, RESPONSES.name)
     cursor: Mapping[str, Any] = of_table.get("incremental", {}).get(CURSOR, {})
     limits = known.get(RESPONSES.name)
     last = in_utc(cursor.get("last_value"))

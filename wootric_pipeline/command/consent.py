@@ -6,8 +6,9 @@ from datetime import datetime
 
 from dlt import Pipeline
 
+from ..accounts import account
 from ..errors import ConfigurationError
-from .loading import SOURCE, follow_destination
+from .loading import follow_destination
 from .refresh import losses, of_others
 from .run import Run
 
@@ -32,14 +33,14 @@ def confirm(pipeline: Pipeline, run: Run, tables: Sequence[str], start: datetime
     if yes:
         return
     follow_destination(pipeline)
-    if others := of_others(pipeline, SOURCE, run, tables):
+    if others := of_others(pipeline, account().source, run, tables):
         agreed(
             f"--full-refresh would replace what came with other credentials: {'; '.join(others)}",
             REMOVAL,
             "choose another --dataset",
             NOTHING_DONE,
         )
-    elif start is not None and (lost := losses(pipeline, SOURCE, tables, start)):
+    elif start is not None and (lost := losses(pipeline, account().source, tables, start)):
         agreed(
             f"--full-refresh from {start:%Y-%m-%d} on would remove what is older: {'; '.join(lost)}",
             REMOVAL,

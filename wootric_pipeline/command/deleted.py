@@ -10,6 +10,7 @@ from typing import Any
 
 from dlt import Pipeline
 
+from ..accounts import account
 from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries
@@ -27,12 +28,12 @@ from ..state import check_account, state_of
 from ..tables import DELETED_AT, TABLES, TIMESTAMP
 from .consent import agreed
 from .ids import LISTED_MAX, counted, loaded_lists
-from .loading import SOURCE, follow_destination, load_extracted, loaded_state
+from .loading import follow_destination, load_extracted, loaded_state
 from .outcome import noted
 from .refresh import first_day
 from .report import as_table
 from .run import Run, source_for
-from .runtime import setting
+from .runtime import source_setting
 
 REQUESTS_MAX = 500
 
@@ -55,8 +56,8 @@ def find_deleted(
         WootricError: A list cannot be read to its end, or Wootric does not answer; then nothing is done.
         PipelineStepFailed: dlt or the destination failed.
     """
-    what = deleted(setting("sources.wootric.deleted", str, "keep"))
-    requests_max = setting("sources.wootric.deleted_requests_max", float, REQUESTS_MAX)
+    what = deleted(source_setting("deleted", str, "keep"))
+    requests_max = source_setting("deleted_requests_max", float, REQUESTS_MAX)
     at_least(1, deleted_requests_max=requests_max)
     gone: dict[str, Gone] = {}
     with exclusive(pipeline, wait=run.waits):
@@ -79,7 +80,7 @@ def find_deleted(
 def _begin(pipeline: Pipeline, run: Run, what: str, **arguments: Any) -> None:
     """Goes on from what the destination knows, where rows can be marked or removed; see `find_deleted`."""
     loaded_state(pipeline)
-    if what != "keep" and layout(kind_of(pipeline), setting("sources.wootric.files", str, "delta")).appends:
+    if what != "keep" and layout(kind_of(pipeline), source_setting("files", str, "delta")).appends:
         raise ConfigurationError(
             "Plain files keep each version of a row, and none of them can be marked or removed; set deleted = "
             '"keep", which tells what is gone, or load into files = "delta".'
@@ -90,7 +91,7 @@ def _begin(pipeline: Pipeline, run: Run, what: str, **arguments: Any) -> None:
             pass
     source_for(run, **arguments)
     client = run.connected()
-    check_account(pipeline.state.get("sources", {}).get(SOURCE, {}), client.accounts, client.sign_in)
+    check_account(pipeline.state.get("sources", {}).get(account().source, {}), client.accounts, client.sign_in)
 
 
 @contextmanager
@@ -112,14 +113,14 @@ def _look(
     """Finds what is gone of each table; nothing is done meanwhile. See `find_deleted` for what it raises."""
     reader = Reader(run.connected(), Supervision(run, run.checkpoint), Rereading())
     for name in names:
-        table, state = TABLES[name], state_of(pipeline.state, SOURCE, name)
+        table, state = TABLES[name], state_of(pipeline.state, account().source, name)
         with kept_open(pipeline, wait=run.waits):
-            known = held(Queries(pipeline, SOURCE), table)
+            known = held(Queries(pipeline, account().source), table)
         try:
             # What is to be removed is asked for, whatever its mark says, and whoever is only told need not ask again.
             found = compared(reader, table, known, state, first_day(state), believes_marks=what != "remove")
             with kept_open(pipeline, wait=run.waits):
-                where = paths(Queries(pipeline, SOURCE), table, found.unlisted)
+                where = paths(Queries(pipeline, account().source), table, found.unlisted)
             ask(found, reader, table, where, state, requests_max=requests_max, asks_again=what != "keep")
         except (AuthenticationFailed, ConfigurationError, HostUnreachable):
             raise
@@ -143,7 +144,7 @@ def _confirm(gone: Mapping[str, Gone], what: str) -> None:
 
 def _keep_state(pipeline: Pipeline, gone: Mapping[str, Gone]) -> None:
     """Commits which rows Wootric does not have; what is known of their content would keep them from coming again."""
-    with source_state(pipeline, SOURCE) as state:
+    with source_state(pipeline, account().source) as state:
         for name, found in gone.items():
             of_table = state["resources"][name]
             overlap = without(of_table.get(OVERLAP), found.ids)

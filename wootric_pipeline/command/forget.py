@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import dlt
 from dlt import Pipeline
 
+from ..accounts import account
 from ..destinations.copies import remove_old_copies
 from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive, kept_open
@@ -29,11 +29,11 @@ from ..reading.overlap import without
 from ..reading.reader import ASKED, OVERLAP
 from ..settings import given_password, patterns
 from ..tables import END_USERS, PERSON, TABLES
-from .loading import SOURCE, follow_destination, load_extracted, loaded_state
+from .loading import follow_destination, load_extracted, loaded_state
 from .marts import build_marts, has_marts, marts_pipeline
 from .outcome import noted
 from .run import Run
-from .runtime import setting
+from .runtime import source_setting
 
 IDS_MAX = 2**63
 EXAMPLE = "1183,ann@example.com"
@@ -81,8 +81,8 @@ def forget(pipeline: Pipeline, run: Run, given: str) -> tuple[str, str]:
     with exclusive(pipeline, wait=run.waits):
         with kept_open(pipeline, wait=run.waits):
             tables = _begin(pipeline)
-            forgotten = forgotten_in(pipeline.state, SOURCE)
-            people = _people(Queries(pipeline, SOURCE), words, forgotten)
+            forgotten = forgotten_in(pipeline.state, account().source)
+            people = _people(Queries(pipeline, account().source), words, forgotten)
         done = _Done(people, [each for each in people if each in forgotten])
         with noted(pipeline, run, tables, "forget"):
             with kept_open(pipeline, wait=run.waits):
@@ -109,11 +109,11 @@ def remember(pipeline: Pipeline, run: Run, given: str) -> tuple[str, str]:
     with exclusive(pipeline, wait=run.waits), kept_open(pipeline, wait=run.waits):
         loaded_state(pipeline)
         follow_destination(pipeline)
-        forgotten = forgotten_in(pipeline.state, SOURCE)
+        forgotten = forgotten_in(pipeline.state, account().source)
         if others := [each for each in people if each not in forgotten]:
             are = "is" if len(others) == 1 else "are"
             raise ConfigurationError(f"{_persons(others).capitalize()} {are} not forgotten; nothing was changed.")
-        with source_state(pipeline, SOURCE) as state:
+        with source_state(pipeline, account().source) as state:
             _put(state, FORGOTTEN, forgotten.without(people))
         load_extracted(pipeline)
     run.found = {"remembered": {"people": len(people), "ids": people}}
@@ -131,13 +131,13 @@ def _words(given: str, option: str) -> list[str]:
 def _begin(pipeline: Pipeline) -> list[str]:
     """Goes on from what the destination knows; the lists that are loaded, if something of them can be removed."""
     loaded_state(pipeline)
-    if layout(kind_of(pipeline), setting("sources.wootric.files", str, "delta")).appends:
+    if layout(kind_of(pipeline), source_setting("files", str, "delta")).appends:
         raise ConfigurationError(
             "Plain files keep each version of a row, and nothing can be removed from them; load into files = "
             '"delta" instead, with exclude_columns or hash_columns, and delete them.'
         )
     follow_destination(pipeline)
-    loaded = Queries(pipeline, SOURCE).tables
+    loaded = Queries(pipeline, account().source).tables
     tables = [name for name in TABLES if name in loaded]
     with _removing(pipeline) as destination:
         for name in tables:
@@ -184,9 +184,9 @@ def _people(queries: Queries, words: Sequence[str], forgotten: Forgotten) -> lis
 
 def _as_loaded(email: str) -> set[str]:
     """An e-mail address in the forms in which it may be loaded."""
-    secret = given_password(dlt.secrets.get("sources.wootric.hash_key"))
-    names = patterns("hash_columns", dlt.config.get("sources.wootric.hash_columns")) or ()
-    normalizes = setting("sources.wootric.hash_normalized_emails", bool, False)
+    secret = given_password(account().value("hash_key"))
+    names = patterns("hash_columns", account().value("hash_columns")) or ()
+    normalizes = source_setting("hash_normalized_emails", bool, False)
     hashing = Hashing(names, secret, normalizes_emails=normalizes)
     return {email.lower(), *((hashing.hashed(text) for text in (email, email.lower())) if secret else ())}
 
@@ -198,10 +198,10 @@ def _warn_of_others(pipeline: Pipeline, run: Run) -> None:
 
 def _keep_state(pipeline: Pipeline, tables: Sequence[str], forgotten: Forgotten, people: Collection[int]) -> None:
     """Commits who is not to be loaded, and forgets digests with which guesses could be compared."""
-    queries = Queries(pipeline, SOURCE)
+    queries = Queries(pipeline, account().source)
     ids = {name: rows_of(queries, TABLES[name], people) for name in tables if _tells_whose(pipeline, name)}
     log.info("Forgets %s.", _persons(sorted(people)))
-    with source_state(pipeline, SOURCE) as state:
+    with source_state(pipeline, account().source) as state:
         state[FORGOTTEN] = forgotten.added(people)
         for name, of_table in state.get("resources", {}).items():
             # Answers of people who are forgotten may be among those that were asked for.
@@ -224,7 +224,7 @@ def _tells_whose(pipeline: Pipeline, table: str) -> bool:
 
 def _remove(pipeline: Pipeline, tables: Sequence[str], done: _Done) -> None:
     """Removes the people's own rows last: by these their e-mail addresses are known."""
-    queries = Queries(pipeline, SOURCE)
+    queries = Queries(pipeline, account().source)
     with _removing(pipeline) as destination:
         for name in sorted(tables, key=lambda name: name == END_USERS.name):
             if not _tells_whose(pipeline, name):

@@ -7,6 +7,7 @@ from typing import Any
 
 from dlt import Pipeline
 
+from ..accounts import account
 from ..destinations.queries import Queries, in_utc
 from ..destinations.stored import stored
 from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, WootricError
@@ -17,10 +18,10 @@ from ..reading.reader import Reader, Rereading
 from ..reading.supervision import Supervision
 from ..state import FILTERED_BY, check_account, state_of
 from ..tables import CURSOR, END_USERS, TABLES
-from .loading import SOURCE, loaded_state
+from .loading import loaded_state
 from .refresh import first_day
 from .run import Run, source_for
-from .runtime import setting
+from .runtime import source_setting
 from .status import status
 
 LOOKBACK_SECONDS = 300
@@ -88,7 +89,7 @@ class Ids:
         Raises:
             Exception: Whatever the destination raises when it cannot be reached.
         """
-        queries, tables = Queries(pipeline, SOURCE), dict(self.tables)
+        queries, tables = Queries(pipeline, account().source), dict(self.tables)
         for name, found in self.tables.items():
             if found.missing:
                 there = held(queries, TABLES[name]).ids
@@ -163,14 +164,14 @@ def compare_ids(pipeline: Pipeline, run: Run, selected: Sequence[str], **argumen
     names, unchecked = loaded_lists(pipeline, selected)
     source_for(run, **arguments)
     client = run.connected()
-    check_account(state.get("sources", {}).get(SOURCE, {}), client.accounts, client.sign_in)
+    check_account(state.get("sources", {}).get(account().source, {}), client.accounts, client.sign_in)
     reader = Reader(client, Supervision(run, run.checkpoint), Rereading())
     read_up_to = {each.table: each.read_up_to for each in status(pipeline, list(TABLES)).tables}
-    forgotten, found = forgotten_in(state, SOURCE), {}
+    forgotten, found = forgotten_in(state, account().source), {}
     for name in names:
-        known = held(Queries(pipeline, SOURCE), TABLES[name])
+        known = held(Queries(pipeline, account().source), TABLES[name])
         try:
-            of_table = _compared(reader, name, known, state_of(state, SOURCE, name), read_up_to.get(name))
+            of_table = _compared(reader, name, known, state_of(state, account().source, name), read_up_to.get(name))
             if name == END_USERS.name:
                 missing = [row for row in of_table.missing if row.id not in forgotten]
                 of_table = replace(of_table, missing=missing)
@@ -203,7 +204,7 @@ def _loaded_until(state: Mapping[str, Any], read_up_to: datetime | None) -> date
     last = cursors.get("last_value")
     known = [read_up_to, None if last == cursors.get("initial_value") else in_utc(last)]
     moments = [each for each in known if each is not None]
-    lookback = timedelta(seconds=setting("sources.wootric.lookback_seconds", float, LOOKBACK_SECONDS))
+    lookback = timedelta(seconds=source_setting("lookback_seconds", float, LOOKBACK_SECONDS))
     # Who becomes visible late is brought by the next run.
     return max(moments) - lookback if moments else None
 
@@ -215,7 +216,7 @@ def loaded_lists(pipeline: Pipeline, selected: Collection[str]) -> tuple[list[st
         ConfigurationError: There are none, or somebody has dropped one.
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    queries = Queries(pipeline, SOURCE)
+    queries = Queries(pipeline, account().source)
     reasons = {name: lacking(queries, name) for name in selected if name in TABLES}
     unchecked = [reason for reason in reasons.values() if reason]
     if len(unchecked) == len(reasons):

@@ -13,6 +13,7 @@ from dlt.common.runtime import signals
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
+from ..accounts import account
 from ..destinations.comments import write_comments
 from ..destinations.delta import merging_few_files, tend
 from ..destinations.files import show_new_columns
@@ -37,7 +38,6 @@ from ..tables import ALL_TABLES, DELETED_AT
 from .refresh import begin_refresh, complete_refresh, to_catch_up
 from .run import Run, SchemaChange
 
-SOURCE = "wootric"
 SECONDS_PER_MINUTE = 60
 LOCATION = "destination_location"
 PACKAGES_KEPT = 10
@@ -143,7 +143,7 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
         # Of a destination that keeps no state: nothing tells that it could be read again.
         _note(run, load_extracted(pipeline))
     if refreshed:
-        begin_refresh(pipeline, SOURCE, run, refreshed, load_extracted)
+        begin_refresh(pipeline, account().source, run, refreshed, load_extracted)
 
 
 def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 from dlt import Pipeline
 
+from ..accounts import account
 from ..descriptions import RUNS
 from ..destinations.comments import write_comments
 from ..destinations.layout import FILES, kind_of
@@ -28,10 +29,10 @@ from ..insight.model import models
 from ..insight.zones import UTC, AccountZone, account_zone
 from ..version import VERSION
 from .account_settings import AccountSettings, noted_offsets
-from .loading import PACKAGES_KEPT, SOURCE, leaving_other_destination
+from .loading import PACKAGES_KEPT, leaving_other_destination
 from .report import as_table
 from .run import Run
-from .runtime import setting
+from .runtime import source_setting
 
 FOLDER = ".marts"
 """Beside the working folder of the pipeline whose tables they are made of."""
@@ -46,7 +47,7 @@ log = logging.getLogger("wootric_pipeline.command")
 
 def wants_marts() -> bool:
     """Whether the setting has them built after each load that has changed something."""
-    return setting("sources.wootric.marts", bool, False)
+    return source_setting("marts", bool, False)
 
 
 def check_settings(pipeline: Pipeline) -> None:
@@ -56,7 +57,7 @@ def check_settings(pipeline: Pipeline) -> None:
 
 
 def _files() -> str:
-    return setting("sources.wootric.files", str, "delta")
+    return source_setting("files", str, "delta")
 
 
 def build_marts(pipeline: Pipeline, run: Run) -> str:
@@ -74,7 +75,7 @@ def build_marts(pipeline: Pipeline, run: Run) -> str:
     """
     check_settings(pipeline)
     with exclusive(pipeline, wait=run.waits), kept_open(pipeline, wait=run.waits):
-        if is_missing_file(pipeline) or not Queries(pipeline, SOURCE).tables:
+        if is_missing_file(pipeline) or not Queries(pipeline, account().source).tables:
             raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
         chosen = choices(pipeline)
         built = _built(pipeline, chosen)
@@ -92,12 +93,12 @@ def build_marts_of_changes(pipeline: Pipeline, run: Run) -> str:
 
 def choices(pipeline: Pipeline) -> Choices:
     """What the marts are built by: settings, and what the last comparison with Wootric's own figures has seen."""
-    account = AccountSettings()
-    if account.time_zone:
-        zone = AccountZone(account.time_zone, "setting")
+    of_account = AccountSettings()
+    if of_account.time_zone:
+        zone = AccountZone(of_account.time_zone, "setting")
     else:
         zone = _shown_zone(pipeline) or _seen_zone(pipeline) or AccountZone(UTC, "assumed")
-    return Choices(zone, account.surveys, account.counting, _files())
+    return Choices(zone, of_account.surveys, of_account.counting, _files())
 
 
 def _shown_zone(pipeline: Pipeline) -> AccountZone | None:
@@ -153,7 +154,7 @@ def _built(pipeline: Pipeline, chosen: Choices) -> Built:
             marts.abort_packages()
             built_of = _key(pipeline, chosen)
             marts.set_local_state_val(BUILT_OF, "")
-            built = build(pipeline, SOURCE, marts, chosen)
+            built = build(pipeline, account().source, marts, chosen)
             texts = {name: each.text.replace("`", "") for name, each in models().items()}
             write_comments(marts, describe=_described, tables=texts)
             marts.set_local_state_val(BUILT_OF, built_of)
@@ -193,7 +194,7 @@ def _key(pipeline: Pipeline, chosen: Choices) -> str:
     """Tells what marts are made of: the last load, settings, and the models themselves."""
     made_of = [
         VERSION,
-        Queries(pipeline, SOURCE).last_load,
+        Queries(pipeline, account().source).last_load,
         chosen,
         [each.query for each in models().values()],
     ]
@@ -206,8 +207,8 @@ def _as_text(pipeline: Pipeline, built: Built, chosen: Choices) -> list[str]:
         lines.append(f"Marts do not follow {', '.join(chosen.unheeded)} of counting.")
     if chosen.zone.known_by == "assumed":
         lines.append(
-            f"Days are those of {chosen.zone.name}, which is assumed; set time_zone under [sources.wootric] to the "
-            "account's, such as America/Los_Angeles."
+            f"Days are those of {chosen.zone.name}, which is assumed; set time_zone under [{account().section}] to "
+            "the account's, such as America/Los_Angeles."
         )
     lines += remarks(built)
     marts = f"{len(built.rows)} marts into {pipeline.destination.destination_name}"
@@ -222,7 +223,7 @@ def remarks(built: Built) -> list[str]:
         surveys = "survey" if len(built.undecided) == 1 else "surveys"
         said.append(
             f"What the scores of {surveys} {named} are is undecided, so no figure has them; say nps, csat or ces of "
-            "each by surveys under [sources.wootric]."
+            f"each by surveys under [{account().section}]."
         )
     unfit = sorted(survey for survey, each in built.surveys.items() if survey is not None and not each.fits)
     if unfit:

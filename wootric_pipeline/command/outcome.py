@@ -15,7 +15,7 @@ from .failures import explain
 from .notification import checked_url, notify, sentences
 from .run import Run
 from .runs_table import Kind, note
-from .runtime import setting
+from .runtime import source_setting
 
 LAST_RUNS = f"SELECT started_at, complete FROM {RUNS} WHERE kind = 'load' ORDER BY started_at DESC LIMIT 40"  # noqa: S608
 
@@ -37,8 +37,8 @@ def noted(pipeline: Pipeline, run: Run, tables: Sequence[str], kind: Kind, *, is
     Raises:
         ConfigurationError: A setting is none; before anything is loaded.
     """
-    keeps = setting("sources.wootric.keep_runs", bool, True)
-    url = setting("sources.wootric.notify_url", str, "")
+    keeps = source_setting("keep_runs", bool, True)
+    url = source_setting("notify_url", str, "")
     ending = _Ending(pipeline, run, tables, kind, keeps, checked_url(url) if url else "")
     try:
         yield

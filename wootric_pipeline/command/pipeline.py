@@ -10,9 +10,12 @@ from typing import Any
 import dlt
 from dlt import Pipeline
 
+from ..accounts import account
 from ..destinations.layout import kind_of
-from ..dlt_internals import drop_if_torn, pipelines_in, tables_in, trace_file
+from ..dlt_internals import drop_if_torn, pipelines_in, stored_state, tables_in, trace_file
 from ..errors import ConfigurationError
+from ..settings import shown
+from ..state import ACCOUNT
 from ..tables import TABLES
 from .runtime import setting
 
@@ -36,11 +39,11 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
     to: Any = destination
     if destination == DEFAULT_DESTINATION and (options.demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS))):
         # dlt would put it where a pipeline of that name first ran.
-        to = dlt.destinations.duckdb(str(Path.cwd() / f"{name}.duckdb"))
+        to = dlt.destinations.duckdb(str(Path.cwd() / f"{_file_name(name)}.duckdb"))
     pipeline = dlt.pipeline(pipeline_name=name, destination=to, dataset_name=dataset)
     if drop_if_torn(pipeline):
         log.info("The working folder was left in the midst of a change: it is restored from the destination.")
-    if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == name:
+    if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == _file_name(name):
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."
         )
@@ -49,17 +52,29 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
 
 def pipeline_name(options: argparse.Namespace) -> str:
     """By which dlt finds the working folder."""
-    return DEMO_PIPELINE_NAME if options.demo else PIPELINE_NAME
+    if options.demo:
+        return DEMO_PIPELINE_NAME
+    return f"{DEFAULT_DATASET}_{account().name}" if account().name else PIPELINE_NAME
+
+
+def _file_name(name: str) -> str:
+    """Of DuckDB's file; an account's dataset has the name of its pipeline, and DuckDB could not tell them apart."""
+    return f"{name}_pipeline" if account().name else name
 
 
 def _of_settings(options: argparse.Namespace, name: str) -> tuple[str, str]:
-    """Destination and dataset: of the command line, of dlt's settings, or duckdb and wootric."""
+    """Destination and dataset: of the command line, of dlt's settings, or duckdb and wootric.
+
+    Accounts have datasets of their own: what is set for all of them is the beginning of their names.
+    """
     section = f"pipelines.{name}."
+    common = setting("dataset_name", str, DEFAULT_DATASET)
+    own = f"{common}_{account().name}" if account().name else common
     return (
         options.destination
         or setting(f"{section}destination_type", str, "")
         or setting("destination_type", str, DEFAULT_DESTINATION),
-        options.dataset or setting(f"{section}dataset_name", str, "") or setting("dataset_name", str, DEFAULT_DATASET),
+        options.dataset or setting(f"{section}dataset_name", str, "") or own,
     )
 
 
@@ -72,8 +87,8 @@ def _of_demo(options: argparse.Namespace) -> tuple[str, str]:
     )
 
 
-def keep_demo_apart(pipeline: Pipeline) -> None:
-    """Makes sure that the demo's rows and real ones never come into one dataset.
+def keep_apart(pipeline: Pipeline) -> None:
+    """Makes sure that the demo's rows and real ones, or those of two accounts, never come into one dataset.
 
     Raises:
         ConfigurationError: They would.
@@ -86,10 +101,21 @@ def keep_demo_apart(pipeline: Pipeline) -> None:
                 f"The dataset {pipeline.dataset_name} holds the demo's invented rows; choose another with --dataset, "
                 "or drop it."
             )
+        _keep_accounts_apart(pipeline, others - {pipeline.pipeline_name})
     elif others - {DEMO_PIPELINE_NAME} or (not others and tables_in(pipeline, list(TABLES))):
         raise ConfigurationError(
             f"The dataset {pipeline.dataset_name} holds tables that are not the demo's; choose another with --dataset."
         )
+
+
+def _keep_accounts_apart(pipeline: Pipeline, others: set[str]) -> None:
+    for name in sorted(others):
+        sources: dict[str, Any] = (stored_state(pipeline, name) or {}).get("sources", {})
+        if any(ACCOUNT in state for source, state in sources.items() if source != account().source):
+            raise ConfigurationError(
+                f"The dataset {pipeline.dataset_name} holds the rows of another account, loaded by {shown(name)}; "
+                "choose another with --dataset."
+            )
 
 
 @contextmanager

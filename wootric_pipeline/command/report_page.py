@@ -12,6 +12,7 @@ from typing import Any
 
 from dlt import Pipeline
 
+from ..accounts import account
 from ..descriptions import RUNS
 from ..destinations.queries import Queries, in_utc, is_missing_file
 from ..errors import ConfigurationError
@@ -23,7 +24,6 @@ from ..insight.page.reading import figures
 from ..insight.page.words import change, days, interval, score, span
 from ..settings import shown
 from ..tables import RESPONSES
-from .loading import SOURCE
 from .marts import build_marts_of_changes, choices, marts_of
 from .pipeline import DEMO_PIPELINE_NAME
 from .run import Run
@@ -94,7 +94,7 @@ def write_page(pipeline: Pipeline, run: Run, wanted: Wanted, file: str) -> str:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     refuse_unwritable(file)
-    if is_missing_file(pipeline) or not Queries(pipeline, SOURCE).tables:
+    if is_missing_file(pipeline) or not Queries(pipeline, account().source).tables:
         raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
     build_marts_of_changes(pipeline, run)
     found = read(pipeline, wanted)
@@ -118,7 +118,7 @@ def read(pipeline: Pipeline, wanted: Wanted) -> Figures:
         verdict(pipeline),
         is_demo=pipeline.pipeline_name == DEMO_PIPELINE_NAME,
     )
-    loaded = Queries(pipeline, SOURCE)
+    loaded = Queries(pipeline, account().source)
     with marts_of(pipeline).kept() as ask:
         return figures(ask, loaded.rows, wanted, known, has_comments=_has_comments(loaded))
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from inspect import signature
 from typing import Any, NamedTuple
 
 from dlt.sources import DltSource
 
 from .. import wootric_source
+from ..accounts import SECTION, account
 from ..reading.checkpoint import Checkpoint
 from ..reading.notes import Mode, Notes
 from ..reading.supervision import Supervision, supervised
@@ -128,5 +130,7 @@ def source_for(
         by_id: Where the API has the rows that are to be read, by table and id; None reads the lists.
         arguments: Of `wootric_source`.
     """
+    whose = account()
+    made = wootric_source.clone(name=whose.source, section=SECTION) if whose.name else wootric_source
     with supervised(Supervision(run, run.checkpoint, also_exclude, is_demo, by_id)):
-        return wootric_source(**arguments)
+        return made(**{**whose.arguments(signature(wootric_source).parameters), **arguments})

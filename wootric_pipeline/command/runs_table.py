@@ -28,7 +28,7 @@ from ..version import VERSION
 from .loading import leaving_other_destination
 from .report import warnings
 from .run import Run
-from .runtime import setting
+from .runtime import source_setting
 
 FOLDER = ".runs"
 """Beside the working folder of the pipeline whose runs they are, which may be given up with what was not loaded."""
@@ -105,7 +105,7 @@ def _pipeline(pipeline: Pipeline) -> Pipeline:
 
 
 def _resource(rows: list[dict[str, Any]], destination: str) -> DltResource:
-    laid_out, described = layout(destination, setting("sources.wootric.files", str, "delta")), descriptions(RUNS)
+    laid_out, described = layout(destination, source_setting("files", str, "delta")), descriptions(RUNS)
     columns: dict[str, TColumnSchema] = {
         name: {"name": name, "data_type": data_type, "description": described[name]}
         for name, data_type in COLUMNS.items()

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import dlt
 
+from ..accounts import account
 from ..dlt_internals import start_runtime
 from ..errors import ConfigurationError
 from ..settings import shown
@@ -77,4 +78,10 @@ def withhold_content(record: logging.LogRecord) -> bool:
 def setting(key: str, kind: type[Value], default: Value) -> Value:
     """A value of dlt's configuration (environment, .dlt/config.toml)."""
     value = dlt.config.get(key, kind)
+    return default if value is None else value
+
+
+def source_setting(name: str, kind: type[Value], default: Value) -> Value:
+    """As `setting`, of those of the source that the program is about."""
+    value = account().value(name, kind)
     return default if value is None else value

@@ -6,6 +6,7 @@ from typing import Any
 
 from dlt import Pipeline
 
+from ..accounts import account
 from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive
 from ..forgetting import forgotten_in
@@ -17,10 +18,10 @@ from ..tables import END_USERS, RESPONSES, TABLES
 from .account_settings import AccountSettings
 from .compare import as_text, compared, missing
 from .ids import LISTED_MAX, Ids, compare_ids, counted
-from .loading import SOURCE, follow_destination, load_extracted, loaded_state
+from .loading import follow_destination, load_extracted, loaded_state
 from .run import Run, source_for
 from .runs_table import note
-from .runtime import setting
+from .runtime import source_setting
 from .status import status
 
 REPAIR_REQUESTS_MAX = 500
@@ -44,9 +45,9 @@ def verified(
         WootricError: Wootric does not answer, or does not let the account ask.
         PipelineStepFailed: dlt or the destination failed.
     """
-    requests_max = setting("sources.wootric.repair_requests_max", float, REPAIR_REQUESTS_MAX)
+    requests_max = source_setting("repair_requests_max", float, REPAIR_REQUESTS_MAX)
     at_least(1, repair_requests_max=requests_max)
-    account = AccountSettings()
+    of_account = AccountSettings()
     with exclusive(pipeline, wait=run.waits) if repairs else nullcontext():
         found = verify(pipeline, run)
         ids = compare_ids(pipeline, run, full, **arguments) if full else None
@@ -63,10 +64,10 @@ def verified(
         comparison = None
         if compares:
             known, appends = _fresh(pipeline), _appends(pipeline)
-            comparison = compared(pipeline, run, account, known, appends=appends, **arguments)
+            comparison = compared(pipeline, run, of_account, known, appends=appends, **arguments)
             run.found |= {"comparison": comparison, "requests": run.client.requests if run.client else 0}
             text += f"\n{as_text(comparison)}"
-        if setting("sources.wootric.keep_runs", bool, True):
+        if source_setting("keep_runs", bool, True):
             note(pipeline, run, list(run.tables), "", "repair" if repairs else "verify")
     failed = [_failed(found, repairs=repairs), ids.sentence if ids else ""]
     return text, " ".join(filter(None, failed)) or (missing(comparison) if comparison else "")
@@ -114,9 +115,9 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     state = loaded_state(pipeline)
-    found = fit(pipeline, SOURCE, _fresh(pipeline), appends=_appends(pipeline), has_start=_has_start(state))
-    gone = {table: absent(state, SOURCE, table) for table in TABLES}
-    forgotten = forgotten_in(state, SOURCE)
+    found = fit(pipeline, account().source, _fresh(pipeline), appends=_appends(pipeline), has_start=_has_start(state))
+    gone = {table: absent(state, account().source, table) for table in TABLES}
+    forgotten = forgotten_in(state, account().source)
     misfits = [
         each
         for each in found.misfits
@@ -137,7 +138,7 @@ def _fresh(pipeline: Pipeline) -> dict[str, Known]:
 
 def _appends(pipeline: Pipeline) -> bool:
     """Whether each version of a row is kept."""
-    return layout(kind_of(pipeline), setting("sources.wootric.files", str, "delta")).appends
+    return layout(kind_of(pipeline), source_setting("files", str, "delta")).appends
 
 
 def _repair(pipeline: Pipeline, run: Run, misfits: Sequence[Misfit], **arguments: Any) -> None:
@@ -153,7 +154,7 @@ def _repair(pipeline: Pipeline, run: Run, misfits: Sequence[Misfit], **arguments
 
 def _has_start(state: Mapping[str, Any] | None) -> bool:
     """Whether responses are loaded from some day on."""
-    cursors = state_of(state, SOURCE, RESPONSES.name).get("incremental", {}).values()
+    cursors = state_of(state, account().source, RESPONSES.name).get("incremental", {}).values()
     return any(cursor.get("initial_value") is not None for cursor in cursors)
 
 

@@ -21,6 +21,7 @@ from dlt import Pipeline, Schema
 from dlt.sources import DltResource
 from sqlglot import exp
 
+from ..accounts import account
 from ..destinations.delta import vacuum
 from ..destinations.layout import FILES, Layout, described_as, kind_of, layout
 from ..destinations.queries import Queries, in_utc
@@ -143,7 +144,7 @@ def refuse_impossible(pipeline: Pipeline, files: str) -> None:
         if layout(kind, files).appends:
             raise ConfigurationError(
                 f'Marts cannot be built of {files} files, which keep all versions of a row; set files = "delta" or '
-                '"iceberg" under [sources.wootric], and load into another dataset.'
+                f'"iceberg" under [{account().section}], and load into another dataset.'
             )
     elif kind not in BUILDING:
         raise ConfigurationError(f"Marts cannot be built at {kind}, only at {', '.join(BUILDING)} and of files.")

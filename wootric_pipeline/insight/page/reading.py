@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from ...accounts import account
 from ...errors import ConfigurationError
 from ...settings import shown
 from ..dates import FIRST_DATE, LAST_DATE
@@ -114,7 +115,7 @@ def _refuse_unfit(surveys: Sequence[Survey], wanted: int) -> None:
     if survey.metric is None:
         raise ConfigurationError(
             f'What the scores of survey {wanted} are is undecided; say so, as in surveys = {{{wanted} = "nps"}} under '
-            "[sources.wootric]."
+            f"[{account().section}]."
         )
     if survey.metric != "nps":
         raise ConfigurationError(

@@ -1,0 +1,1 @@
+../../wootric_pipeline/accounts.py
