@@ -92,6 +92,14 @@ def span(start_date: str | None, end_date: str | None) -> tuple[datetime | None,
     return start, end
 
 
+def range_of(start_date: str, end_date: str) -> tuple[datetime, datetime]:
+    """As `span`, of both ends."""
+    start, end = span(start_date, end_date)
+    if start is None or end is None:
+        raise ConfigurationError("A range needs a start and an end.")
+    return start, end
+
+
 def at_least(least: int, **values: float) -> None:
     """Raises ConfigurationError if a number is set below the least that makes sense."""
     for name, value in values.items():

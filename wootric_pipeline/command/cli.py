@@ -87,7 +87,7 @@ def _endings(options: argparse.Namespace) -> Iterator[Ending]:
         set_up_dlt()
         if options.demo:
             leave_settings_out(options.destination)
-        ending.about["pipeline"] = pipeline_name(options)
+        ending.about["pipeline"] = pipeline_name(is_demo=options.demo)
         found = accounts_of(options)
     if ending.sentence:
         yield ending
@@ -101,7 +101,7 @@ def _ending(options: argparse.Namespace, whose: Account) -> Ending:
     ending = Ending(account=whose.name)
     run, about = ending.run, ending.about
     with about_account(whose), _logged(ending):
-        about["pipeline"] = pipeline_name(options)
+        about["pipeline"] = pipeline_name(is_demo=options.demo)
         lock = exclusive_run(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait)
         with nullcontext() if options.check or options.status else lock:
             ending.text, ending.sentence = _run(options, run, about)
@@ -251,7 +251,7 @@ def _reach(pipeline: Pipeline, run: Run) -> None:
 def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:
     """The pipeline, when nothing on the command line and in the settings is a mistake that can be seen by now."""
     if not options.demo:
-        refuse_misspelled(signature(wootric_source).parameters, pipeline_name(options))
+        refuse_misspelled(signature(wootric_source).parameters, pipeline_name(is_demo=options.demo))
     settings.span(options.start_date, options.end_date)
     check_combination(options)
     _checkpoint_minutes()

@@ -9,6 +9,7 @@ from typing import Any
 
 import dlt
 from dlt import Pipeline
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from ..accounts import account
 from ..destinations.layout import kind_of
@@ -34,13 +35,37 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
     Raises:
         ConfigurationError: DuckDB cannot tell the dataset from the file.
     """
-    name = pipeline_name(options)
-    destination, dataset = _of_demo(options) if options.demo else _of_settings(options, name)
+    place = _of_demo(options) if options.demo else configured(options.destination, options.dataset)
+    return pipeline_to(pipeline_name(is_demo=options.demo), *place, is_demo=options.demo)
+
+
+def pipeline_to(
+    name: str,
+    destination: Any,
+    dataset: str,
+    *,
+    folder: str | None = None,
+    is_demo: bool = False,
+) -> Pipeline:
+    """A dlt pipeline.
+
+    Args:
+        name: Its name.
+        destination: Where it loads to: a name, or one of dlt's objects.
+        dataset: Into which dataset there.
+        folder: In which its working folder is; empty is where dlt keeps all of them.
+        is_demo: Whether it is the demo's, which takes no setting of DuckDB's.
+
+    Raises:
+        ConfigurationError: DuckDB cannot tell the dataset from the file.
+    """
     to: Any = destination
-    if destination == DEFAULT_DESTINATION and (options.demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS))):
+    if destination == DEFAULT_DESTINATION and (is_demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS))):
         # dlt would put it where a pipeline of that name first ran.
         to = dlt.destinations.duckdb(str(Path.cwd() / f"{_file_name(name)}.duckdb"))
-    pipeline = dlt.pipeline(pipeline_name=name, destination=to, dataset_name=dataset)
+    pipeline = dlt.pipeline(
+        pipeline_name=name, destination=to, dataset_name=dataset, pipelines_dir=folder or get_dlt_pipelines_dir()
+    )
     if drop_if_torn(pipeline):
         log.info("The working folder was left in the midst of a change: it is restored from the destination.")
     if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == _file_name(name):
@@ -50,9 +75,9 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
     return pipeline
 
 
-def pipeline_name(options: argparse.Namespace) -> str:
-    """By which dlt finds the working folder."""
-    if options.demo:
+def pipeline_name(*, is_demo: bool = False) -> str:
+    """By which dlt finds the working folder, and the state in a dataset."""
+    if is_demo:
         return DEMO_PIPELINE_NAME
     return f"{DEFAULT_DATASET}_{account().name}" if account().name else PIPELINE_NAME
 
@@ -62,19 +87,23 @@ def _file_name(name: str) -> str:
     return f"{name}_pipeline" if account().name else name
 
 
-def _of_settings(options: argparse.Namespace, name: str) -> tuple[str, str]:
-    """Destination and dataset: of the command line, of dlt's settings, or duckdb and wootric.
+def configured(destination: Any, dataset: str | None) -> tuple[Any, str]:
+    """Destination and dataset: those given, or of dlt's settings, or duckdb and wootric.
 
     Accounts have datasets of their own: what is set for all of them is the beginning of their names.
+
+    Args:
+        destination: None is not given.
+        dataset: None is not given.
     """
-    section = f"pipelines.{name}."
+    section = f"pipelines.{pipeline_name()}."
     common = setting("dataset_name", str, DEFAULT_DATASET)
     own = f"{common}_{account().name}" if account().name else common
     return (
-        options.destination
+        destination
         or setting(f"{section}destination_type", str, "")
         or setting("destination_type", str, DEFAULT_DESTINATION),
-        options.dataset or setting(f"{section}dataset_name", str, "") or own,
+        dataset or setting(f"{section}dataset_name", str, "") or own,
     )
 
 
