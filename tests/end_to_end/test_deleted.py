@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import NOON, Serve, row
 from tests.script import TABLE_NAMES, Outcome, Project, expected, project_for
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Refused, Sandbox
+from wootric_pipeline.sandbox.server import _Handler
 
 DAY = 86_400
 HEAD = [
@@ -227,6 +228,50 @@ def refused(status: int, table: str = "responses") -> Callable[[str], None]:
             raise Refused(status, "no")
 
     return refuse
+
+
+NOT_OF_WOOTRIC = {
+    "a web page": (b"<html>not here</html>", "text/html"),
+    "nothing": (b"", "text/plain"),
+    "a gateway's": (b'{"message": "no Route matched with those values"}', "application/json"),
+    "of the sign-in": (b'{"error": "Not found", "status": 404}', "application/json"),
+    "an empty list": (b"[]", "application/json"),
+    "another error": (b'{"type": "error_list", "errors": [{"status": "forbidden"}]}', "application/json"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_OF_WOOTRIC)
+def test_404_of_somebody_else_is_no_proof_that_a_row_is_gone(
+    loaded: Load, account: Account, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, sandbox = loaded("remove")
+    before = project.loaded()
+    sandbox.behaviour = Behaviour(unlisted={"responses": (103,), "end_users": (5,)})
+    body, content_type = NOT_OF_WOOTRIC[kind]
+    respond = _Handler._respond
+
+    def in_an_outage(self: Any, form: dict[str, str]) -> None:
+        if self.path.split("?")[0].count("/") < 3:
+            respond(self, form)
+            return
+        self.send_response(404)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Handler, "_respond", in_an_outage)
+        outcome = project.run("--find-deleted")
+        assert outcome.code == 1
+        assert outcome.sentence.startswith("What is gone cannot be told, and nothing was done")
+        assert project.loaded() == before
+        # Nor that it will never be there.
+        project.alter("DELETE FROM wootric.end_users WHERE id = 5")
+        assert project.run("--repair").code == 1
+    assert project.run("--verify").code == 1
+    assert project.run("--repair").code == 0
+    assert project.held("end_users") == expected(account, "end_users")
 
 
 @pytest.mark.parametrize("deleted", ["keep", "mark", "remove"])

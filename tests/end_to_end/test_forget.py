@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+import unicodedata
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.destinations.test_refreshes import CLIENTS, DIES_ANYWHERE
 from tests.script import TABLE_NAMES, Project, project_for
 from tests.unit.test_hashing import KEY
 from wootric_pipeline import wootric_source
-from wootric_pipeline.sandbox import Account, Sandbox
+from wootric_pipeline.sandbox import SECOND, Account, Sandbox
 
 CREATED = {"ignores_updated": frozenset(TABLE_NAMES)}
 DAY = 86_400
@@ -293,7 +294,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--forget", "99999999999999999999"], TAKES),
     (
         ["--remember", "canary-2@x.com"],
-        "--remember takes ids: of people who are forgotten, no e-mail address is known.",
+        "--remember takes ids, as in --remember 1183: of people who are forgotten, no e-mail address is known.",
     ),
     (["--remember", "2"], "The person of the id 2 is not forgotten; nothing was changed."),
     (
@@ -401,3 +402,24 @@ def test_marts_are_built_again_without_who_is_forgotten(loaded: Load) -> None:
     assert project.run("--forget", "2", **WITHOUT_WOOTRIC).code == 0
     assert project.ask(f"{told} WHERE end_user_id = 2") == [(0,)]
     assert project.ask(told) == [(all_told - of_person,)]
+
+
+def test_everybody_whom_any_table_knows_by_an_address_is_forgotten(loaded: Load, account: Account) -> None:
+    # The list of people does not show all of them.
+    put(account, 8, NOON + 8 * DAY)
+    for table, row_id in (("responses", 108), ("declines", 208)):
+        inner = {**account.rows[table][row_id]["end_user"], "email": "canary-2@x.com"}
+        account.change(table, row_id, (NOON + 8 * DAY) * SECOND, end_user=inner)
+    account.delete("end_users", 8)
+    project, _ = loaded()
+    forgotten = project.run("--forget", "canary-2@x.com", "--json").report["forgotten"]
+    assert forgotten["ids"] == [2, 8]
+    found = project.ask("SELECT id FROM wootric.responses WHERE end_user__email ILIKE 'canary-2@%' OR text LIKE '%-8'")
+    assert found == []
+
+
+def test_an_address_is_found_however_its_letters_are_composed(loaded: Load, account: Account) -> None:
+    account.change("end_users", 3, (NOON + 3 * DAY) * SECOND, email=unicodedata.normalize("NFD", "zoë@x.com"))
+    project, _ = loaded()
+    composed = unicodedata.normalize("NFC", "Zoë@x.com")
+    assert project.run("--forget", composed, "--json").report["forgotten"]["ids"] == [3]

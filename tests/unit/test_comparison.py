@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from wootric_pipeline.api.client import Client
 from wootric_pipeline.destinations.queries import Queries
-from wootric_pipeline.errors import DatesIgnored, ListRefused, RequestRefused, WootricError
+from wootric_pipeline.errors import DatesIgnored, ListRefused, RequestRefused, UnexpectedAnswer, WootricError
 from wootric_pipeline.insight.comparison import Comparer, Comparison, Loaded, days_to_compare
 from wootric_pipeline.insight.counting import Rule
-from wootric_pipeline.insight.own_figures import REQUESTS_MAX, BudgetSpent, OwnFigures
+from wootric_pipeline.insight.own_figures import KINDS, REQUESTS_MAX, BudgetSpent, OwnFigures
 from wootric_pipeline.insight.surveys import Metric
 from wootric_pipeline.insight.tallies import Tally, Window
 from wootric_pipeline.insight.zones import AccountZone, account_zone
@@ -197,6 +197,55 @@ def test_another_way_to_count_is_named(behaviour: dict[str, Any], rule: Rule) ->
     assert (found.verdict, found.rule) == ("equal, counted differently", rule)
     # Where that is set, it is equal.
     assert compare(Service(account, service.behaviour), InMemory(account), base=rule).verdict == "equal"
+
+
+def test_a_rule_that_a_row_or_two_speak_for_is_not_believed() -> None:
+    account = lively(each_day=1)
+    rows = account.rows["responses"]
+    for each in rows.values():
+        each["excluded_from_calculations"] = False
+    excluded, missing = [each["id"] for each in rows.values() if each["score"] >= 9][-2:]
+    rows[excluded]["excluded_from_calculations"] = True
+    rows[excluded]["created_at"] = rows[missing]["created_at"] - SECOND
+    found = compare(Service(account), InMemory(account, but=[missing]), zone=LOS_ANGELES)
+    assert (found.verdict, found.is_missing) == ("cannot compare", False)
+    assert "as many may be missing here" in found.reason
+
+
+def test_figures_that_contradict_themselves_are_not_compared() -> None:
+    account = lively()
+    summary = Overviews._nps_summary
+
+    def in_percent(self: Overviews, responses: list[Any], declines: list[Any]) -> dict[str, Any]:
+        found = summary(self, responses, declines)
+        total = sum(found[kind] for kind in KINDS) or 1
+        first, second = (round(100 * found[kind] / total) for kind in KINDS[:2])
+        return {**found, KINDS[0]: first, KINDS[1]: second, KINDS[2]: 100 - first - second}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Overviews, "_nps_summary", in_percent)
+        with pytest.raises(UnexpectedAnswer, match="whose sum is not responses"):
+            compare(Service(account), InMemory(account), zone=LOS_ANGELES)
+
+
+def test_figures_without_any_response_are_not_compared() -> None:
+    account = lively()
+    service = Service(account)
+
+    def nothing(_self: Overviews, _responses: list[Any], _declines: list[Any]) -> dict[str, Any]:
+        return {**dict.fromkeys(KINDS, 0), "responses": 0}
+
+    figures, summary = [0], Overviews._nps_summary
+
+    def after_the_check(self: Overviews, responses: list[Any], declines: list[Any]) -> dict[str, Any]:
+        # Whether days are looked at is asked without them.
+        figures[0] += 1
+        return (summary if figures[0] == 1 else nothing)(self, responses, declines)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Overviews, "_nps_summary", after_the_check)
+        found = compare(service, InMemory(account), zone=LOS_ANGELES)
+    assert (found.verdict, found.is_missing) == ("cannot compare", False)
 
 
 def test_surveys_that_are_undecided_or_no_nps() -> None:

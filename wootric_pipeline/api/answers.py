@@ -7,6 +7,9 @@ from typing import Any
 from ..errors import ConfigurationError, ListRefused, NotThere, RequestRefused, UnexpectedAnswer
 from .tolerant_json import parsed
 
+NO_RECORD = "record_not_found"
+"""Of an error in the body of a 404 (seen by others: `{"type": "error_list", "errors": [{"status": ...}]}`)."""
+
 REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
 
 
@@ -48,6 +51,13 @@ class Answer:
         if self.status >= 400 or self.status in REDIRECTS:
             return self.is_by_another
         return not self.is_json or self.status == 206
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether it says that there is no such row, as Wootric does; a gateway may answer 404 to anything."""
+        errors = self.content.get("errors") if self.status == 404 and isinstance(self.content, dict) else None
+        found = [each.get("status") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        return NO_RECORD in found
 
     @property
     def is_by_another(self) -> bool:
@@ -99,8 +109,13 @@ def list_of(answer: Answer, path: str, host: str) -> list[Any]:
 
 def object_of(answer: Answer, path: str, host: str) -> dict[str, Any] | None:
     """What is at a path of its own, None where nothing is; raises as `content_of` does, and for what is no object."""
-    if answer.status == 404:
+    if answer.is_absence:
         return None
+    if answer.status == 404:
+        raise UnexpectedAnswer(
+            f"{path} was answered with status 404, and not as Wootric does for what it does not have, so that may come "
+            "from something in between."
+        )
     content = content_of(answer, path, host)
     if not isinstance(content, dict):
         raise UnexpectedAnswer(f"Wootric answered {path} with {_kind(content)} where an object belongs.")

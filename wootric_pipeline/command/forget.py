@@ -24,7 +24,7 @@ from ..errors import ConfigurationError
 from ..forgetting import FORGOTTEN, Forgotten, forgotten_in
 from ..hashing import Hashing
 from ..insight.model import models
-from ..insight.people import has_emails, known, of_email, person_column, rows_of, telling
+from ..insight.people import canonical, has_emails, known, of_email, person_column, rows_of, telling, tells_nothing
 from ..reading.overlap import without
 from ..reading.reader import ASKED, OVERLAP
 from ..settings import given_password, patterns
@@ -77,7 +77,7 @@ def forget(pipeline: Pipeline, run: Run, given: str) -> tuple[str, str]:
             loader is at work.
         PipelineStepFailed: dlt or the destination failed.
     """
-    words = _words(given, "--forget")
+    words = _words(given)
     with exclusive(pipeline, wait=run.waits):
         with kept_open(pipeline, wait=run.waits):
             tables = _begin(pipeline)
@@ -102,9 +102,11 @@ def remember(pipeline: Pipeline, run: Run, given: str) -> tuple[str, str]:
         ConfigurationError: Nobody is named, or somebody who was not forgotten; another loader is at work.
         PipelineStepFailed: dlt or the destination failed.
     """
-    words = _words(given, "--remember")
-    if not all(map(_ID.fullmatch, words)):
-        raise ConfigurationError("--remember takes ids: of people who are forgotten, no e-mail address is known.")
+    words = [word.strip() for word in given.split(",") if word.strip()]
+    if not words or not all(map(_ID.fullmatch, words)):
+        raise ConfigurationError(
+            "--remember takes ids, as in --remember 1183: of people who are forgotten, no e-mail address is known."
+        )
     people = sorted({int(word) for word in words})
     with exclusive(pipeline, wait=run.waits), kept_open(pipeline, wait=run.waits):
         loaded_state(pipeline)
@@ -120,11 +122,11 @@ def remember(pipeline: Pipeline, run: Run, given: str) -> tuple[str, str]:
     return f"{_persons(people).capitalize()} will be loaded again, by --full-refresh or as rows of theirs change.", ""
 
 
-def _words(given: str, option: str) -> list[str]:
+def _words(given: str) -> list[str]:
     words = [word.strip() for word in given.split(",") if word.strip()]
     is_right = all(_EMAIL.fullmatch(word) or (_ID.fullmatch(word) and int(word) < IDS_MAX) for word in words)
     if not (words and is_right):
-        raise ConfigurationError(f"{option} takes ids of people and e-mail addresses, as in {option} {EXAMPLE}.")
+        raise ConfigurationError(f"--forget takes ids of people and e-mail addresses, as in --forget {EXAMPLE}.")
     return words
 
 
@@ -175,8 +177,8 @@ def _people(queries: Queries, words: Sequence[str], forgotten: Forgotten) -> lis
         if not found:
             which = "the e-mail address" if len(emails) == 1 else f"e-mail address number {number} of {len(emails)}"
             raise ConfigurationError(
-                f"Nothing is loaded of anybody with {which}; nothing was changed. Who is forgotten already is known by "
-                "the id alone."
+                f"Nothing is loaded of anybody with {which}; nothing was changed. Who is forgotten already, or was "
+                "hashed by another hash_key, is known by the id alone."
             )
         ids |= found
     return sorted(ids)
@@ -188,7 +190,7 @@ def _as_loaded(email: str) -> set[str]:
     names = patterns("hash_columns", account().value("hash_columns")) or ()
     normalizes = source_setting("hash_normalized_emails", bool, False)
     hashing = Hashing(names, secret, normalizes_emails=normalizes)
-    return {email.lower(), *((hashing.hashed(text) for text in (email, email.lower())) if secret else ())}
+    return {canonical(email), *((hashing.hashed(text) for text in (email, email.lower())) if secret else ())}
 
 
 def _warn_of_others(pipeline: Pipeline, run: Run) -> None:
@@ -227,7 +229,10 @@ def _remove(pipeline: Pipeline, tables: Sequence[str], done: _Done) -> None:
     queries = Queries(pipeline, account().source)
     with _removing(pipeline) as destination:
         for name in sorted(tables, key=lambda name: name == END_USERS.name):
+            about = telling(TABLES[name], table_chain(pipeline.default_schema, name))
             if not _tells_whose(pipeline, name):
+                if tells_nothing(queries, TABLES[name], about):
+                    continue
                 done.untold[name] = (
                     f"{name} has no {PERSON}, so that nobody can tell which of its rows are theirs; --full-refresh "
                     f"--tables {name} loads them without what is personal."
@@ -236,7 +241,6 @@ def _remove(pipeline: Pipeline, tables: Sequence[str], done: _Done) -> None:
                 done.rows[name] = rows_of(queries, TABLES[name], done.people)
                 destination.remove(name, done.people)
             else:
-                about = telling(TABLES[name], table_chain(pipeline.default_schema, name))
                 done.rows[name] = rows_of(queries, TABLES[name], done.people, about)
                 destination.clear(name, done.people, about.columns, about.children)
 

@@ -70,7 +70,8 @@ class Status:
         stale = [name for name in {**complete, **dict.fromkeys(named)} if (complete.get(name) or NEVER) < since]
         if not complete or stale:
             what = ", ".join(stale) or "any table"
-            return f"No run that began in the last {hours_max:g} hours has loaded {what} completely."
+            hours = "hour" if hours_max == 1 else f"{hours_max:g} hours"
+            return f"No run that began in the last {hours} has loaded {what} completely."
         return ""
 
 

@@ -175,7 +175,8 @@ def _as_text(run: Run, found: Fit) -> str:
     """For people."""
     lines = [notes.error for notes in run.tables.values() if notes.error]
     if not lines:
-        lines = ["All people and last responses that rows refer to are there."]
+        gone = ", or gone in Wootric" if any(notes.absent for notes in run.tables.values()) else ""
+        lines = [f"All people and last responses that rows refer to are there{gone}."]
     lines += [f"Not checked: {each[:1].lower()}{each[1:]}" for each in found.unchecked]
     for name, notes in run.tables.items():
         if notes.rows:

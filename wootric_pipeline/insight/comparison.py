@@ -29,6 +29,9 @@ YEAR_DAYS, MONTHS_BACK = 365, 12
 NEAR_SHARE = 0.2
 """A rule that leaves less than so much of the difference explains it, unless it is all."""
 
+TELLING_MIN = 3
+"""Of fewer responses by which two rules differ, it may be chance that the other one fits."""
+
 log = logging.getLogger("wootric_pipeline.insight")
 
 
@@ -147,10 +150,10 @@ class Comparer:
             self._ask(windows)
             fits = [rule for rule in fits if self._fits(rule)] or self._rules()
             if not fits:
-                return self._differing()
+                break
         if not any(self.figures.of(window).responses for window in self._asked):
             return self._ending(CANNOT, "Wootric counts no responses in the days that can be compared.", self.base)
-        return self._fitting(fits)
+        return self._fitting(fits) if fits else self._differing()
 
     def _stages(self) -> list[list[Window]]:
         """What to ask for, one after the other: what tells rules apart, a year, and all that was before."""
@@ -244,10 +247,21 @@ class Comparer:
         if fits == [self.base]:
             return self._ending(EQUAL, "", self.base)
         if len(fits) == 1:
-            return self._ending(OTHERWISE, "", fits[0])
+            return self._otherwise(fits[0])
         told = "; or ".join(rule.told(self.base) for rule in fits)
         reason = f"Wootric's figures fit more than one way to count, between which these days do not tell: {told}."
         return self._ending(CANNOT, reason, fits[0])
+
+    def _otherwise(self, rule: Rule) -> Comparison:
+        """As another rule counts, unless that is told by so few responses that they may as well be missing here."""
+        told = sum(each.difference.distance for each in _apart(self._compared(self.base)))
+        if told >= TELLING_MIN:
+            return self._ending(OTHERWISE, "", rule)
+        reason = (
+            f"Wootric's figures would be equal if {rule.told(self.base)}, but so few responses tell, {told}, that as "
+            "many may be missing here; --verify full tells."
+        )
+        return self._ending(CANNOT, reason, rule)
 
     def _differing(self) -> Comparison:
         """No rule fits: where, by that which leaves the least difference, and whether something is missing here."""
@@ -319,6 +333,15 @@ class Comparer:
 
     def _ending(self, verdict: Verdict, reason: str, rule: Rule) -> Comparison:
         return Comparison(verdict, reason, self._compared(rule), rule, rule.told(self.base), self.zone)
+
+
+def _apart(compared: Sequence[Compared]) -> list[Compared]:
+    """The shortest windows that have no day in common: a response counts once in them."""
+    found: list[Compared] = []
+    for each in sorted(compared, key=lambda each: each.window.days):
+        if not any(each.window.meets(other.window) for other in found):
+            found.append(each)
+    return found
 
 
 def _month_before(day: date) -> Window:

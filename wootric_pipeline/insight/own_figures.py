@@ -24,6 +24,8 @@ REQUESTS_MAX = 12
 LISTED_PAGES_MAX = 3
 RANGE = ("start_date", "sart_date", "end_date")
 TIMES = (CREATED.field, UPDATED.field)
+PERCENT = range(98, 103)
+"""Sums of three rounded shares."""
 KINDS = ("promoters", "passives", "detractors")
 
 
@@ -158,7 +160,11 @@ def _counts(answer: Any) -> Counts:
     whole = [each for each in found if each is not None]
     if len(whole) < len(KINDS):
         raise UnexpectedAnswer(f"Wootric answered {NPS_SUMMARY.path} without counting {', '.join(KINDS)}.")
-    return Counts(*whole)
+    counts, told = Counts(*whole), _whole(answer.get("responses"))
+    if counts.responses != told is not None and counts.responses in PERCENT:
+        kinds = ", ".join(KINDS)
+        raise UnexpectedAnswer(f"Wootric answered {NPS_SUMMARY.path} with {kinds} whose sum is not responses.")
+    return counts
 
 
 def _whole(value: Any) -> int | None:

@@ -1,5 +1,6 @@
 """Finds a person in the tables of a dataset, and the rows of other tables that are theirs."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -44,21 +45,30 @@ def has_emails(queries: Queries) -> bool:
 
 
 def of_email(queries: Queries, texts: Collection[str]) -> frozenset[int]:
-    """The ids of people with an e-mail address; of those whom other tables know by it, if `end_users` has none.
+    """The ids of all people whom any table knows by an e-mail address: a list may not show all of them.
 
     Args:
         queries: Whose dataset.
-        texts: The address as it may be loaded, in small letters, or hashed.
+        texts: The address as it may be loaded, hashed, or as `canonical` makes it.
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
     """
+    found: set[int] = set()
     for table, column, person in _places(queries):
         # Not every destination knows the small letters of all scripts, nor takes every letter in a query.
         rows = queries.rows(f'SELECT {person}, "{column}" FROM {table} WHERE "{column}" IS NOT NULL')
-        if found := frozenset(int(each) for each, email in rows if each is not None and email.strip().lower() in texts):
-            return found
-    return frozenset()
+        found |= {int(each) for each, email in rows if each is not None and canonical(email) in texts}
+    return frozenset(found)
+
+
+def canonical(email: str) -> str:
+    """An address in small letters, composed in one way, and without blanks around it.
+
+    >>> canonical(" Zoe\u0308@X.com") == "zoë@x.com"
+    True
+    """
+    return unicodedata.normalize("NFC", email.strip().lower())
 
 
 def _places(queries: Queries) -> list[tuple[str, str, str]]:
@@ -83,6 +93,22 @@ def known(queries: Queries, people: Collection[int]) -> frozenset[int]:
             query = f"SELECT DISTINCT {person} FROM {table.name} WHERE {_of(person, people)}"
             found |= {int(each) for (each,) in queries.rows(query)}
     return frozenset(found)
+
+
+def tells_nothing(queries: Queries, table: Table, about: Telling) -> bool:
+    """Whether no row of a table tells anything of anybody.
+
+    Args:
+        queries: Whose dataset.
+        table: Which.
+        about: What of it would.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    told = [f'SELECT COUNT("{column}") FROM {table.name}' for column in about.columns]
+    told += [f"SELECT COUNT(*) FROM {child}" for child in about.children if child in queries.tables]
+    return not any(count for query in told for ((count,),) in [queries.rows(query)])
 
 
 def rows_of(queries: Queries, table: Table, people: Collection[int], about: Telling | None = None) -> list[int]:

@@ -51,6 +51,10 @@ class Window(NamedTuple):
         """How many."""
         return (self.last - self.first).days + 1
 
+    def meets(self, other: "Window") -> bool:
+        """Whether both have a day in common."""
+        return self.first <= other.last and other.first <= self.last
+
     def halves(self, oldest: date) -> tuple["Window", "Window"]:
         """Both, of two days or more; the days before that with the oldest response are one."""
         middle = self.first + (self.days // 2 - 1) * DAY

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from .account import SECOND, Account, Row
 
@@ -69,6 +70,24 @@ class Refused(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body."""
+        return {"type": "error", "message": self.reason}
+
+
+class NoRecord(Refused):
+    """There is no row of an id."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "The record could not be found")
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body."""
+        error = {"status": "record_not_found", "message": self.reason, "field": None}
+        return {"type": "error_list", "errors": [error]}
 
 
 class Query:

@@ -17,7 +17,7 @@ from ..tables import TABLES
 from .account import Account, Row
 from .overviews import PATHS as OVERVIEW_PATHS
 from .overviews import Overviews
-from .query import Behaviour, Query, Refused
+from .query import Behaviour, NoRecord, Query, Refused
 
 CLIENT_ID = CLIENT_SECRET = "sandbox"
 USERNAME, PASSWORD = "sandbox@example.com", "sandbox"
@@ -106,7 +106,7 @@ class Sandbox:
             headers = self._count()
             return 200, self._content(request), headers
         except Refused as refused:
-            return refused.status, {"type": "error", "message": refused.reason}, headers or self._limit_headers()
+            return refused.status, refused.content, headers or self._limit_headers()
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -180,7 +180,7 @@ class Sandbox:
         with self.account.lock:
             row = self.account.rows[table or "end_users"].get(int(row_id or person))
             if row is None or (table and row.get("end_user_id") != int(person)):
-                raise Refused(404, "The record could not be found")
+                raise NoRecord
             return self.account.shown(row)
 
     def breaks_off(self) -> bool:
