@@ -277,17 +277,17 @@ TAKES = "--forget takes ids of people and e-mail addresses, as in --forget 1183,
 UNKNOWN = "Nothing is loaded of {}; nothing was changed."
 
 
+BY_ID = " Who is forgotten already, or was hashed by another hash_key, is known by the id alone."
 MISTAKES: list[tuple[list[str], str]] = [
     (["--forget", "9"], UNKNOWN.format("the person of the id 9")),
     (["--forget", "2,9,8"], UNKNOWN.format("the 2 people of the ids 8, 9")),
     (
         ["--forget", "2,canary-9@x.com"],
-        UNKNOWN.format("anybody with the e-mail address") + " Who is forgotten already is known by the id alone.",
+        UNKNOWN.format("anybody with the e-mail address") + BY_ID,
     ),
     (
         ["--forget", "canary-2@x.com,canary-9@x.com"],
-        UNKNOWN.format("anybody with e-mail address number 2 of 2")
-        + " Who is forgotten already is known by the id alone.",
+        UNKNOWN.format("anybody with e-mail address number 2 of 2") + BY_ID,
     ),
     (["--forget", "canary-2"], TAKES),
     (["--forget", ""], TAKES),
