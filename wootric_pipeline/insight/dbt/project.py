@@ -23,9 +23,9 @@ def write(folder: Path, zone: str) -> None:
         zone: The name of the account's time zone.
     """
     made = project(zone)
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if path.suffix in COMMENTS and name not in made and MADE in path.read_text(encoding="utf-8"):
+    for path in {each for name in made for each in (folder / name).parent.glob("*")}:
+        is_known = path.suffix not in COMMENTS or path.relative_to(folder).as_posix() in made
+        if not is_known and path.is_file() and MADE in path.read_text(encoding="utf-8"):
             path.unlink()
     for name, text in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """The models' queries as dbt has them: in SQL that both DuckDB and PostgreSQL read, and with `ref` for each name."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cache
 
 from sqlglot import exp
 
@@ -81,25 +82,28 @@ def midnights_query(zone: str) -> str:
 {{% endif %}}"""
 
 
-def midnights(zone: str) -> Iterator[tuple[date, int]]:
+@cache
+def midnights(zone: str) -> Mapping[date, int]:
     """By how many seconds days of a zone begin behind midnight of UTC: each day from which on that is another number.
 
     Args:
         zone: An IANA name.
     """
     day, last = whole_years(FIRST_DATE, LAST_DATE)
+    found: dict[date, int] = {}
     before = None
     # The last day ends when the one behind it begins.
     while day <= last + DAY:
         begins = midnight(day, zone) - datetime.combine(day, time(), timezone.utc)
         seconds = begins // timedelta(seconds=1)
         if seconds != before:
-            yield day, seconds
+            found[day] = seconds
         day, before = day + DAY, seconds
+    return found
 
 
 def _rows_of(zone: str) -> str:
-    rows = ",\n".join(f"    (DATE '{day}', {seconds})" for day, seconds in midnights(zone))
+    rows = ",\n".join(f"    (DATE '{day}', {seconds})" for day, seconds in midnights(zone).items())
     return f"SELECT first_date, seconds\nFROM (VALUES\n{rows}\n) AS midnights (first_date, seconds)"
 
 
