@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import duckdb
 import pytest
 
-from tests.conftest import NOON, Serve, Servers, row
+from tests.conftest import NOON, PROJECT, Serve, Servers, row
 from tests.destinations.test_swapping import connected, new_database
 from tests.script import Project, project_for
 from wootric_pipeline.insight.dbt.project import write
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(not DBT, reason="needs dbt; make test-dbt")
 PLACES = pytest.mark.parametrize(
     "place", ["duckdb", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))]
 )
+README = (PROJECT / "dbt/README.md").read_text(encoding="utf-8")
 BUILD_SECONDS_MAX = 300
 VARCHAR, TEXT = 1043, 25
 """PostgreSQL's numbers of two types that are the same to readers."""
@@ -50,7 +51,7 @@ class Loaded:
     """
 
     def __init__(self, place: str, servers: Servers, project: Project) -> None:
-        self._folder = project.folder / "dbt_project"
+        self.folder = project.folder / "dbt_project"
         self._project = project
         address = str(project.folder / "surveys.duckdb")
         self._environment = {"WOOTRIC_DBT_TARGET": place, "WOOTRIC_DUCKDB": address, "HOME": str(project.folder)}
@@ -78,17 +79,18 @@ class Loaded:
 
     def build(self, zone: str = "UTC", **variables: Any) -> None:
         """Makes dbt's tables, with all tests passed."""
-        write(self._folder, zone)
+        write(self.folder, zone)
         done = self.dbt("build", **variables)
         assert done.returncode == 0, done.stdout
         assert re.search(r"PASS=\d+ WARN=0 ERROR=0 SKIP=0", done.stdout), done.stdout
         assert "Deprecat" not in done.stdout
 
     def dbt(self, command: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        words = (DBT, "--no-use-colors", *command.split(), "--profiles-dir", ".", "--vars", json.dumps(variables))
+        words = [DBT, "--no-use-colors", *command.split(), "--profiles-dir", "."]
+        words += ["--vars", json.dumps(variables)] if variables else []
         environment = {"PATH": os.defpath, **self._environment}
         return subprocess.run(
-            words, cwd=self._folder, env=environment, capture_output=True, encoding="utf-8", timeout=BUILD_SECONDS_MAX
+            words, cwd=self.folder, env=environment, capture_output=True, encoding="utf-8", timeout=BUILD_SECONDS_MAX
         )
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
@@ -310,3 +312,34 @@ def test_comments_and_documents_say_what_columns_mean(one: Loaded) -> None:
         (model.name, name, column.text) for model in models().values() for name, column in model.columns.items()
     )
     assert one.dbt("docs generate").returncode == 0
+
+
+def test_the_readme_builds_the_demo(serve: Serve, servers: Servers, tmp_path: Path) -> None:
+    project = project_for(serve(DemoAccount(NOON, end_users=20, responses=60, declines=10)), tmp_path / "project")
+    Loaded("duckdb", servers, project).run()
+    write(project.folder / "dbt", "UTC")
+    (install, enter, build) = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)[0].splitlines()
+    assert install == 'pip install "dbt-core<1.12" dbt-duckdb'
+    (project.folder / "surveys.duckdb").rename(project.folder / "wootric_demo.duckdb")
+    environment = {"PATH": f"{Path(DBT).parent}:{os.defpath}", "HOME": str(project.folder)}
+    subprocess.run(["bash", "-ec", f"{enter}\n{build}"], cwd=project.folder, env=environment, check=True)
+    with duckdb.connect(str(project.folder / "wootric_demo.duckdb")) as connection:
+        assert connection.execute("SELECT count(*) FROM wootric_dbt.fct_responses").fetchall() == [(60,)]
+
+
+def test_it_is_a_package_of_a_project_of_ones_own(one: Loaded) -> None:
+    (local,) = re.findall(r"`(packages: \[.*?)` in `packages.yml`", README)
+    own = one.folder.parent / "own"
+    (own / "models").mkdir(parents=True)
+    (own / "packages.yml").write_text(local.replace("path/to/dbt", str(one.folder)))
+    (own / "profiles.yml").write_text((one.folder / "profiles.yml").read_text())
+    (own / "dbt_project.yml").write_text(
+        "name: own\nconfig-version: 2\nprofile: wootric\nflags: {send_anonymous_usage_stats: false}\n"
+        "vars: {wootric: {surveys: {1: ces}}}\n"
+    )
+    (own / "models/metrics.sql").write_text("SELECT metric, scores_fit FROM {{ ref('dim_surveys') }}")
+    one.folder = own
+    for command in ("deps", "build"):
+        done = one.dbt(command)
+        assert done.returncode == 0, done.stdout
+    assert one.ask("SELECT metric, scores_fit FROM wootric_dbt.metrics") == [("ces", False)]

@@ -1,8 +1,6 @@
 """The files of the project: what is made of the models, and what is kept beside here as it is."""
 
-from collections.abc import Iterator, Mapping
-from importlib.abc import Traversable
-from importlib.resources import files
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..loaded import READ
@@ -10,6 +8,8 @@ from ..model import models
 from .described import schema, sources
 from .queries import STAGING, json_properties, loaded_query, midnights_query, model_query
 
+TEMPLATE = Path(__file__).with_name("template")
+"""What is kept as it is."""
 MADE = "Made by `make dbt` (python -m wootric_pipeline.insight.dbt), which overwrites what is changed here."
 COMMENTS = {".sql": "{{# {} #}}\n", ".yml": "# {}\n", ".md": "<!-- {} -->\n"}
 """How files of a kind say something beside what they hold."""
@@ -46,17 +46,10 @@ def project(zone: str) -> Mapping[str, str]:
         **{f"models/staging/{STAGING}{name}.sql": loaded_query(name) for name in READ},
         **{f"models/{each.name}.sql": model_query(each) for each in models().values() if each.query},
     }
-    kept = dict(_texts(files(__package__) / "template"))
-    return {name: _headed(name, text) for name, text in sorted({**kept, **made}.items())}
+    kept = {path.relative_to(TEMPLATE).as_posix(): path for path in TEMPLATE.rglob("*") if path.is_file()}
+    made |= {name: path.read_text(encoding="utf-8") for name, path in kept.items()}
+    return {name: _headed(name, text) for name, text in sorted(made.items())}
 
 
 def _headed(name: str, text: str) -> str:
     return COMMENTS[Path(name).suffix].format(MADE) + text.rstrip("\n") + "\n"
-
-
-def _texts(folder: Traversable, path: str = "") -> Iterator[tuple[str, str]]:
-    for each in folder.iterdir():
-        if each.is_dir():
-            yield from _texts(each, f"{path}{each.name}/")
-        else:
-            yield f"{path}{each.name}", each.read_text(encoding="utf-8")
