@@ -88,7 +88,8 @@ class Loaded:
     def dbt(self, command: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         words = [DBT, "--no-use-colors", *command.split(), "--profiles-dir", "."]
         words += ["--vars", json.dumps(variables)] if variables else []
-        environment = {"PATH": os.defpath, **self._environment}
+        # Days are those of the account, wherever dbt runs.
+        environment = {"PATH": os.defpath, "TZ": "Asia/Tokyo", "PGTZ": "Asia/Tokyo", **self._environment}
         return subprocess.run(
             words, cwd=self.folder, env=environment, capture_output=True, encoding="utf-8", timeout=BUILD_SECONDS_MAX
         )

@@ -11,12 +11,15 @@ import duckdb
 import pytest
 
 from tests.conftest import PROJECT
+from wootric_pipeline.insight.build import UNHEEDED
+from wootric_pipeline.insight.counting import WORDS
 from wootric_pipeline.insight.dates import account_days
 from wootric_pipeline.insight.dbt.__main__ import main
 from wootric_pipeline.insight.dbt.described import ACCEPTED
 from wootric_pipeline.insight.dbt.project import MADE
 from wootric_pipeline.insight.dbt.queries import midnights
 from wootric_pipeline.insight.model import models
+from wootric_pipeline.insight.surveys import CES_LOW, CES_MAX, CSAT_SHORT_MAX, METRICS, RESPONSES_MIN, SCORE_MAX
 
 OF_DBT = ("target", "logs")
 """Folders that dbt makes."""
@@ -59,6 +62,26 @@ def test_a_zone_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     told = "time_zone must be a name such as America/Los_Angeles; there is no zone Mars/Olympus.\n"
     assert capsys.readouterr() == ("", told)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_said_in_sql_again_is_what_python_says() -> None:
+    scales = (PROJECT / "dbt/models/staging/stg_wootric__survey_metrics.sql").read_text()
+    assert f"WHEN lowest < 0 OR highest > {SCORE_MAX} THEN NULL" in scales
+    assert f"WHEN highest BETWEEN {CES_LOW} AND {CES_MAX} AND responses >= {RESPONSES_MIN} THEN 'ces'" in scales
+    assert f"WHEN metric = 'csat' AND highest > {CSAT_SHORT_MAX} THEN {SCORE_MAX}" in scales
+    variables = (PROJECT / "dbt/macros/variables.sql").read_text()
+    assert f"known = {[word for word in WORDS if word not in UNHEEDED]}" in variables
+    assert f"word not in {list(METRICS)}" in variables
+
+
+def test_the_readme_names_what_is_read() -> None:
+    readme = (PROJECT / "dbt/README.md").read_text()
+    read = "\n".join(texts(PROJECT / "dbt").values())
+    assert set(re.findall(r"[A-Z]+_?[A-Z_]*(?==|`)", readme)) - {"FOLDER", "TIME_ZONE"} == set(
+        re.findall(r"env_var\('(\w+)'", read)
+    )
+    assert re.findall(r"^\| `(\w+)`", readme, re.MULTILINE) == ["wootric_schema", "surveys", "counting"]
+    assert set(re.findall(r"\bvar\('(\w+)'", read)) == {"wootric_schema", "surveys", "counting"}
 
 
 def test_values_that_are_accepted_are_of_columns_that_there_are() -> None:
