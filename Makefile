@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer \
+.PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer test-dbt dbt \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits clean
 
@@ -68,6 +68,14 @@ test-mariadb: .venv/installed-destinations
 test-peer: .venv/installed-dev benchmarks/.peers/installed
 	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/end_to_end/test_peer.py
 
+# The models as a project of dbt's, with days of UTC, or of another zone: make dbt TIME_ZONE=Europe/Paris
+dbt: .venv/installed
+	$(BIN)/python -m wootric_pipeline.insight.dbt $(if $(TIME_ZONE),--time-zone $(TIME_ZONE))
+
+# The rows of dbt's tables against those of marts, on DuckDB and PostgreSQL; dbt has an environment of its own.
+test-dbt: .venv-dbt/installed .venv/installed-destinations
+	WOOTRIC_TEST_DBT=$(CURDIR)/.venv-dbt/bin/dbt $(BIN)/python -m pytest -q tests/destinations/test_dbt.py
+
 benchmark-peers: benchmarks/.peers/installed
 benchmark-loader benchmark-increments benchmark-marts: .venv/installed-destinations
 benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits: benchmark-%: .venv/installed-dev
@@ -115,5 +123,12 @@ benchmarks/.peers/installed: | .venv/installed
 		duckdb-extension-icu==1.5.5 duckdb-extension-ducklake==1.5.5 duckdb-extension-spatial==1.5.5
 	touch $@
 
+# dbt-core 1.12 asks for a parser that it fetches from elsewhere. DuckDB is the one that loads, for the sake of its files.
+.venv-dbt/installed: requirements.txt
+	test -x .venv-dbt/bin/python || $(PYTHON) -m venv .venv-dbt
+	.venv-dbt/bin/pip install --quiet --disable-pip-version-check dbt-core==1.11.16 dbt-duckdb==1.11.1 dbt-postgres==1.11.0 \
+		$$(grep '^duckdb==' requirements.txt)
+	touch $@
+
 clean:
-	rm -rf .venv .venv-newest .venv-bigquery benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf dbt/target dbt/logs .venv .venv-newest .venv-bigquery .venv-dbt benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -278,7 +278,7 @@ def test_each_line_for_cron_could_be_run(line: str, offered: dict[str, str]) -> 
 def test_options_named_in_the_text_exist(offered: dict[str, str]) -> None:
     named = {option for code in named_in_code(TEXT) for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)}
     of_benchmarks = {"--grow", "--only", "--rows-a-day", "--sizes"}
-    others = {"--help", "--latency-ms", "--profile", "--runs", "--strict", *of_benchmarks}
+    others = {"--help", "--latency-ms", "--profile", "--runs", "--strict", "--time-zone", *of_benchmarks}
     assert {"--check", "--wait", "--json"} <= named
     assert named - set(offered) - AWAITED - others == set()
 

@@ -52,7 +52,8 @@ def test_the_lines_for_a_clone_load_the_demo(installed: Path) -> None:
 def test_modules_of_the_package_are_installed_and_nothing_else(installed: Path) -> None:
     (path,) = installed.glob("lib/python*/site-packages/wootric_pipeline-*.dist-info")
     distribution = PathDistribution(path)
-    code = [file for kind in ("py", "sql", "css") for file in (PROJECT / "wootric_pipeline").rglob(f"*.{kind}")]
+    of_code = (".py", ".sql", ".css", ".yml", ".md")
+    code = [file for file in (PROJECT / "wootric_pipeline").rglob("*") if file.suffix in of_code]
     modules = {str(file.relative_to(PROJECT)) for file in code}
     files = {str(file) for file in distribution.files or [] if "__pycache__" not in str(file)}
     assert {name for name in files if not name.startswith(f"{path.name}/")} == {*modules, f"../../../bin/{COMMAND}"}

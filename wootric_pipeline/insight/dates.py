@@ -32,7 +32,7 @@ def account_days(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[Da
         first: The first instant that lies in a day.
         last: The last one.
     """
-    start, end = _whole_years(_local(zone, first), _local(zone, last))
+    start, end = whole_years(_local(zone, first), _local(zone, last))
     begin = midnight(start, zone.key)
     while start <= end:
         following = midnight(start + DAY, zone.key)
@@ -51,6 +51,7 @@ def _local(zone: ZoneInfo, instant: datetime) -> date:
     return instant.astimezone(zone).date()
 
 
-def _whole_years(first: date, last: date) -> tuple[date, date]:
+def whole_years(first: date, last: date) -> tuple[date, date]:
+    """The days from the Monday at or before a year begins to the Sunday at or after another ends."""
     start, end = date(first.year, 1, 1), date(last.year, 12, 31)
     return start - start.weekday() * DAY, end + (6 - end.weekday()) * DAY

@@ -38,7 +38,7 @@ JSON_DIALECTS = ("duckdb", "postgres")
 _VARIANT = re.compile(r"__v_[a-z]+\Z")
 
 _JSON_TAGS = "SELECT id AS response_id, UNNEST(FROM_JSON(tags, '[\"VARCHAR\"]')) AS tag FROM responses"
-_JSON_PROPERTIES = {
+JSON_PROPERTIES = {
     "duckdb": """
         SELECT response_id, property,
             CASE WHEN JSON_TYPE(value) = 'VARCHAR' THEN value ->> '$'
@@ -184,7 +184,7 @@ class Loaded:
     def _properties(self) -> exp.Query:
         parts = list(self._property_columns())
         if self._type(RESPONSES.name, PREFIX) == "json" and not self.has_unread_properties:
-            parts.append(self._in(_JSON_PROPERTIES[self._place.dialect], self._place.dialect))
+            parts.append(self._in(JSON_PROPERTIES[self._place.dialect], self._place.dialect))
         if not parts:
             parts = [_empty(_property(_null("bigint"), _null("text"), _null("text"), _null("double")))]
         return exp.union(*parts, distinct=False) if len(parts) > 1 else parts[0]

@@ -1,0 +1,6 @@
+SELECT local_date, utc_until, utc_next
+FROM (
+    SELECT local_date, utc_until, LEAD(utc_from) OVER (ORDER BY utc_from) AS utc_next
+    FROM {{ ref('dim_dates') }}
+) AS days
+WHERE utc_next <> utc_until
