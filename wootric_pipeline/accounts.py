@@ -115,6 +115,21 @@ def names() -> list[str]:
     return [name for name in dict.fromkeys(found) if name not in (SOURCE[1], *OF_COMMAND, *SECTIONS)]
 
 
+def given_name(name: str) -> str:
+    """The name of an account, that settings may know or not.
+
+    Raises:
+        ConfigurationError: It cannot be one.
+    """
+    taken = (ALL, SOURCE[1], *OF_COMMAND, *OF_DLT, *SECTIONS)
+    if not NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX or name in taken:
+        raise ConfigurationError(
+            f"{shown(name)} cannot be the name of an account: use small letters, digits and single underscores, "
+            f"{NAME_LENGTH_MAX} at most, and no name of a table."
+        )
+    return name
+
+
 def named(name: str) -> Account:
     """The account of a name; an empty one is that which needs none.
 
@@ -123,13 +138,7 @@ def named(name: str) -> Account:
     """
     if not name:
         return _ONE
-    taken = (ALL, SOURCE[1], *OF_COMMAND, *OF_DLT, *SECTIONS)
-    if not NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX or name in taken:
-        raise ConfigurationError(
-            f"{shown(name)} cannot be the name of an account: use small letters, digits and single underscores, "
-            f"{NAME_LENGTH_MAX} at most, and no name of a table."
-        )
-    section = ".".join((*SOURCE, name))
+    section = ".".join((*SOURCE, given_name(name)))
     if name not in (known := names()):
         there_are = f"; there are {', '.join(known)}" if known else ""
         raise ConfigurationError(f"There is no account {name}: give it settings under [{section}]{there_are}.")

@@ -14,7 +14,10 @@ from .report_page import comments_number, day
 
 OF_LISTS = ("check", "full_refresh", "start_date", "end_date", "exclude_columns")
 """Options about how lists are loaded."""
-DESCRIPTION = "Loads a Wootric account into DuckDB, or wherever dlt's settings say."
+DESCRIPTION = (
+    "Loads a Wootric account into DuckDB, or wherever dlt's settings say. The word init, in place of all options, asks "
+    "for what a first run needs."
+)
 
 
 class Arguments(argparse.ArgumentParser):

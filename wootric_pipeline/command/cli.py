@@ -33,6 +33,7 @@ from .deleted import find_deleted
 from .demo import demo_account, demo_answers, leave_settings_out
 from .ending import Ending, Teller
 from .failures import USER_MISTAKE, explain
+from .first_run import INIT, first_run
 from .forget import forget, remember
 from .loading import load
 from .lock import exclusive_run
@@ -62,6 +63,8 @@ log = logging.getLogger("wootric_pipeline.command")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and answers the exit code: 0 complete, 2 a mistake of the user's, 1 anything else."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == [INIT]:
+        return first_run(_program(), words[1:], main)
     teller = Teller(is_json="--json" in words)
     try:
         started()

@@ -1,0 +1,207 @@
+"""`init`: what it asks for is tried, and written for its owner alone; without a terminal it says what to do."""
+
+import os
+import pty
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from tests.conftest import NOON, Serve, row
+from tests.script import DUCKDB_FILE, Outcome, Project, expected
+from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
+
+SECONDS_MAX = 60
+INTERRUPT = "interrupt"
+"""In place of an answer."""
+CLIENT = ["Client id", CLIENT_ID, "Client secret", CLIENT_SECRET]
+DEFAULTS = ["Region", "", "Destination", "", "First day", ""]
+
+
+@pytest.fixture
+def account() -> Account:
+    account = Account()
+    for number, table in enumerate(("end_users", "responses", "declines")):
+        account.fill(table, [row(100 * number + each, NOON + each) for each in range(3)])
+    return account
+
+
+def at_terminal(project: Project, talk: Sequence[str], *words: str, **environment: str) -> Outcome:
+    """Runs `init` on a terminal, and gives an answer when each question is there."""
+    leader, follower = pty.openpty()
+    shown = ""
+    with subprocess.Popen(
+        [sys.executable, *project.command("init", *words)], cwd=project.folder, start_new_session=True,
+        env={**project.environment, **environment}, stdin=follower, stdout=follower, stderr=follower,
+    ) as process:  # fmt: skip
+        os.close(follower)
+        waiting, ends = list(zip(talk[::2], talk[1::2], strict=True)), time.monotonic() + SECONDS_MAX
+        seen = 0
+        while time.monotonic() < ends:
+            if waiting and waiting[0][0] in shown[seen:]:
+                seen = len(shown)
+                answer = waiting.pop(0)[1]
+                if answer == INTERRUPT:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    os.write(leader, f"{answer}\n".encode())
+            if not select.select([leader], [], [], 0.05)[0]:
+                continue
+            try:
+                part = os.read(leader, 4_096)
+            except OSError:
+                break
+            shown += part.decode()
+        process.kill()
+    os.close(leader)
+    assert waiting == [], shown
+    return Outcome(process.returncode, shown.replace("\r\n", "\n"), "")
+
+
+def project_of(folder: Path, sandbox: Sandbox) -> Project:
+    project = Project(folder, base_url=sandbox.url)
+    project.environment["TERM"] = "dumb"
+    return project
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_is_answered_is_tried_and_written(account: Account, serve: Serve, tmp_path: Path) -> None:
+    sandbox = serve(account)
+    project = project_of(tmp_path, sandbox)
+    outcome = at_terminal(project, [*CLIENT, "Region", "EU", "Destination", "", "First day", "2023-11-01"])
+    assert outcome.code == 0
+    assert {each.path for each in sandbox.requests} >= {"/oauth/token", "/v1/responses"}
+    folder = tmp_path / ".dlt"
+    assert (mode(folder), mode(folder / "secrets.toml")) == (0o700, 0o600)
+    assert tomlkit.parse((folder / "secrets.toml").read_text()) == {
+        "sources": {"wootric": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}}
+    }
+    assert tomlkit.parse((folder / "config.toml").read_text()) == {
+        "sources": {"wootric": {"region": "eu", "start_date": "2023-11-01"}}
+    }
+    # What it says can be run: with the environment that the test has set in place of Wootric's address.
+    load, cron = [line for line in outcome.stdout.splitlines() if "cd " in line]
+    assert cron.split(maxsplit=5)[1:5] == ["*"] * 4
+    assert cron.split(maxsplit=5)[5] == f"{load} --log-file wootric.log"
+    done = subprocess.run(load, shell=True, env=project.environment, stdout=subprocess.DEVNULL, timeout=SECONDS_MAX)
+    assert done.returncode == 0
+    assert project.held("responses") == expected(account, "responses")
+    assert (tmp_path / DUCKDB_FILE).exists()
+
+
+def test_secrets_are_not_shown(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    person = ["Client id", "", "E-mail address", USERNAME, "Password", PASSWORD, "Account token", "NPS-1"]
+    outcome = at_terminal(project, [*person, *DEFAULTS])
+    assert outcome.code == 0
+    assert not [word for word in (USERNAME, PASSWORD, "NPS-1") if word in outcome.stdout]
+    assert tomlkit.parse((tmp_path / ".dlt/secrets.toml").read_text()) == {
+        "sources": {"wootric": {"username": USERNAME, "password": PASSWORD, "account_token": "NPS-1"}}
+    }
+    assert not (tmp_path / ".dlt/config.toml").exists()
+
+
+def test_what_is_wrong_is_asked_again_and_nothing_is_written_until_it_is_right(
+    account: Account, serve: Serve, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path, serve(account))
+    wrong = ["Client id", CLIENT_ID, "Client secret", "wrong"]
+    outcome = at_terminal(project, [*wrong, *DEFAULTS, "Try again?", "n"])
+    assert outcome.code == 2
+    assert "Wootric refuses the credentials" in outcome.stdout
+    assert not (tmp_path / ".dlt").exists()
+    mistakes = ["Region", "mars", "Region", "", "Destination", "", "First day", "soon", "First day", ""]
+    outcome = at_terminal(project, [*wrong, *mistakes, "Try again?", "", *CLIENT, *DEFAULTS])
+    assert outcome.code == 0
+    assert "region must be one of us, eu, au." in outcome.stdout
+    assert "start_date must be a date such as" in outcome.stdout
+    assert (tmp_path / ".dlt/secrets.toml").exists()
+
+
+def test_an_interrupt_writes_nothing(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    outcome = at_terminal(project, ["Client id", INTERRUPT])
+    assert outcome.code == 1
+    assert not (tmp_path / ".dlt").exists()
+    assert "Traceback" not in outcome.stdout
+
+
+def test_other_settings_and_comments_stay(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    project.write(".dlt/secrets.toml", '# mine\n[sources.wootric]\nclient_id = ""\nhash_key = "0123456789abcdef"\n')
+    project.write(".dlt/config.toml", "# as well\n[runtime]\nlog_level = 'ERROR'\n")
+    assert at_terminal(project, [*CLIENT, "Region", "au", *DEFAULTS[2:]]).code == 0
+    secrets = (tmp_path / ".dlt/secrets.toml").read_text()
+    assert secrets.startswith("# mine\n")
+    assert tomlkit.parse(secrets)["sources"]["wootric"] == {
+        "client_id": CLIENT_ID, "hash_key": "0123456789abcdef", "client_secret": CLIENT_SECRET,
+    }  # fmt: skip
+    assert mode(tmp_path / ".dlt/secrets.toml") == 0o600
+    config = (tmp_path / ".dlt/config.toml").read_text()
+    assert config.startswith("# as well\n")
+    assert tomlkit.parse(config) == {"runtime": {"log_level": "ERROR"}, "sources": {"wootric": {"region": "au"}}}
+    # What is there is not asked for again.
+    outcome = at_terminal(project, [])
+    assert outcome.code == 2
+    assert "has credentials under [sources.wootric]; edit them there" in outcome.stdout
+
+
+def test_an_account_gets_a_section_of_its_own(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    assert at_terminal(project, [*CLIENT, *DEFAULTS], "--account", "acme").code == 0
+    assert tomlkit.parse((tmp_path / ".dlt/secrets.toml").read_text())["sources"]["wootric"]["acme"] == {
+        "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+    }  # fmt: skip
+    assert project.run("--accounts", "all").code == 0
+
+
+def test_another_destination_is_tried_as_well(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    kind = ["Region", "", "Destination", "sqlalchemy", "First day", "", "Its credentials", f"sqlite:///{tmp_path}/a.db"]
+    assert at_terminal(project, [*CLIENT, *kind]).code == 0
+    assert project.run().code == 0
+    assert (tmp_path / "a.db").exists()
+    assert not (tmp_path / DUCKDB_FILE).exists()
+
+
+def test_without_a_terminal_it_says_what_to_write_where(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    outcome = project.run("init")
+    assert (outcome.code, outcome.sentence) == (2, "init asks on a terminal, and there is none; nothing was written.")
+    for line in (
+        f"Into {tmp_path}/.dlt/secrets.toml, which only you may read (chmod 600):", "[sources.wootric]",
+        'client_id = "your-client-id"', f"Into {tmp_path}/.dlt/config.toml, what is other than this:",
+        "[pipelines.wootric_pipeline]",
+    ):  # fmt: skip
+        assert line in outcome.stdout.splitlines()
+    assert not (tmp_path / ".dlt").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--account", "Acme"), "Acme cannot be the name of an account: use small letters, digits and single "
+         "underscores, 40 at most, and no name of a table."),
+        (("--demo",), "Unrecognized arguments: --demo; see --help."),
+    ],
+)  # fmt: skip
+def test_what_init_does_not_take_is_refused(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
+    outcome = Project(tmp_path).run("init", *words)
+    assert (outcome.code, outcome.sentence) == (2, sentence)
+
+
+def test_credentials_of_the_environment_go_before(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    outcome = at_terminal(project, [], SOURCES__WOOTRIC__CLIENT_ID="x")
+    assert outcome.code == 2
+    assert "The environment has SOURCES__WOOTRIC__CLIENT_ID, which goes before what init would write" in outcome.stdout

@@ -1,0 +1,279 @@
+"""`init`: asks for what a first run needs, tries it, and writes it where dlt looks for it."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from getpass import getpass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomlkit
+
+from ..accounts import PAIRS, SECTION, given_name
+from ..api.address import HOSTS
+from ..dlt_internals import settings_folder
+from ..errors import ConfigurationError
+from ..settings import moment
+from .arguments import Arguments
+from .failures import explain
+from .pipeline import DEFAULT_DATASET, DEFAULT_DESTINATION, PIPELINE_NAME
+
+INIT = "init"
+DESCRIPTION = "Asks for credentials, region, destination and first day, tries them, and writes them into .dlt."
+DEFAULT_REGION = "us"
+SECRETS, CONFIG = "secrets.toml", "config.toml"
+OWNER_ALONE = 0o600
+ADDRESSES = {
+    "postgres": "postgresql://loader:password@localhost:5432/surveys",
+    "sqlalchemy": "mysql+pymysql://loader:password@localhost:3306/surveys",
+}
+"""Examples of credentials, by destination."""
+Check = Callable[[Sequence[str]], int]
+Path_ = tuple[str, ...]
+
+
+class Settings(NamedTuple):
+    """What is to be written, by sections and name.
+
+    Attributes:
+        secrets: Into the one file.
+        config: Into the other.
+    """
+
+    secrets: Mapping[Path_, str]
+    config: Mapping[Path_, str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The same as dlt finds it in the environment."""
+        return {"__".join(path).upper(): value for path, value in (*self.secrets.items(), *self.config.items())}
+
+
+def first_run(program: str, words: Sequence[str], check: Check) -> int:
+    """Runs `init`, and answers the exit code, which is that of the check where somebody gives up.
+
+    Args:
+        program: How the command was called.
+        words: The command line behind `init`.
+        check: Runs the command with some words.
+    """
+    parser = Arguments(prog=f"{program} {INIT}", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--account", metavar="NAME", default="", help="of one of several accounts")
+    try:
+        options: argparse.Namespace = parser.parse_args(list(words))
+        account = given_name(options.account) if options.account else ""
+        place = _Place(account, Path(settings_folder()))
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            print(place.instructions(program))
+            raise ConfigurationError("init asks on a terminal, and there is none; nothing was written.")
+        place.refuse_known()
+        return _asked(place, program, check)
+    except (Exception, KeyboardInterrupt, EOFError) as error:
+        sentence, code = explain(error)
+        print(sentence, file=sys.stderr)
+        return code
+
+
+def _asked(place: "_Place", program: str, check: Check) -> int:
+    while True:
+        settings = place.settings(*_answers())
+        code = _tried(settings, place, check)
+        if code == 0:
+            break
+        if input("Try again? [Y/n] ").strip().lower() in ("n", "no"):
+            print("Nothing was written.")
+            return code
+    for file, values in ((SECRETS, settings.secrets), (CONFIG, settings.config)):
+        if values:
+            _write(place.folder / file, values)
+            print(f"Written: {place.folder / file}")
+    print(f"\nTo load everything now:\n\n{place.command(program)}\n")
+    print(f"To load what has changed, every hour (crontab -e):\n\n{place.cron_line(program)}")
+    return 0
+
+
+def _tried(settings: Settings, place: "_Place", check: Check) -> int:
+    """The exit code of a check with settings that are not written yet."""
+    before = dict(os.environ)
+    os.environ.update(settings.variables)
+    try:
+        return check(["--check", *place.words])
+    finally:
+        for name in settings.variables:
+            os.environ.pop(name)
+        os.environ.update(before)
+
+
+class _Place:
+    """Where settings stand, and how the command is called there."""
+
+    def __init__(self, account: str, folder: Path) -> None:
+        self.account, self.folder = account, folder
+        self.words = ["--account", account] if account else []
+        self.source: Path_ = ("sources", SECTION, *([account] if account else []))
+        self.pipeline = f"{DEFAULT_DATASET}_{account}" if account else PIPELINE_NAME
+
+    def of_source(self, name: str) -> Path_:
+        """Where a setting of the source stands."""
+        return (*self.source, name)
+
+    def settings(
+        self, credentials: Mapping[str, str], region: str, destination: Mapping[Path_, str], kind: str, start_date: str
+    ) -> Settings:
+        """What answers come to; what is as it would be without them is left out."""
+        config: dict[Path_, str] = {}
+        if region != DEFAULT_REGION:
+            config[self.of_source("region")] = region
+        if start_date:
+            config[self.of_source("start_date")] = start_date
+        if kind != DEFAULT_DESTINATION:
+            config[("pipelines", self.pipeline, "destination_type")] = kind
+        secrets = {self.of_source(name): value for name, value in credentials.items()}
+        return Settings({**secrets, **destination}, config)
+
+    def refuse_known(self) -> None:
+        """Raises ConfigurationError where there are credentials already, so that none are lost or overridden."""
+        names = [name for pair in PAIRS for name in pair]
+        for name in names:
+            if os.environ.get(variable := "__".join(self.of_source(name)).upper()):
+                raise ConfigurationError(
+                    f"The environment has {variable}, which goes before what init would write; unset it."
+                )
+        file = self.folder / SECRETS
+        section: Any = _document(file).unwrap()
+        for each in self.source:
+            section = section.get(each, {}) if isinstance(section, dict) else {}
+        if any(section.get(name) for name in names):
+            raise ConfigurationError(
+                f"{file} has credentials under [{'.'.join(self.source)}]; edit them there, or name "
+                "another account with --account."
+            )
+
+    def command(self, program: str) -> str:
+        """How to load."""
+        called = [program]
+        if program.endswith(".py"):
+            called = [sys.executable, str(Path(sys.argv[0]).absolute())]
+        elif program.startswith("python"):
+            called = [sys.executable, "-m", "wootric_pipeline"]
+        elif Path(sys.argv[0]).is_file():
+            called = [str(Path(sys.argv[0]).absolute())]
+        return f"cd {shlex.quote(str(self.folder.parent))} && {shlex.join([*called, *self.words])}"
+
+    def cron_line(self, program: str) -> str:
+        """For each hour; at the minute of now, so that not all the world comes at once."""
+        # cron takes a percent sign for the end of the line.
+        command = self.command(program).replace("%", r"\%")
+        return f"{datetime.now(timezone.utc).minute} * * * *  {command} --log-file wootric.log"
+
+    def instructions(self, program: str) -> str:
+        """What to write where, for whoever cannot be asked."""
+        source, pipeline = ".".join(self.source), f"pipelines.{self.pipeline}"
+        return f"""Into {self.folder / SECRETS}, which only you may read (chmod 600):
+
+[{source}]
+client_id = "your-client-id"
+client_secret = "your-client-secret"
+
+Into {self.folder / CONFIG}, what is other than this:
+
+[{source}]
+region = "{DEFAULT_REGION}"
+start_date = "2015-01-01"
+
+[{pipeline}]
+destination_type = "{DEFAULT_DESTINATION}"
+
+To try it, and to load everything:
+
+{self.command(program)} --check
+{self.command(program)}
+
+To load what has changed, every hour (crontab -e):
+
+{self.cron_line(program)}
+"""
+
+
+def _answers() -> tuple[dict[str, str], str, dict[Path_, str], str, str]:
+    print("In Wootric, Settings > API shows a client id and a client secret. What is secret is not shown here.")
+    credentials = {"client_id": getpass("Client id (leave it out to sign in as a person): ").strip()}
+    if credentials["client_id"]:
+        credentials["client_secret"] = _needed("Client secret: ")
+    else:
+        credentials = {"username": _needed("E-mail address: "), "password": _needed("Password: ")}
+        if token := getpass("Account token, for a person with several accounts: ").strip():
+            credentials["account_token"] = token
+    region = _until(f"Region ({', '.join(HOSTS)}) [{DEFAULT_REGION}]: ", _region)
+    kind = input(f"Destination, by dlt's name for it, such as postgres [{DEFAULT_DESTINATION}]: ").strip()
+    start_date = _until("First day to load, such as 2024-01-31 [all history]: ", _first_day)
+    return credentials, region, dict(_destination(kind)), kind or DEFAULT_DESTINATION, start_date
+
+
+def _destination(kind: str) -> Iterator[tuple[Path_, str]]:
+    """Credentials of a destination, unless they are set already."""
+    if not kind or kind == DEFAULT_DESTINATION:
+        return
+    if kind == "filesystem":
+        yield ("destination", kind, "bucket_url"), _until("Bucket, such as s3://surveys: ", str.strip)
+        for name in ("aws_access_key_id", "aws_secret_access_key"):
+            if value := getpass(f"{name} (leave it out if it is set already): ").strip():
+                yield ("destination", kind, "credentials", name), value
+    else:
+        example = f", such as {ADDRESSES[kind]}" if kind in ADDRESSES else ""
+        if value := getpass(f"Its credentials as an address{example} (leave it out if they are set already): ").strip():
+            yield ("destination", kind, "credentials"), value
+
+
+def _needed(question: str) -> str:
+    while not (answer := getpass(question).strip()):
+        pass
+    return answer
+
+
+def _until(question: str, read: Callable[[str], str]) -> str:
+    """An answer that can be; a mistake is told, and asked again."""
+    while True:
+        try:
+            return read(input(question))
+        except ConfigurationError as mistake:
+            print(mistake)
+
+
+def _region(answer: str) -> str:
+    region = answer.strip().lower() or DEFAULT_REGION
+    if region not in HOSTS:
+        raise ConfigurationError(f"region must be one of {', '.join(HOSTS)}.")
+    return region
+
+
+def _first_day(answer: str) -> str:
+    moment("start_date", answer.strip() or None)
+    return answer.strip()
+
+
+def _document(file: Path) -> tomlkit.TOMLDocument:
+    return tomlkit.parse(file.read_text(encoding="utf-8")) if file.exists() else tomlkit.document()
+
+
+def _write(file: Path, values: Mapping[Path_, str]) -> None:
+    """Puts settings into a file, whose other settings and comments stay; only its owner may read it."""
+    document = _document(file)
+    for path, value in values.items():
+        table: Any = document
+        for depth, section in enumerate(path[:-1], 1):
+            if section not in table:
+                table[section] = tomlkit.table(is_super_table=depth < len(path) - 1)
+            table = table[section]
+        table[path[-1]] = value
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    part = file.with_suffix(".part")
+    with suppress(FileNotFoundError):
+        part.unlink()
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ALONE), "w", encoding="utf-8") as opened:
+        opened.write(tomlkit.dumps(document))
+    part.replace(file)
