@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer test-dbt dbt \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
-	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits clean
+	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing clean
 
 demo: .venv/installed
 	$(BIN)/python wootric_pipeline.py --demo
@@ -78,7 +78,7 @@ test-dbt: .venv-dbt/installed .venv/installed-destinations
 
 benchmark-peers: benchmarks/.peers/installed
 benchmark-loader benchmark-increments benchmark-marts: .venv/installed-destinations
-benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits: benchmark-%: .venv/installed-dev
+benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing: benchmark-%: .venv/installed-dev
 	$(BIN)/python -m benchmarks.$* $(OPTIONS)
 
 .venv/installed: requirements.txt

@@ -14,8 +14,8 @@ Load = Callable[[SandboxProcess, Path], Cost]
 """Loads what a sandbox holds, in a folder, which keeps what a next load goes on from."""
 
 
-def run_script(sandbox: SandboxProcess, folder: Path, **environment: str) -> Cost:
-    """Runs `wootric_pipeline.py`, which loads into DuckDB unless the environment says otherwise.
+def run_script(sandbox: SandboxProcess, folder: Path, *words: str, **environment: str) -> Cost:
+    """Runs `wootric_pipeline.py`, which loads into DuckDB unless the environment, or the command line, says otherwise.
 
     Its JSON report is in the file `OUTPUT` of the folder.
 
@@ -23,7 +23,7 @@ def run_script(sandbox: SandboxProcess, folder: Path, **environment: str) -> Cos
         ProgramFailed: It ended with an error.
     """
     project = Project(folder, **sandbox.access)
-    command = [sys.executable, *project.command("--json")]
+    command = [sys.executable, *project.command("--json", *words)]
     return run(command, folder=folder, environment={**project.environment, **environment})
 
 

@@ -167,10 +167,12 @@ def test_an_account_gets_a_section_of_its_own(account: Account, serve: Serve, tm
 
 def test_another_destination_is_tried_as_well(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_of(tmp_path, serve(account))
-    kind = ["Region", "", "Destination", "sqlalchemy", "First day", "", "Its credentials", f"sqlite:///{tmp_path}/a.db"]
-    assert at_terminal(project, [*CLIENT, *kind]).code == 0
+    project.set(files="jsonl")
+    kind = ["Region", "", "Destination", "filesystem", "First day", ""]
+    store = ["Bucket", f"file://{tmp_path}/bucket", "aws_access_key_id", "", "aws_secret_access_key", ""]
+    assert at_terminal(project, [*CLIENT, *kind, *store]).code == 0
     assert project.run().code == 0
-    assert (tmp_path / "a.db").exists()
+    assert list((tmp_path / "bucket/wootric/responses").iterdir())
     assert not (tmp_path / DUCKDB_FILE).exists()
 
 
