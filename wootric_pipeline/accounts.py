@@ -26,6 +26,8 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 NAME_LENGTH_MAX = 40
 """Databases have short names of datasets, and an account's is behind a prefix."""
 
+ENDS = ("dbt", "demo", "marts", "pipeline", "runs", "staging")
+"""Of names of other pipelines and datasets, such as that of an account's marts."""
 PAIRS = (("client_id", "client_secret"), ("username", "password"))
 """Of settings: either signs in."""
 
@@ -122,10 +124,11 @@ def given_name(name: str) -> str:
         ConfigurationError: It cannot be one.
     """
     taken = (ALL, SOURCE[1], *OF_COMMAND, *OF_DLT, *SECTIONS)
-    if not NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX or name in taken:
+    is_taken = name in taken or name.rpartition("_")[2] in ENDS
+    if not NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX or is_taken:
         raise ConfigurationError(
             f"{shown(name)} cannot be the name of an account: use small letters, digits and single underscores, "
-            f"{NAME_LENGTH_MAX} at most, and no name of a table."
+            f"{NAME_LENGTH_MAX} at most, no name of a table or setting, and none of {', '.join(ENDS)} at the end."
         )
     return name
 

@@ -19,6 +19,10 @@ from wootric_pipeline.tables import TABLES
 
 CLONE = block("python", "clone", "docs/operations.md")
 ACME = "wootric_acme_pipeline.duckdb"
+NO_NAME = (
+    "{} cannot be the name of an account: use small letters, digits and single underscores, 40 at most, no name of a "
+    "table or setting, and none of dbt, demo, marts, pipeline, runs, staging at the end."
+)
 REFUSED = "Wootric refuses the credentials: check client_id and client_secret, or username and password, under [{}]."
 
 
@@ -132,10 +136,10 @@ def test_settings_of_an_account_go_before_common_ones_wherever_they_stand(serve:
          "acme, globex."),
         (("--accounts", "acme,acne"), "There is no account acne: give it settings under [sources.wootric.acne]; there "
          "are acme, globex."),
-        (("--account", "Acme"), "Acme cannot be the name of an account: use small letters, digits and single "
-         "underscores, 40 at most, and no name of a table."),
-        (("--account", "responses"), "responses cannot be the name of an account: use small letters, digits and single "
-         "underscores, 40 at most, and no name of a table."),
+        *(
+            (("--account", name), NO_NAME.format(name))
+            for name in ("Acme", "responses", "surveys", "pipeline", "demo", "marts", "acme_marts", "acme_staging", "a__b")
+        ),
         (("--account", " "), "--account names no account; name one, or leave it out."),
         (("--accounts", "acme,"), "--accounts names no account; name one, or leave it out."),
         (("--account", "acme", "--accounts", "all"), "--account and --accounts contradict each other; leave one out."),

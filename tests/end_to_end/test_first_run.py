@@ -15,6 +15,7 @@ import pytest
 import tomlkit
 
 from tests.conftest import NOON, Serve, row
+from tests.end_to_end.test_accounts import NO_NAME
 from tests.script import DUCKDB_FILE, Outcome, Project, expected
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
@@ -192,8 +193,7 @@ def test_without_a_terminal_it_says_what_to_write_where(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--account", "Acme"), "Acme cannot be the name of an account: use small letters, digits and single "
-         "underscores, 40 at most, and no name of a table."),
+        (("--account", "Acme"), NO_NAME.format("Acme")),
         (("--demo",), "Unrecognized arguments: --demo; see --help."),
     ],
 )  # fmt: skip
