@@ -138,7 +138,7 @@ def test_settings_of_an_account_go_before_common_ones_wherever_they_stand(serve:
          "are acme, globex."),
         *(
             (("--account", name), NO_NAME.format(name))
-            for name in ("Acme", "responses", "surveys", "pipeline", "demo", "marts", "acme_marts", "acme_staging", "a__b")
+            for name in ("Acme", "responses", "surveys", "pipeline", "demo", "marts", "a_marts", "a_staging", "a__b")
         ),
         (("--account", " "), "--account names no account; name one, or leave it out."),
         (("--accounts", "acme,"), "--accounts names no account; name one, or leave it out."),
