@@ -212,6 +212,14 @@ def test_a_rule_that_a_row_or_two_speak_for_is_not_believed() -> None:
     assert "as many may be missing here" in found.reason
 
 
+def test_a_rule_that_many_old_responses_speak_for_is_named() -> None:
+    # The last day with a response is in the widest window, and tells of one alone.
+    account = lively(days=3, each_day=40, last=LAST - 900 * DAY)
+    account.put("responses", response(9_000, NOW - timedelta(days=901), 9, excluded_from_calculations=True))
+    found = compare(Service(account, Behaviour(counts_excluded=True)), InMemory(account), zone=LOS_ANGELES)
+    assert (found.verdict, found.rule) == ("equal, counted differently", Rule(excluded=True))
+
+
 def test_figures_that_contradict_themselves_are_not_compared() -> None:
     account = lively()
     summary = Overviews._nps_summary

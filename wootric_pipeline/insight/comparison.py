@@ -254,7 +254,9 @@ class Comparer:
 
     def _otherwise(self, rule: Rule) -> Comparison:
         """As another rule counts, unless that is told by so few responses that they may as well be missing here."""
-        told = sum(each.difference.distance for each in _apart(self._compared(self.base)))
+        compared = self._compared(self.base)
+        told = max(each.difference.distance for each in compared)
+        told = max(told, sum(each.difference.distance for each in _apart(compared)))
         if told >= TELLING_MIN:
             return self._ending(OTHERWISE, "", rule)
         reason = (
