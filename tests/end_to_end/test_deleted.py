@@ -492,3 +492,30 @@ def test_another_accounts_credentials_remove_nothing(loaded: Load) -> None:
         True,
     )
     assert project.loaded() == before
+
+
+def test_the_column_of_marks_may_go_and_come_back(loaded: Load, account: Account) -> None:
+    project, _ = loaded("mark")
+    project.set(deleted="keep")
+    assert project.run("--full-refresh").code == 0
+    project.set(deleted="mark")
+    account.change("declines", 205, (NOON + 20 * DAY) * SECOND)
+    account.delete("responses", 103)
+    outcome = project.run()
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert project.run("--find-deleted").code == 0
+    assert (gone(project, "responses"), gone(project, "declines")) == ({103}, set())
+    assert project.held("declines") == expected(account, "declines")
+
+
+def test_a_column_that_is_gone_from_where_rows_are_merged_as_well_is_made_again(loaded: Load, account: Account) -> None:
+    project, _ = loaded()
+    account.change("declines", 205, (NOON + 20 * DAY) * SECOND)
+    assert project.run().code == 0
+    for dataset in ("wootric", "wootric_staging"):
+        project.alter(f"ALTER TABLE {dataset}.declines DROP COLUMN ip_address")
+    assert project.run().code == 1
+    outcome = project.run("--full-refresh", "--tables", "declines")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert project.held("declines") == expected(account, "declines")
+    assert project.run().code == 0

@@ -295,3 +295,12 @@ def test_marts_that_cannot_be_built_fail_the_run_and_keep_its_rows(project: Proj
     assert "responses" in outcome.stdout
     assert project.held("responses") == {1: NOON}
     assert project.run("--json", SOURCES__WOOTRIC__MARTS="true").report["marts"]["tables"]["fct_responses"] == 1
+
+
+@pytest.mark.parametrize("words", [("--marts",), ("--report", "page.html")])
+def test_of_a_dataset_that_is_not_there_nothing_is_built(tmp_path: Path, words: tuple[str, ...]) -> None:
+    project = Project(tmp_path)
+    # Of a run that failed before it loaded anything.
+    duckdb.connect(str(tmp_path / DUCKDB_FILE)).close()
+    outcome = project.run(*words)
+    assert (outcome.code, outcome.sentence) == (2, "Nothing was loaded into the dataset wootric yet; load it first.")

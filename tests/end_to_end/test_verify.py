@@ -188,3 +188,13 @@ def test_tables_that_are_not_loaded_are_not_checked(account: Account, serve: Ser
 def test_mistakes(serve: Serve, tmp_path: Path, words: list[str], sentence: str) -> None:
     outcome = project_for(serve(Account()), tmp_path / "project").run(*words)
     assert (outcome.code, outcome.sentence) == (2, sentence)
+
+
+def test_people_older_than_the_start_date_are_not_missing(account: Account, serve: Serve, tmp_path: Path) -> None:
+    account.put("responses", row(50, NOON + 9 * 86_400, end_user_id=1))
+    project = project_for(serve(account), tmp_path / "project", start_date="2023-11-20")
+    assert project.run().code == 0
+    outcome = project.run("--verify")
+    assert outcome.code == 0
+    reason = "end_users is loaded from a start date on, and people may be older."
+    assert f"Not checked: whether the end users of responses are there: {reason}" in outcome.stdout.splitlines()

@@ -14,7 +14,7 @@ from ..descriptions import RUNS
 from ..destinations.comments import write_comments
 from ..destinations.layout import FILES, kind_of
 from ..destinations.locks import exclusive, kept_open
-from ..destinations.queries import Queries, is_missing_file
+from ..destinations.queries import Queries, is_empty
 from ..dlt_internals import (
     drop_if_torn,
     drop_old_packages,
@@ -75,7 +75,7 @@ def build_marts(pipeline: Pipeline, run: Run) -> str:
     """
     check_settings(pipeline)
     with exclusive(pipeline, wait=run.waits), kept_open(pipeline, wait=run.waits):
-        if is_missing_file(pipeline) or not Queries(pipeline, account().source).tables:
+        if is_empty(pipeline, account().source):
             raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
         chosen = choices(pipeline)
         built = _built(pipeline, chosen)

@@ -14,7 +14,7 @@ from dlt import Pipeline
 
 from ..accounts import account
 from ..descriptions import RUNS
-from ..destinations.queries import Queries, in_utc, is_missing_file
+from ..destinations.queries import Queries, in_utc, is_empty
 from ..errors import ConfigurationError
 from ..hashing import DESCRIBED
 from ..insight.dates import FIRST_DATE, LAST_DATE
@@ -94,7 +94,7 @@ def write_page(pipeline: Pipeline, run: Run, wanted: Wanted, file: str) -> str:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     refuse_unwritable(file)
-    if is_missing_file(pipeline) or not Queries(pipeline, account().source).tables:
+    if is_empty(pipeline, account().source):
         raise ConfigurationError(f"Nothing was loaded into the dataset {pipeline.dataset_name} yet; load it first.")
     build_marts_of_changes(pipeline, run)
     found = read(pipeline, wanted)

@@ -153,8 +153,9 @@ def _repair(pipeline: Pipeline, run: Run, misfits: Sequence[Misfit], **arguments
 
 
 def _has_start(state: Mapping[str, Any] | None) -> bool:
-    """Whether responses are loaded from some day on."""
-    cursors = state_of(state, account().source, RESPONSES.name).get("incremental", {}).values()
+    """Whether people and responses are loaded from some day on."""
+    states = [state_of(state, account().source, name) for name in (END_USERS.name, RESPONSES.name)]
+    cursors = [cursor for each in states for cursor in each.get("incremental", {}).values()]
     return any(cursor.get("initial_value") is not None for cursor in cursors)
 
 

@@ -21,6 +21,21 @@ WITHOUT_ZONES = ("sqlalchemy", "clickhouse")
 """Destinations whose columns of times have no zone, or are texts."""
 
 
+def is_empty(pipeline: Pipeline, schema: str) -> bool:
+    """Whether no table of a schema is loaded into the dataset of a pipeline.
+
+    Raises:
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    if is_missing_file(pipeline):
+        return True
+    with pipeline.destination_client() as client:
+        # Of a dataset that is not there, nothing can be asked.
+        if not client.is_storage_initialized():
+            return True
+    return not Queries(pipeline, schema).tables
+
+
 def is_missing_file(pipeline: Pipeline) -> bool:
     """Whether the tables would be in a file of this machine's that is not there; to ask would make it."""
     path = local_path(pipeline.destination_client())

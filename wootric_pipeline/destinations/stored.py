@@ -159,15 +159,17 @@ class SqlTables:
         return None
 
     def restore(self, table: str) -> None:
-        """See `Stored`."""
-        if (gone := self.gone(table)) is None:
-            return
+        """See `Stored`; where rows are merged from as well, as in `drop`."""
         root, *children = table_chain(self._schema, table)
-        if gone == root:
-            # What is left of its rows belongs to none.
-            for child in [name for name, columns in self._columns(children).items() if columns]:
-                self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE 1 = 1")
-        add_missing_columns(self._client, [root, *children])
+        if (gone := self.gone(table)) is not None:
+            if gone == root:
+                # What is left of its rows belongs to none.
+                for child in [name for name, columns in self._columns(children).items() if columns]:
+                    self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE 1 = 1")
+            add_missing_columns(self._client, [root, *children])
+        with staging(self._client):
+            if there := [name for name, columns in self._columns([root, *children]).items() if columns]:
+                add_missing_columns(self._client, there)
 
     def restore_bookkeeping(self) -> None:
         """See `Stored`."""

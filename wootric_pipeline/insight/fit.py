@@ -100,23 +100,25 @@ def fit(
         schema: The name of the schema of Wootric's tables.
         known: Up to when which table is loaded.
         appends: Whether each version of a row is kept, so that nothing can be said of scores.
-        has_start: Whether responses are loaded from some day on, so that people may have older ones.
+        has_start: Whether the lists are loaded from some day on, so that people, and responses of theirs, may be older.
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     queries = Queries(pipeline, schema)
     found = Fit()
-    _people(queries, known, found)
+    _people(queries, known, found, has_start=has_start)
     _last_responses(queries, known, found, appends=appends, has_start=has_start)
     return found
 
 
-def _people(queries: Queries, known: Mapping[str, Known], found: Fit) -> None:
+def _people(queries: Queries, known: Mapping[str, Known], found: Fit, *, has_start: bool) -> None:
     missing: dict[int, Misfit] = {}
     for table in (RESPONSES, DECLINES):
-        if lacking := _lacking(queries, {END_USERS.name: ("id",), table.name: ("end_user_id", "updated_at")}):
-            found.unchecked.append(f"Whether the end users of {table.name} are there: {lacking}.")
+        lacking = _lacking(queries, {END_USERS.name: ("id",), table.name: ("end_user_id", "updated_at")})
+        if lacking or has_start:
+            reason = lacking or "end_users is loaded from a start date on, and people may be older"
+            found.unchecked.append(f"Whether the end users of {table.name} are there: {reason}.")
             continue
         limit = known.get(END_USERS.name, Known()).new_rows
         for person, told_at in queries.rows(NO_PERSON.format(asked=table.name)):
