@@ -651,6 +651,20 @@ def active_pipeline_name() -> str | None:
     return context.pipeline().pipeline_name if context.is_active() else None
 
 
+@contextmanager
+def keeping_active_pipeline() -> Iterator[None]:
+    """Makes the pipeline the active one again in the end that is so in the beginning, whatever is made meanwhile."""
+    context = Container()[PipelineContext]
+    before = context.pipeline() if context.is_active() else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            context.activate(before)
+        elif context.is_active():
+            context.deactivate()
+
+
 def settings_folder() -> str:
     """The whole path of the folder in which dlt looks for settings of this run first; it need not exist."""
     return os.path.abspath(dlt.current.run_context().settings_dir)

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -22,10 +23,14 @@ from .command.run import Run, source_for
 from .command.runtime import check_working_folder, source_setting
 from .destinations.layout import kind_of, require_packages
 from .destinations.locks import kept_open
+from .dlt_internals import keeping_active_pipeline
 from .errors import WootricError
 
 Moment = str | date
 """An ISO date or time, or one of Python's; what has no time zone is UTC."""
+
+
+_one_thread = threading.Lock()
 
 
 class LoadedRange(NamedTuple):
@@ -59,8 +64,8 @@ def load_range(
 
     It may be called again, and side by side with the command and with other ranges: rows are merged, cursors stay where
     they are, and each range has a working folder of its own, so that nothing that another one has left is loaded in its
-    place. Where the destination has locks, loads into a dataset wait for each other. In a dataset, it has the state of
-    the command's pipeline: whose rows there are, and who is forgotten.
+    place. Threads of one process wait for each other, and so do all loads into a dataset where the destination has
+    locks. In a dataset, it has the state of the command's pipeline: whose rows there are, and who is forgotten.
 
     >>> load_range("2026-10-01", "2026-11-01", destination="postgres").rows["responses"]
     817
@@ -107,13 +112,14 @@ def _pipeline(
 ) -> Iterator[Pipeline]:
     """The command's pipeline in a working folder of the range's own, which is gone in the end.
 
-    Whoever loads the same range meanwhile waits. What is left by a process that was killed is gone with the next call.
+    Whoever loads the same range meanwhile waits, and all other threads of this process, of which dlt can have one
+    pipeline active. What is left by a process that was killed is gone with the next call.
     """
-    what = repr((tables, destination, dataset))
+    what = repr((tables, getattr(destination, "destination_name", destination), dataset))
     digest = hashlib.sha256(what.encode()).hexdigest()[:8]
     name = f"{pipeline_name()}_{first:%Y%m%dT%H%M%S}_{last:%Y%m%dT%H%M%S}_{digest}"
     folder = Path(get_dlt_pipelines_dir(), name)
-    with exclusive_run(name, get_dlt_pipelines_dir(), wait=True):
+    with _one_thread, exclusive_run(name, get_dlt_pipelines_dir(), wait=True), keeping_active_pipeline():
         shutil.rmtree(folder, ignore_errors=True)
         # What is written there holds personal data.
         folder.mkdir(mode=0o700)

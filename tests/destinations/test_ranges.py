@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timezone
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
 
 from tests.conftest import PROJECT, Serve, Servers, access, row
@@ -17,6 +19,7 @@ from tests.destinations.test_destination_failures import postgres
 from tests.destinations.test_destinations import configuration, pipeline_to
 from tests.documents import block
 from tests.tables import expected, loaded
+from wootric_pipeline.dlt_internals import active_pipeline_name
 from wootric_pipeline.errors import ConfigurationError, WootricError
 from wootric_pipeline.ranges import LoadedRange, load_range
 from wootric_pipeline.sandbox import SECOND, Account, Sandbox
@@ -113,6 +116,31 @@ def test_a_range_is_closed_open_and_can_be_loaded_again(
     again = load_range(date(2025, 10, 1), date(2025, 11, 1), tables=["responses", "declines"])
     assert again[:2] == found[:2]
     assert held("duckdb", "responses") == month_of(account, "responses", OCTOBER)
+    assert left(here) == []
+
+
+def test_threads_of_one_process_load_one_after_the_other(
+    here: Path, account: Account, serve: Serve, known: Known
+) -> None:
+    known(serve(account))
+    wanted = [*months(range(6, 12)), *months(range(6, 8))]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda each: load_range(*each, tables="responses").rows, wanted))
+    assert [set(each) for each in found] == [{"responses"}] * len(wanted)
+    halves = [month_of(account, "responses", month) for month in range(6, 12)]
+    assert held("duckdb", "responses") == {row_id: each for half in halves for row_id, each in half.items()}
+    assert left(here) == []
+
+
+def test_the_pipeline_of_whoever_calls_stays_the_active_one(
+    here: Path, account: Account, serve: Serve, known: Known
+) -> None:
+    known(serve(account))
+    load_range("2025-10-01", "2025-11-01", tables="responses")
+    assert active_pipeline_name() is None
+    pipeline = dlt.pipeline("another", destination="duckdb", dataset_name="another")
+    load_range("2025-10-01", "2025-11-01", tables="responses")
+    assert dlt.pipeline() is pipeline
     assert left(here) == []
 
 

@@ -745,6 +745,17 @@ def test_a_source_knows_where_its_settings_stand() -> None:
     assert found == [["sources", "surveys"], ["sources", "surveys", "acme"], ["sources", "acme"]]
 
 
+def test_the_active_pipeline_stays_so() -> None:
+    with dlt_internals.keeping_active_pipeline():
+        pipeline_of()
+    assert dlt_internals.active_pipeline_name() is None
+    outer = pipeline_of("outer")
+    with pytest.raises(ValueError, match="within"), dlt_internals.keeping_active_pipeline():
+        pipeline_of("inner")
+        raise ValueError("within")
+    assert dlt.pipeline() is outer
+
+
 def test_settings_are_forgotten_for_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt/config.toml").write_text(
