@@ -151,12 +151,10 @@ def wootric_source(
     schema.remove_type_detection("iso_timestamp")
     checked_files(files)
     made = [resource(table, reader, cursor(), shape, files, client) for table in TABLES.values()]
+    made += [overview_resource(each, overviews, shape, files, client) for each in OVERVIEWS.values()]
     for each in made:
         each.selected = each.name in chosen
-    return made + [
-        overview_resource(overview, overviews, shape, files, client, is_selected=overview.name in chosen)
-        for overview in OVERVIEWS.values()
-    ]
+    return made
 
 
 def _cursor(start: datetime | None, end: datetime | None) -> Callable[[], Cursor]:

@@ -18,7 +18,7 @@ from .tables import Overview
 
 
 def overview_resource(
-    overview: Overview, reader: OverviewReader, shape: Shape, files: str, client: Client, *, is_selected: bool
+    overview: Overview, reader: OverviewReader, shape: Shape, files: str, client: Client
 ) -> DltResource:
     """An overview, to be merged on its key.
 
@@ -28,7 +28,6 @@ def overview_resource(
         shape: What of a row is loaded.
         files: How destinations that keep files lay tables out.
         client: Tells the account from others.
-        is_selected: Whether it is read unless somebody selects resources.
     """
 
     def rows() -> Iterator[Any]:
@@ -53,6 +52,5 @@ def overview_resource(
         primary_key=overview.key,
         write_disposition="merge",
         columns=shape.columns(overview),
-        selected=is_selected,
     )
     return made.apply_hints(additional_table_hints=described_by(overview.name, Layout()))

@@ -97,6 +97,11 @@ class TableNotes:
         return datetime.fromtimestamp(min(begun), timezone.utc) if len(begun) == len(ages) else None
 
     @property
+    def found_none(self) -> bool:
+        """Whether there were no rows, not even some that had to be left out."""
+        return not self.rows and not self.left_out
+
+    @property
     def rows_new(self) -> int:
         """Those that are newer than what was loaded before the run."""
         return self.rows - self.rows_again

@@ -172,8 +172,7 @@ class Reader:
                     self._paused[table.name] = reading
                     return
             yield from self._asked_for(table, state, reading)
-            found_none = not notes.rows and not notes.left_out
-            _note_end(reading, state, is_empty=committed is None and reached is None and found_none)
+            _note_end(reading, state, is_empty=committed is None and reached is None and notes.found_none)
             self._end(table, notes)
         except WootricError as error:
             self._end(table, notes, error)
