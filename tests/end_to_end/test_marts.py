@@ -181,7 +181,12 @@ def test_what_is_assumed_or_undecided_is_said(serve: Serve, tmp_path: Path) -> N
 def test_the_document_shows_what_the_command_says(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.put("responses", row(1, score=0))
-    project = project_for(serve(account), tmp_path / "project", tables="responses,declines,end_users")
+    project = project_for(
+        serve(account),
+        tmp_path / "project",
+        tables="responses,declines,end_users",
+        time_zone="America/Los_Angeles",
+    )
     account.put("declines", row(2))
     account.put("end_users", row(3))
     assert project.run().code == 0
