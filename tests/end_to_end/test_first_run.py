@@ -123,10 +123,30 @@ def test_what_is_wrong_is_asked_again_and_nothing_is_written_until_it_is_right(
     assert not (tmp_path / ".dlt").exists()
     mistakes = ["Region", "mars", "Region", "", "Destination", "", "First day", "soon", "First day", ""]
     outcome = at_terminal(project, [*wrong, *mistakes, "Try again?", "", *CLIENT, *DEFAULTS])
-    assert outcome.code == 0
+    assert outcome.code == 0, outcome.stdout
     assert "region must be one of us, eu, au." in outcome.stdout
     assert "start_date must be a date such as" in outcome.stdout
     assert (tmp_path / ".dlt/secrets.toml").exists()
+
+
+def test_who_tries_again_gives_only_what_was_wrong(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_of(tmp_path, serve(account))
+    store = ["Bucket", f"file://{tmp_path}/bucket", "aws_access_key_id", "key", "aws_secret_access_key", ""]
+    places = ["Region", "eu", "Destination", "filesystem", "First day", "2023-11-01"]
+    first = ["Client id", CLIENT_ID, "Client secret", "wrong", *places, *store]
+    again = ["Client id", "", "Client secret", CLIENT_SECRET, "Region", "", "Destination", "", "First day", ""]
+    outcome = at_terminal(project, [*first, "Try again?", "", *again, "Bucket", "", "_id (", "-", "_access_key (", ""])
+    assert outcome.code == 0, outcome.stdout
+    assert "Region (us, eu, au) [eu]: " in outcome.stdout
+    assert "Client secret (leave it out for the same as before): " in outcome.stdout
+    assert tomlkit.parse((tmp_path / ".dlt/secrets.toml").read_text()) == {
+        "sources": {"wootric": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}},
+        "destination": {"filesystem": {"bucket_url": f"file://{tmp_path}/bucket"}},
+    }
+    assert tomlkit.parse((tmp_path / ".dlt/config.toml").read_text()) == {
+        "sources": {"wootric": {"region": "eu", "start_date": "2023-11-01"}},
+        "pipelines": {"wootric_pipeline": {"destination_type": "filesystem"}},
+    }
 
 
 def test_an_interrupt_writes_nothing(account: Account, serve: Serve, tmp_path: Path) -> None:
@@ -188,6 +208,11 @@ def test_without_a_terminal_it_says_what_to_write_where(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert line in outcome.stdout.splitlines()
     assert not (tmp_path / ".dlt").exists()
+    # Whoever copies all of it loads all history into DuckDB.
+    copied = outcome.stdout.partition(f"Into {tmp_path}/.dlt/config.toml")[2].partition("To try it")[0]
+    assert tomlkit.parse(copied.partition("\n")[2]).unwrap() == {
+        "sources": {"wootric": {}}, "pipelines": {"wootric_pipeline": {}},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

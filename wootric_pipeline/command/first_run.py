@@ -25,6 +25,10 @@ from .pipeline import DEFAULT_DATASET, DEFAULT_DESTINATION, PIPELINE_NAME
 INIT = "init"
 DESCRIPTION = "Asks for credentials, region, destination and first day, tries them, and writes them into .dlt."
 DEFAULT_REGION = "us"
+ALL_HISTORY = "all history"
+NONE = "-"
+"""The answer of who has nothing to answer."""
+SET_ALREADY = "if it is set already"
 SECRETS, CONFIG = "secrets.toml", "config.toml"
 OWNER_ALONE = 0o600
 ADDRESSES = {
@@ -79,8 +83,9 @@ def first_run(program: str, words: Sequence[str], check: Check) -> int:
 
 
 def _asked(place: "_Place", program: str, check: Check) -> int:
+    questions = _Questions()
     while True:
-        settings = place.settings(*_answers())
+        settings = place.settings(*questions.answers())
         code = _tried(settings, place, check)
         if code == 0:
             break
@@ -182,11 +187,14 @@ client_secret = "your-client-secret"
 Into {self.folder / CONFIG}, what is other than this:
 
 [{source}]
-region = "{DEFAULT_REGION}"
-start_date = "2015-01-01"
+# {", ".join(HOSTS)}; {DEFAULT_REGION} unless it is set:
+# region = "eu"
+# The first day to load; {ALL_HISTORY} unless it is set:
+# start_date = "2024-01-31"
 
 [{pipeline}]
-destination_type = "{DEFAULT_DESTINATION}"
+# By dlt's name for it; {DEFAULT_DESTINATION} unless it is set:
+# destination_type = "postgres"
 
 To try it, and to load everything:
 
@@ -199,61 +207,84 @@ To load what has changed, every hour (crontab -e):
 """
 
 
-def _answers() -> tuple[dict[str, str], str, dict[Path_, str], str, str]:
-    print("In Wootric, Settings > API shows a client id and a client secret. What is secret is not shown here.")
-    credentials = {"client_id": getpass("Client id (leave it out to sign in as a person): ").strip()}
-    if credentials["client_id"]:
-        credentials["client_secret"] = _needed("Client secret: ")
-    else:
-        credentials = {"username": _needed("E-mail address: "), "password": _needed("Password: ")}
-        if token := getpass("Account token, for a person with several accounts: ").strip():
+class _Questions:
+    """What is asked, and was answered: an answer that is left out is the former one, once there has been one."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, str] = {}
+
+    def answers(self) -> tuple[dict[str, str], str, dict[Path_, str], str, str]:
+        """What `_Place.settings` takes."""
+        print("In Wootric, Settings > API shows a client id and a client secret. What is secret is not shown here.")
+        credentials = self._credentials()
+        region = self._until(f"Region ({', '.join(HOSTS)})", _region, DEFAULT_REGION)
+        kind = self._until("Destination, by dlt's name for it, such as postgres", str.strip, DEFAULT_DESTINATION)
+        start_date = self._until("First day to load, such as 2024-01-31", _first_day, ALL_HISTORY)
+        destination = dict(self._destination(kind))
+        return credentials, region, destination, kind, "" if start_date == ALL_HISTORY else start_date
+
+    def _credentials(self) -> dict[str, str]:
+        if client_id := self._secret("Client id", "to sign in as a person"):
+            return {"client_id": client_id, "client_secret": self._secret("Client secret")}
+        credentials = {"username": self._secret("E-mail address"), "password": self._secret("Password")}
+        if token := self._secret("Account token", "unless the person has several accounts"):
             credentials["account_token"] = token
-    region = _until(f"Region ({', '.join(HOSTS)}) [{DEFAULT_REGION}]: ", _region)
-    kind = input(f"Destination, by dlt's name for it, such as postgres [{DEFAULT_DESTINATION}]: ").strip()
-    start_date = _until("First day to load, such as 2024-01-31 [all history]: ", _first_day)
-    return credentials, region, dict(_destination(kind)), kind or DEFAULT_DESTINATION, start_date
+        return credentials
 
+    def _destination(self, kind: str) -> Iterator[tuple[Path_, str]]:
+        """Credentials of a destination, unless they are set already."""
+        if kind == DEFAULT_DESTINATION:
+            return
+        if kind == "filesystem":
+            yield ("destination", kind, "bucket_url"), self._until("Bucket, such as s3://surveys", str.strip, "")
+            for name in ("aws_access_key_id", "aws_secret_access_key"):
+                if value := self._secret(name, SET_ALREADY):
+                    yield ("destination", kind, "credentials", name), value
+        else:
+            example = f", such as {ADDRESSES[kind]}" if kind in ADDRESSES else ""
+            if value := self._secret(f"Its credentials as an address{example}", SET_ALREADY):
+                yield ("destination", kind, "credentials"), value
 
-def _destination(kind: str) -> Iterator[tuple[Path_, str]]:
-    """Credentials of a destination, unless they are set already."""
-    if not kind or kind == DEFAULT_DESTINATION:
-        return
-    if kind == "filesystem":
-        yield ("destination", kind, "bucket_url"), _until("Bucket, such as s3://surveys: ", str.strip)
-        for name in ("aws_access_key_id", "aws_secret_access_key"):
-            if value := getpass(f"{name} (leave it out if it is set already): ").strip():
-                yield ("destination", kind, "credentials", name), value
-    else:
-        example = f", such as {ADDRESSES[kind]}" if kind in ADDRESSES else ""
-        if value := getpass(f"Its credentials as an address{example} (leave it out if they are set already): ").strip():
-            yield ("destination", kind, "credentials"), value
+    def _secret(self, question: str, without: str = "") -> str:
+        """An answer that is not shown.
 
+        Args:
+            question: What is asked.
+            without: When it is left out; empty where it is needed.
+        """
+        former = self._answered.get(question, "")
+        hints = ["leave it out for the same as before"] if former else []
+        if without:
+            hints.append(f"{NONE if former else 'leave it out'} {without}")
+        shown = f"{question} ({'; '.join(hints)}): " if hints else f"{question}: "
+        while not (answer := getpass(shown).strip() or former or (NONE if without else "")):
+            pass
+        self._answered[question] = "" if without and answer == NONE else answer
+        return self._answered[question]
 
-def _needed(question: str) -> str:
-    while not (answer := getpass(question).strip()):
-        pass
-    return answer
-
-
-def _until(question: str, read: Callable[[str], str]) -> str:
-    """An answer that can be; a mistake is told, and asked again."""
-    while True:
-        try:
-            return read(input(question))
-        except ConfigurationError as mistake:
-            print(mistake)
+    def _until(self, question: str, read: Callable[[str], str], default: str) -> str:
+        """An answer that can be; a mistake is told, and asked again."""
+        former = self._answered.get(question, default)
+        shown = f"{question} [{former}]: " if former else f"{question}: "
+        while True:
+            try:
+                self._answered[question] = read(input(shown).strip() or former)
+                return self._answered[question]
+            except ConfigurationError as mistake:
+                print(mistake)
 
 
 def _region(answer: str) -> str:
-    region = answer.strip().lower() or DEFAULT_REGION
+    region = answer.strip().lower()
     if region not in HOSTS:
         raise ConfigurationError(f"region must be one of {', '.join(HOSTS)}.")
     return region
 
 
 def _first_day(answer: str) -> str:
-    moment("start_date", answer.strip() or None)
-    return answer.strip()
+    if (day := answer.strip()) != ALL_HISTORY:
+        moment("start_date", day)
+    return day
 
 
 def _document(file: Path) -> tomlkit.TOMLDocument:
