@@ -25,6 +25,7 @@ from dlt.common.configuration.exceptions import (
     ConfigValueCannotBeCoercedException,
     InvalidNativeValue,
     LookupTraces,
+    ValueNotSecretException,
 )
 from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.providers.toml import TomlProviderReadException
@@ -702,6 +703,11 @@ def mistyped_setting(error: BaseException) -> tuple[str, str] | None:
         return None
     # `int` of `typing.Optional[int]` and the like.
     return error.field_name.rpartition(".")[2], re.sub(r"typing\.|Optional\[|\]|<class '|'>", "", str(error.hint))
+
+
+def secret_in_config(error: BaseException) -> str | None:
+    """The whole name of a setting that is secret, and that config.toml has; None of other errors."""
+    return error.key if isinstance(error, ValueNotSecretException) else None
 
 
 def unread_settings_file(error: BaseException) -> tuple[str, bool] | None:

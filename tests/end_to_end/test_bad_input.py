@@ -295,6 +295,11 @@ def test_a_host_of_wootrics_that_does_not_answer_is_no_mistake(
         ("[sources.wootric]\nlookback_seconds = [1]", "The setting lookback_seconds must be of the type int."),
         ("[sources.wootric]\nstart_date = true", NO_DATE),
         ("[sources.wootric\n", "config.toml is not valid TOML; check what is written in it under .dlt."),
+        (
+            '[sources.wootric]\nhash_key = "not shown"',
+            "sources.wootric.hash_key is secret; move it from config.toml to secrets.toml under .dlt, or into the "
+            "environment.",
+        ),
         ('[runtime]\nlog_level = "LOUD"', "log_level or log_format under [runtime] cannot be used."),
     ],
 )

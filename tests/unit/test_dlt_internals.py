@@ -22,6 +22,7 @@ import sqlglot
 from dlt import Pipeline
 from dlt.common import json
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.exceptions import ValueNotSecretException
 from dlt.common.configuration.providers import ConfigTomlProvider, EnvironProvider, SecretsTomlProvider
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
@@ -879,6 +880,12 @@ def test_a_setting_of_the_wrong_type_is_named_with_the_right_one() -> None:
     error = resolved(typed, **access, SOURCES__INTERNAL__CONNECTIONS="many")
     assert dlt_internals.mistyped_setting(error) == ("connections", "int")
     assert dlt_internals.mistyped_setting(ValueError()) is None
+
+
+def test_a_secret_in_config_toml_is_named() -> None:
+    error = ValueNotSecretException("config.toml", "sources.wootric.client_id")
+    assert dlt_internals.secret_in_config(error) == "sources.wootric.client_id"
+    assert dlt_internals.secret_in_config(ValueError()) is None
 
 
 def test_a_settings_file_that_is_no_toml_is_named() -> None:

@@ -21,6 +21,7 @@ from ..dlt_internals import (
     missing_packages,
     missing_settings,
     mistyped_setting,
+    secret_in_config,
     unknown_destination,
     unread_settings_file,
 )
@@ -199,6 +200,8 @@ def _of_one_setting(error: BaseException) -> str | None:
         return f"The setting {name} must be of the type {kind}."
     if missing := missing_settings(error):
         return f"Settings are missing ({', '.join(missing)}); put them in .dlt/secrets.toml or in the environment."
+    if secret := secret_in_config(error):
+        return f"{secret} is secret; move it from config.toml to secrets.toml under .dlt, or into the environment."
     if unread := unread_settings_file(error):
         name, is_opened = unread
         if is_opened:
