@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dlt
 import pytest
 
 from tests.conftest import NOON, Serve, access
@@ -145,9 +146,38 @@ def test_who_may_write_the_data_may_lock_it(tmp_path: Path, serve: Serve) -> Non
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_waits_for_no_lock_of_its_parent_in_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(locks._held, "a dataset", locks._Held("a folder"))
+    monkeypatch.setitem(locks._held, "a dataset", locks._Held("a folder", None, "surveys"))
     child = os.fork()
     if not child:
         os._exit(len(locks._held))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert "a dataset" in locks._held
+
+
+def test_what_a_pipeline_has_locked_stays_so_and_what_it_has_not_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pipeline(dataset: str, folder: str) -> dlt.Pipeline:
+        destination = dlt.destinations.duckdb(str(tmp_path / "surveys.duckdb"))
+        return dlt.pipeline("wootric_pipeline", str(tmp_path / folder), destination=destination, dataset_name=dataset)
+
+    places, place = list[object](), locks._place
+
+    def noted(of: dlt.Pipeline) -> object:
+        places.append(of)
+        return place(of)
+
+    monkeypatch.setattr(locks, "_place", noted)
+    loader = pipeline("wootric", "one")
+    with locks.exclusive(loader, wait=False):
+        assert places == [loader]
+        with locks.exclusive(loader, wait=False):
+            # Working it out takes longer than all else.
+            assert places == [loader]
+        with pytest.raises(ConfigurationError), locks.exclusive(pipeline("wootric", "two"), wait=False):
+            pass
+        loader.dataset_name = "another"
+        with locks.exclusive(loader, wait=False):
+            assert len(locks._held) == 2
+        assert len(locks._held) == 1
+    assert not locks._held

@@ -63,11 +63,13 @@ def write_comments(
     if query is None or not has_schema(pipeline):
         return
     try:
+        # Asked for once: dlt makes it anew each time.
+        schema = pipeline.default_schema
         with pipeline.sql_client() as client:
             written = _written(client, query)
             for table, text in (TABLE_DESCRIPTIONS if tables is None else tables).items():
                 told = (text, describe(table))
-                _comment(client, table, _differing(client, pipeline.default_schema, table, told, written))
+                _comment(client, table, _differing(client, schema, table, told, written))
     except Exception as error:
         log.debug("Whether tables and columns are commented on could not be read (%s).", type(error).__name__)
 

@@ -56,11 +56,20 @@ class _Held(NamedTuple):
 
     Attributes:
         owner: The working folder of the pipeline that has it.
+        destination: Of that pipeline.
+        dataset: Its name.
         lasts: Whether it is not lost, with a connection for example.
     """
 
     owner: str
+    destination: object
+    dataset: str
     lasts: Callable[[], bool] = lambda: True
+
+    def is_of(self, pipeline: Pipeline) -> bool:
+        """Whether a pipeline has it, for the dataset into which it loads by now."""
+        is_there = self.destination is pipeline.destination and self.dataset == pipeline.dataset_name
+        return is_there and self.owner == os.path.realpath(pipeline.working_dir)
 
 
 _held: dict[str, _Held] = {}
@@ -88,13 +97,18 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         ConfigurationError: Another loader is at work.
         Exception: Whatever the destination raises when it cannot be reached.
     """
+    # Before it is worked out what to lock, for which dlt has to resolve all settings of the destination.
+    if any(held.is_of(pipeline) and held.lasts() for held in list(_held.values())):
+        yield
+        return
     place = _place(pipeline)
     path = place.lock if place else None
     if place is None and kind_of(pipeline) not in SERVERS:
         yield
         return
-    locked, owner = str(path or location(pipeline)), os.path.realpath(pipeline.working_dir)
-    if (held := _held.get(locked)) and held.owner == owner and held.lasts():
+    locked = str(path or location(pipeline))
+    mine = _Held(os.path.realpath(pipeline.working_dir), pipeline.destination, pipeline.dataset_name)
+    if (held := _held.get(locked)) and held.owner == mine.owner and held.lasts():
         yield
         return
     with ExitStack() as stack:
@@ -102,14 +116,13 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         otherwise = (
             f"Another run loads into the dataset {pipeline.dataset_name}; run again when it has ended, or with --wait."
         )
-        mine = _Held(owner)
-        take(lambda: _held.setdefault(locked, mine).owner == owner, wait=wait, what=what, otherwise=otherwise)
+        take(lambda: _held.setdefault(locked, mine).owner == mine.owner, wait=wait, what=what, otherwise=otherwise)
         stack.callback(_held.pop, locked, None)
         attempts = _of_file(place, stack) if place else _of_server(pipeline, stack)
         for attempt in attempts:
             take(attempt, wait=wait, what=what, otherwise=otherwise)
         if attempts and not path:
-            _held[locked] = _Held(owner, partial(_lasts, attempts))
+            _held[locked] = mine._replace(lasts=partial(_lasts, attempts))
         yield
 
 
