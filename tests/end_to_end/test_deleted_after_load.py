@@ -46,7 +46,11 @@ def loaded(account: Account, serve: Serve, tmp_path: Path) -> Load:
 
 def asked(sandbox: Sandbox) -> list[str]:
     """What was asked for by its id since the last time."""
-    found = [each.path for each in sandbox.requests if each.path.count("/") > 2]
+    found = [
+        each.path
+        for each in sandbox.requests
+        if each.path.removeprefix("/v1/") not in LISTS | {"declines"} and "/v1/" in each.path
+    ]
     sandbox.requests.clear()
     return found
 
@@ -138,6 +142,21 @@ def test_who_comes_back_is_unmarked(loaded: Load, account: Account) -> None:
         assert project.run().code == 0
         assert marked(project, "end_users") == set()
     assert project.held("end_users") == expected(account, "end_users")
+    # So it is with marks that somebody else has made.
+    project.alter("UPDATE wootric.end_users SET _deleted_at = now() WHERE id = 5")
+    assert lines(project.run()) == ["end_users: 1 row (id 5) is listed again, and unmarked."]
+    assert marked(project, "end_users") == set()
+
+
+def test_who_comes_back_and_goes_again_is_asked_for_again(loaded: Load, account: Account) -> None:
+    project, sandbox = loaded("keep")
+    before = account.rows["end_users"][3]
+    for _ in range(2):
+        account.delete("end_users", 3)
+        assert lines(project.run()) == ["end_users: 1 row (id 3) is gone in Wootric, and kept."]
+        assert asked(sandbox) == ["/v1/end_users/3"]
+        account.put("end_users", before)
+        assert lines(project.run()) == []
 
 
 def test_what_is_hidden_from_the_list_is_asked_for_once(loaded: Load, account: Account) -> None:
@@ -326,9 +345,13 @@ def test_rows_without_a_person_are_left_alone(loaded: Load, account: Account) ->
 
 
 def test_marts_are_built_of_what_is_left(loaded: Load, account: Account) -> None:
-    project, _ = loaded("remove", marts="true")
+    project, _ = loaded("keep", marts="true")
     account.delete("responses", 103)
-    assert of(project.run("--json"))["removed"] == 1
+    assert of(project.run("--json"))["gone"] == 1
+    # Now the load itself changes nothing.
+    project.set(deleted="remove")
+    outcome = project.run("--json")
+    assert (of(outcome)["removed"], outcome.report["tables"]["responses"]["rows"]) == (1, 0)
     ((responses,),) = project.ask("SELECT count(*) FROM wootric_marts.fct_responses")
     assert responses == len(account.rows["responses"])
 

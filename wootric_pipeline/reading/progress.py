@@ -76,7 +76,8 @@ class Progress:
     def _all_again(self) -> WholeList | None:
         """Nothing yet, where all that was loaded before is to be read again; None where some of it is not."""
         whole = Bounds(CREATED, self._history.intervals[0].since)
-        if self._filtered or self._span.known_until is None or self.ranges != [(whole, None)]:
+        # Of a list that is filtered, each range is about what was updated since.
+        if self._span.known_until is None or self.ranges != [(whole, None)]:
             return None
         return WholeList(array("q"), whole.since, self.began)
 
