@@ -110,8 +110,8 @@ def wootric_source(
         hash_normalized_emails: Whether e-mail addresses are hashed in small letters and without blanks around them.
         files: How destinations that keep files lay tables out: `delta` or `iceberg`, which merge, or `parquet` or
             `jsonl`, which append each version of a row.
-        deleted: What the command's `--find-deleted` does with rows that are gone in Wootric: `keep`, `mark` or
-            `remove`. With `mark`, the lists have a column `_deleted_at`.
+        deleted: What the command does with rows that it finds gone in Wootric: `keep`, `mark` or `remove`. With `mark`,
+            the lists have a column `_deleted_at`.
 
     Returns:
         The resources `end_users`, `responses` and `declines`, to be merged on `id`, and the overviews, on their keys;

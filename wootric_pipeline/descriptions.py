@@ -48,7 +48,7 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
 )
 
 _GONE = Meaning(
-    "when `--find-deleted` found that Wootric does not have the row any more; null while it has; there with "
+    "when it was found that Wootric does not have the row any more; null while it has; there with "
     '`deleted = "mark"` alone',
     "own",
 )

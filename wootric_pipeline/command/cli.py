@@ -29,7 +29,7 @@ from .account_settings import AccountSettings
 from .arguments import accounts_of, arguments, check_combination
 from .check import check
 from .consent import confirm
-from .deleted import find_deleted
+from .deleted import find_deleted, find_deleted_after_load
 from .demo import demo_account, demo_answers, leave_settings_out
 from .ending import Ending, Teller
 from .failures import USER_MISTAKE, explain
@@ -178,7 +178,7 @@ def _loaded(
     *,
     anew: bool,
 ) -> tuple[str, str]:
-    """Loads, and verifies that where the setting says so."""
+    """Loads, looks for what is gone of lists that were read as a whole, and verifies where the setting says so."""
     source = source_for(run, **given)
     if anew:
         confirm(pipeline, run, names, _start(options), yes=options.yes)
@@ -187,7 +187,12 @@ def _loaded(
         load(pipeline, source, run, names, checkpoint_minutes=minutes, full_refresh=anew, empties=options.yes)
     failed = " ".join(notes.error for notes in run.tables.values() if notes.error)
     told = _report(options, run, about, pipeline), failed
-    if failed or _kind(options) != "load" or not source_setting("verify_after_load", bool, False):
+    if _kind(options) != "load":
+        return told
+    if not (anew or options.demo):
+        looks = partial(find_deleted_after_load, pipeline, run, names)
+        told = _followed(run, told, "what is gone is not looked for", looks)
+    if failed or not source_setting("verify_after_load", bool, False):
         return told
     return _followed(run, told, "it is not verified", lambda: verified_after_load(pipeline, run, **given))
 

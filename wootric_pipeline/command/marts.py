@@ -85,7 +85,7 @@ def build_marts(pipeline: Pipeline, run: Run) -> str:
 
 def build_marts_of_changes(pipeline: Pipeline, run: Run) -> str:
     """As `build_marts`, unless nothing has changed since they were built by the same settings; nothing then."""
-    if not run.refreshed and not run.rows and _is_built(pipeline):
+    if not (run.refreshed or run.rows or run.deleted) and _is_built(pipeline):
         log.info("The marts are those of the last load.")
         return ""
     return build_marts(pipeline, run)

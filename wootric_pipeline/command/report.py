@@ -36,6 +36,7 @@ def as_json(run: Run, *, pipeline: str, destination: str, dataset: str, error: s
         or {name: _table_as_json(notes, run.refreshed.get(name)) for name, notes in run.tables.items()},
         "schema_changes": [change._asdict() for change in run.schema_changes],
         "warnings": warnings(run),
+        **({"deleted": run.deleted} if run.deleted else {}),
         **({"verification": run.verification} if run.verification else {}),
         **({"appends": True} if run.appends else {}),
         **made,

@@ -54,6 +54,7 @@ class Run(Notes):
         checked: For a run that only checks: along which time each table will be read; None if it cannot be.
         unread: Those of them that cannot be, and that nobody had asked for by their names.
         found: For one that loads nothing, or little: what it has found, for machines.
+        deleted: What was found gone after the load, likewise.
         verification: What a verification after the load has found, likewise.
         comparison: What the comparison with Wootric's own figures has found, for machines.
         marts: What was built of the loaded tables, for machines; None where nothing was.
@@ -68,6 +69,7 @@ class Run(Notes):
     checked: dict[str, Mode | None] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     found: dict[str, Any] | None = None
+    deleted: dict[str, Any] | None = None
     verification: dict[str, Any] | None = None
     comparison: dict[str, Any] | None = None
     marts: dict[str, Any] | None = None

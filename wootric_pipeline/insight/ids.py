@@ -3,10 +3,10 @@
 A list is read to its end for that, with the proofs with which it is loaded; nothing of it is kept but ids and times.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..destinations.queries import Queries, in_utc
 from ..errors import IncompleteScan
@@ -17,6 +17,7 @@ from .fit import Misfit
 
 IDS_A_QUERY = 1_000
 BIRTH = "created_at"
+Answer = Callable[[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -65,25 +66,34 @@ def lacking(queries: Queries, table: str) -> str:
     return ""
 
 
-def held(queries: Queries, table: Table) -> Held:
+def held(queries: Queries, table: Table, *, since: datetime | None = None, until: datetime | None = None) -> Held:
     """What a table holds by now.
+
+    Args:
+        queries: Ask the destination.
+        table: Which.
+        since: Only rows that were created then or later; None is all.
+        until: And before; None is all.
 
     Raises:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     name, columns = table.name, queries.columns(table.name)
     marked, oldest = frozenset[int](), None
-    ids = _ids(queries, name)
-    if DELETED_AT in columns:
-        marked = _ids(queries, f"{name} WHERE {DELETED_AT} IS NOT NULL")
-    if BIRTH in columns:
-        ((moment,),) = queries.rows(f"SELECT min({BIRTH}) FROM {name}")  # noqa: S608
-        oldest = in_utc(moment)
+    bounds = [f"{BIRTH} {sign} {queries.instant(at)}" for sign, at in ((">=", since), ("<", until)) if at is not None]
+    with queries.kept() as answer:
+        ids = _ids(answer, name, *bounds)
+        if DELETED_AT in columns:
+            marked = _ids(answer, name, *bounds, f"{DELETED_AT} IS NOT NULL")
+        if BIRTH in columns:
+            ((moment,),) = answer(f"SELECT min({BIRTH}) FROM {name}")  # noqa: S608
+            oldest = in_utc(moment)
     return Held(ids, marked, oldest)
 
 
-def _ids(queries: Queries, rows: str) -> frozenset[int]:
-    return frozenset(int(row_id) for (row_id,) in queries.rows(f"SELECT {PRIMARY_KEY} FROM {rows}"))  # noqa: S608
+def _ids(answer: Answer, table: str, *conditions: str) -> frozenset[int]:
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return frozenset(int(row_id) for (row_id,) in answer(f"SELECT {PRIMARY_KEY} FROM {table}{where}"))  # noqa: S608
 
 
 def listed(

@@ -14,6 +14,7 @@ from ..records import OddRow
 from ..tables import CURSOR, PRIMARY_KEY
 from .history import History
 from .listing import Page
+from .progress import WholeList
 from .scan import Clocks
 
 log = logging.getLogger("wootric_pipeline.reading")
@@ -50,6 +51,7 @@ class TableNotes:
         cursor_before, cursor_after: The newest `updated_at` committed before and by the run, UTC.
         ages_read: Up to which age, in seconds, rows were read when, UNIX seconds, the youngest first; None is any age,
             and never.
+        listed: What the list has shown, where all of it was read again, and to its end; else None.
         began: When the reading began, by the earlier of two clocks, UNIX seconds.
         history_from: The first day that is loaded of an overview by day.
         is_history_complete: Whether nothing is before it; None of all else.
@@ -75,6 +77,7 @@ class TableNotes:
     cursor_before: datetime | None = None
     cursor_after: datetime | None = None
     ages_read: list[tuple[int | None, int | None]] = field(default_factory=list)
+    listed: WholeList | None = None
     began: int | None = None
     history_from: date | None = None
     is_history_complete: bool | None = None
@@ -136,6 +139,7 @@ class TableNotes:
         if not self.begun:
             self.begun, self.cursor_before = True, committed
         self.cursor_after, self.complete, self.error, self.is_refused = committed, False, None, False
+        self.listed = None
         self._committed = committed
 
     def note_page(self, rows: int, unusable: Mapping[int, str]) -> None:

@@ -1,8 +1,10 @@
 """How far a reading along `created_at` has come, and what it has found by then."""
 
+from array import array
 from collections.abc import Collection
 from datetime import datetime, timezone
 from math import floor
+from typing import NamedTuple
 
 from ..tables import CURSOR, PRIMARY_KEY
 from .appeared import Appeared, Compared
@@ -12,6 +14,20 @@ from .span import Span
 from .walk import Piece
 
 ROWS_UNNOTED_MAX = 2 * PAGE_ROWS
+
+
+class WholeList(NamedTuple):
+    """What a list that was loaded before has shown when all of it was read again.
+
+    Attributes:
+        ids: Of its rows, in 8 bytes each; some may stand there twice.
+        since: From which second of `created_at` on it was read, UNIX seconds; None is the beginning.
+        began: When, by the earlier of two clocks, UNIX seconds: of rows created later it may lack some.
+    """
+
+    ids: "array[int]"
+    since: int | None
+    began: int
 
 
 class Progress:
@@ -25,6 +41,7 @@ class Progress:
 
     Attributes:
         ranges: What to read, the newest first, each with the second of `updated_at` from which on it has changed.
+        listed: What was seen by now, where that is all of a list that was loaded before; None where it is not.
     """
 
     def __init__(self, span: Span, began: int, now: int, *, filtered: bool) -> None:
@@ -54,6 +71,15 @@ class Progress:
             self.ranges = [(each, self._since(of)) for each, of in history.groups()]
         else:
             self.ranges = [(each, None) for each in history.due(span.pace, now)]
+        self.listed = self._all_again()
+
+    def _all_again(self) -> WholeList | None:
+        """Nothing yet, where all that was loaded before is to be read again; None where some of it is not."""
+        whole = Bounds(CREATED, self._history.intervals[0].since)
+        # Of a list that is filtered, each range is about what was updated since.
+        if self._span.known_until is None or self.ranges != [(whole, None)]:
+            return None
+        return WholeList(array("q"), whole.since, self.began)
 
     def _since(self, reading: Reading | None) -> int | None:
         if reading is None or reading.newest is None:
@@ -98,6 +124,8 @@ class Progress:
             piece: Of it.
             is_whole: Whether no row before is known to be missing.
         """
+        if self.listed is not None:
+            self.listed.ids.extend(row[PRIMARY_KEY] for row in piece.rows)
         rows = [row for row in piece.rows if self._updated.holds(row) and self.is_changed(row)]
         loaded = {row[PRIMARY_KEY] for row in rows}
         rows = [row for row in rows if not self._has(row)] if self._loaded else rows

@@ -174,6 +174,7 @@ class Reader:
             yield from self._asked_for(table, state, reading)
             _note_end(reading, state, is_empty=committed is None and reached is None and notes.found_none)
             self._end(table, notes)
+            notes.listed = reading.progress.listed if reading.progress and notes.complete else None
         except WootricError as error:
             self._end(table, notes, error)
         finally:
