@@ -247,8 +247,10 @@ def test_the_window_ends_with_the_last_whole_day() -> None:
     assert window_of(Wanted(), known, None) == Window(date(2023, 12, 10), date(2024, 3, 9))
     assert window_of(Wanted(since=date(2024, 3, 8)), known, None) == Window(date(2024, 3, 8), date(2024, 3, 9))
     assert window_of(Wanted(until=date(2020, 1, 1)), known, None) == Window(date(2019, 10, 3), date(2020, 1, 1))
-    # No run is noted: the last answer's day is the last.
-    assert window_of(Wanted(), Known(UTC), date(2024, 5, 5)) == Window(date(2024, 2, 6), date(2024, 5, 6))
+    # No run is noted: the day of the newest change had not ended, nor, without a cursor, that of the last answer.
+    by_dlt = replace(known, complete_up_to=None, newest_change=AT)
+    assert window_of(Wanted(), by_dlt, date(2024, 3, 9)) == Window(date(2023, 12, 10), date(2024, 3, 9))
+    assert window_of(Wanted(), Known(UTC), date(2024, 5, 5)) == Window(date(2024, 2, 5), date(2024, 5, 5))
     assert window_of(Wanted(), Known(UTC), None).days == 90
     with pytest.raises(ConfigurationError, match="2024-03-09"):
         window_of(Wanted(since=date(2024, 3, 9)), known, None)

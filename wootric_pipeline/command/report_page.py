@@ -15,6 +15,7 @@ from dlt import Pipeline
 from ..accounts import account
 from ..descriptions import RUNS
 from ..destinations.queries import Queries, in_utc, is_empty
+from ..dlt_internals import stored_state
 from ..errors import ConfigurationError
 from ..hashing import DESCRIBED
 from ..insight.dates import FIRST_DATE, LAST_DATE
@@ -23,7 +24,8 @@ from ..insight.page.figures import Figures, Known, Verdict, Wanted
 from ..insight.page.reading import figures
 from ..insight.page.words import change, days, interval, score, span
 from ..settings import shown
-from ..tables import RESPONSES
+from ..state import state_of
+from ..tables import CURSOR, RESPONSES
 from .marts import build_marts_of_changes, choices, marts_of
 from .pipeline import DEMO_PIPELINE_NAME
 from .run import Run
@@ -111,16 +113,28 @@ def read(pipeline: Pipeline, wanted: Wanted) -> Figures:
         ConfigurationError: There is no such survey or property.
         Exception: Whatever the destination raises when it cannot be reached.
     """
+    known = _known(pipeline)
+    loaded = Queries(pipeline, account().source)
+    with marts_of(pipeline).kept() as ask:
+        return figures(ask, loaded.rows, wanted, known, has_comments=_has_comments(loaded))
+
+
+def _known(pipeline: Pipeline) -> Known:
     (fresh, *_) = [*status(pipeline, [RESPONSES.name]).tables, None]
-    known = Known(
+    return Known(
         choices(pipeline).zone,
         fresh.last_complete_at if fresh else None,
         verdict(pipeline),
         is_demo=pipeline.pipeline_name == DEMO_PIPELINE_NAME,
+        newest_change=_newest_change(stored_state(pipeline)),
     )
-    loaded = Queries(pipeline, account().source)
-    with marts_of(pipeline).kept() as ask:
-        return figures(ask, loaded.rows, wanted, known, has_comments=_has_comments(loaded))
+
+
+def _newest_change(state: Mapping[str, Any] | None) -> datetime | None:
+    """The latest `updated_at` of responses that are loaded; before there are any, the cursor is where they begin."""
+    cursor = state_of(state, account().source, RESPONSES.name).get("incremental", {}).get(CURSOR, {})
+    newest = cursor.get("last_value")
+    return None if newest == cursor.get("initial_value") else in_utc(newest)
 
 
 def verdict(pipeline: Pipeline) -> Verdict | None:

@@ -54,12 +54,19 @@ class Known:
         complete_up_to: When the last run began that loaded all responses, UTC; None where no run is noted.
         verdict: None where no comparison was made.
         is_demo: Whether the rows are invented.
+        newest_change: Of responses that are loaded, UTC; None where the state has no cursor.
     """
 
     zone: AccountZone
     complete_up_to: datetime | None = None
     verdict: Verdict | None = None
     is_demo: bool = False
+    newest_change: datetime | None = None
+
+    @property
+    def loaded_up_to(self) -> datetime | None:
+        """Up to when all responses are loaded: plain dlt notes no runs, but its cursor passes no change."""
+        return self.complete_up_to or self.newest_change
 
 
 @dataclass(frozen=True)

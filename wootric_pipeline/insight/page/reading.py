@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -14,6 +13,7 @@ from ...settings import shown
 from ..dates import FIRST_DATE, LAST_DATE
 from ..model import DIALECT
 from ..statistics import Counts
+from ..zones import local_day
 from .figures import (
     CATEGORIES,
     DAY,
@@ -85,10 +85,10 @@ def window_of(wanted: Wanted, known: Known, latest: date | None) -> Window:
 
 
 def _ended(known: Known, latest: date | None) -> date:
-    """The day behind the last one that is loaded as a whole, as far as anybody knows."""
-    if known.complete_up_to is not None:
-        return known.complete_up_to.astimezone(ZoneInfo(known.zone.name)).date()
-    return (latest or FIRST_DATE + WINDOW_DAYS * DAY) + DAY
+    """The day behind the last one that had ended when it was loaded, as far as anybody knows."""
+    if known.loaded_up_to is not None:
+        return local_day(known.loaded_up_to, known.zone.name)
+    return latest or FIRST_DATE + WINDOW_DAYS * DAY
 
 
 def _surveys(marts: Rows, wanted: int | None) -> list[Survey]:

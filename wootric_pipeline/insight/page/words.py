@@ -102,9 +102,10 @@ def zone(known: Known) -> str:
 
 def freshness(known: Known) -> str:
     """Up to when all responses are there."""
-    if known.complete_up_to is None:
+    if known.loaded_up_to is None:
         return "not known, since no complete run is noted"
-    return f"{moment(known.complete_up_to, known.zone.name)} ({known.zone.name})"
+    told = f"{moment(known.loaded_up_to, known.zone.name)} ({known.zone.name})"
+    return told if known.complete_up_to else f"{told}, the newest change: no complete run is noted"
 
 
 def verdict(known: Known) -> str:
