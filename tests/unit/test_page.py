@@ -31,7 +31,7 @@ from wootric_pipeline.insight.page.groups import compared, in_ranges
 from wootric_pipeline.insight.page.markup import Html, element, harmless, isolated
 from wootric_pipeline.insight.page.reading import window_of
 from wootric_pipeline.insight.statistics import Counts, holm, p_value, share
-from wootric_pipeline.insight.zones import AccountZone
+from wootric_pipeline.insight.zones import AccountZone, first_whole_day
 
 UTC = AccountZone("UTC", "setting")
 counts = st.builds(Counts, *[st.integers(0, 5_000)] * 3)
@@ -254,6 +254,28 @@ def test_the_window_ends_with_the_last_whole_day() -> None:
     assert window_of(Wanted(), Known(UTC), None).days == 90
     with pytest.raises(ConfigurationError, match="2024-03-09"):
         window_of(Wanted(since=date(2024, 3, 9)), known, None)
+
+
+def test_the_window_begins_with_the_first_day_that_is_loaded() -> None:
+    known = Known(UTC, AT, first_day=date(2024, 2, 1))
+    assert window_of(Wanted(), known, None) == Window(date(2024, 2, 1), date(2024, 3, 10))
+    assert window_of(Wanted(until=date(2024, 2, 1)), known, None) == Window(date(2023, 11, 3), date(2024, 2, 1))
+    assert window_of(Wanted(), replace(known, first_day=date(2023, 1, 1)), None).since == date(2023, 12, 11)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "first"),
+    [
+        ("2024-03-10T00:00", "UTC", date(2024, 3, 10)),
+        ("2024-03-10T00:01", "UTC", date(2024, 3, 11)),
+        ("2024-03-10T00:00", "America/Los_Angeles", date(2024, 3, 10)),
+        ("2024-03-10T08:00", "America/Los_Angeles", date(2024, 3, 10)),
+        ("2024-03-11T08:00", "America/Los_Angeles", date(2024, 3, 12)),
+        ("2024-03-10T00:00", "Asia/Tokyo", date(2024, 3, 11)),
+    ],
+)
+def test_the_first_whole_day_begins_with_a_start_date_or_behind_it(start: str, zone: str, first: date) -> None:
+    assert first_whole_day(datetime.fromisoformat(f"{start}+00:00"), zone) == first
 
 
 @given(st.dates(date(1970, 1, 1), date(2099, 12, 30)), st.integers(1, 3_000))

@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 from zoneinfo import ZoneInfo
 
 from ..statistics import INTERVAL_MIN, POINT_MIN, Z_95, Counts, p_value
-from .figures import Known, Window
+from .figures import Figures, Known, Window
 
 ONCE_MAX = 1_000_000
 NO_BREAK = "\u00a0"
@@ -108,6 +108,18 @@ def freshness(known: Known) -> str:
     return told if known.complete_up_to else f"{told}, the newest change: no complete run is noted"
 
 
+def loaded_from(known: Known) -> str:
+    """From which day on all answers are there; nothing where that is all history."""
+    return f"{day(known.first_day)}; earlier answers are not all there" if known.first_day else ""
+
+
+def lacking(known: Known, window: Window, name: str) -> str:
+    """That not all answers of a window are there; nothing where they are."""
+    if known.first_day is None or known.has_all(window):
+        return ""
+    return f"Not all answers of {name} are loaded; they are from {day(known.first_day)} on."
+
+
 def verdict(known: Known) -> str:
     """Whether the figures are Wootric's own, if anybody has looked."""
     found = known.verdict
@@ -116,6 +128,14 @@ def verdict(known: Known) -> str:
     told = VERDICTS.get(found.verdict, found.verdict)
     at = day(found.compared_at.astimezone(ZoneInfo(known.zone.name)).date())
     return f"{told}{f': {found.remark}' if found.remark else ''} (on {at})"
+
+
+def moved(figures: Figures) -> tuple[str, str]:
+    """Whether the score moved, as `change` tells it, or why it is not compared."""
+    length = days(figures.window.days)
+    if figures.before is None:
+        return "Not compared", lacking(figures.known, figures.window.before, f"the {length} before")
+    return change(figures.now.counts, figures.before.counts, length)
 
 
 def change(now: Counts, before: Counts, length: str) -> tuple[str, str]:
