@@ -182,3 +182,20 @@ def test_a_quarter_begins_the_trend_of_a_long_window(serve: Serve, tmp_path: Pat
     page = page_of(project, "--since", "2021-02-01")
     assert "By quarter, whatever days are shown above, from the first quarter that is all loaded." in page.text
     assert list(page.rows("How it went"))[-1][0] == "Q2 2021"
+
+
+def test_few_answers_are_told_in_words(serve: Serve, tmp_path: Path) -> None:
+    project = project_of(serve, tmp_path, daily(30))
+    assert project.run().code == 0
+    told = {
+        since: project.run("--report", PAGE, "--since", since, "--until", "2023-11-15").stdout.partition(" 2023 to ")[0]
+        for since in ("2023-11-14", "2023-11-06", "2023-11-05", "2023-10-17", "2023-10-16")
+    }
+    assert list(told.values()) == [
+        "Too few answers for an NPS, of 1 response, 14 Nov 2023. Cannot tell whether it moved. The 1 day before "
+        "has only 1 response.\nThe report is report.html.\n",
+        "Too few answers for an NPS, of 9 responses, 6 Nov",
+        "Too few answers for an NPS, 95% interval +47 to +100, of 10 responses, 5 Nov",
+        "Too few answers for an NPS, 95% interval +78 to +100, of 29 responses, 17 Oct",
+        "NPS +100, 95% interval +78 to +100, of 30 responses, 16 Oct",
+    ]

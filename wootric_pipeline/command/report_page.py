@@ -22,7 +22,7 @@ from ..insight.dates import FIRST_DATE, LAST_DATE
 from ..insight.page.document import document
 from ..insight.page.figures import Figures, Known, Verdict, Wanted
 from ..insight.page.reading import figures
-from ..insight.page.words import interval, lacking, moved, score, span
+from ..insight.page.words import counted, interval, lacking, moved, score, span
 from ..insight.zones import first_whole_day
 from ..settings import shown
 from ..state import state_of
@@ -189,11 +189,12 @@ def _replace(path: Path, text: bytes) -> None:
 
 
 def _as_text(found: Figures, file: str) -> list[str]:
-    counts = found.now.counts
+    counts, days = found.now.counts, span(found.window)
+    said = f"NPS {score(counts)}" if counts.has_point else "Too few answers for an NPS"
+    said += f", 95% interval {interval(counts)}" if counts.has_interval else ""
+    told = [f"{said}, of {counted(counts.responses, 'response')}, {days}.", ". ".join(filter(None, moved(found)))]
     if not counts.responses:
-        return [f"No answer to an NPS survey is counted from {_plain(span(found.window))}.", f"The report is {file}."]
-    said = f"NPS {score(counts)}, 95% interval {interval(counts)}, of {counts.responses:,} responses"
-    told = [f"{said}, {span(found.window)}.", ". ".join(filter(None, moved(found)))]
+        told = [f"No answer to an NPS survey is counted from {days}."]
     told.append(lacking(found.known, found.window, "these days"))
     return [_plain(" ".join(filter(None, told))), f"The report is {file}."]
 

@@ -148,7 +148,8 @@ def change(now: Counts, before: Counts, length: str) -> tuple[str, str]:
     """
     if not now.has_interval or not before.has_interval:
         few = counted(min(before.responses, now.responses), "response")
-        which = "The window has" if now.responses < before.responses else f"The {length} before have"
+        earlier = f"The {length} before {'has' if length == days(1) else 'have'}"
+        which = "The window has" if now.responses < before.responses else earlier
         return "Cannot tell whether it moved", f"{which} only {few}."
     z = now.z_against(before)
     exact = now.has_point and before.has_point
