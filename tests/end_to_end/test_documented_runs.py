@@ -117,6 +117,21 @@ def test_the_demo_writes_a_report_page(demo: tuple[Project, Outcome]) -> None:
     assert "Latest comments" not in page.sections
 
 
+def test_the_demo_counts_as_its_page_does(demo: tuple[Project, Outcome]) -> None:
+    project, outcome = demo
+    page = Page((project.folder / "wootric_demo_report.html").read_text("utf-8"))
+    printed = re.findall(r"^(\d{4}-\d\d) +(\d+) +(\S+)$", outcome.stdout, re.MULTILINE)
+    shown = [
+        (
+            f"{datetime.strptime(month[:8], '%b %Y'):%Y-%m}",
+            responses.replace(",", ""),
+            score.replace("−", "-").lstrip("+"),
+        )
+        for month, score, _, responses in page.rows("How it went")
+    ]
+    assert printed == shown[:6]
+
+
 def test_each_question_is_answered_by_the_marts_of_the_demo(demo: tuple[Project, Outcome]) -> None:
     assert len(QUESTIONS) == 11
     with duckdb.connect(str(demo[0].folder / DEMO_FILE), read_only=True) as connection:
