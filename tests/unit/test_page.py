@@ -1,6 +1,7 @@
 """The report page without an account: statistics, groups, pictures, words, and what is escaped."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
@@ -191,6 +192,11 @@ def test_what_an_account_holds_is_one_harmless_line(text: str, length_max: int) 
         "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\r\n\t\x00\x1b\u2028"
     )
     found.encode()
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_no_zero_has_a_sign(low: float, high: float) -> None:
+    assert not re.search(r"[-+−]0(?!\.?\d)", f"{words.signed(low)} {words.between(low, high)} {words.percent(low)}")
 
 
 def test_what_joins_letters_and_emoji_stays() -> None:
