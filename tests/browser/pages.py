@@ -1,4 +1,4 @@
-"""A page that holds what is hardest to show: long, hostile and right-to-left names, few answers, all verdicts."""
+"""A page that holds what is hardest to show: long, hostile and right-to-left names, few answers, partial days."""
 
 from dataclasses import replace
 from datetime import date, datetime, timezone
@@ -32,7 +32,9 @@ def hostile_page() -> str:
         FIGURES,
         wanted=Wanted(comments=len(NAMES)),
         known=Known(AccountZone("America/Argentina/ComodRivadavia", "assumed"), at,
-                    Verdict("equal, counted differently", at, "there, excluded responses count, too")),
+                    Verdict("equal, counted differently", at, "there, excluded responses count, too"),
+                    first_day=date(2024, 2, 1)),
+        before=None,
         dimensions=[Dimension(name, groups) for name in NAMES[:3]],
         tags=Dimension("Tag", groups, 3),
         movers={("promoter", "detractor"): 12_345, ("passive", "passive"): 3, ("detractor", "promoter"): 1},

@@ -101,6 +101,19 @@ def test_the_database_says_what_tables_and_columns_mean(loaded: Pipeline) -> Non
     assert table_comments(loaded) == {name: TABLE_DESCRIPTIONS[name] for name in LOADED}
 
 
+@pytest.mark.parametrize("loaded", [pytest.param("ducklake", marks=GROUPS["ducklake"])], indirect=True)
+def test_comments_of_a_table_are_one_snapshot_of_a_lake(loaded: Pipeline) -> None:
+    def snapshots() -> int:
+        with loaded.sql_client() as client:
+            rows = client.execute_sql("SELECT count(*) FROM ducklake_snapshots('ducklake')")
+        return int(rows[0][0]) if rows else 0
+
+    before = snapshots()
+    write_comments(loaded, describe=lambda name: {column: f"{text}!" for column, text in descriptions(name).items()})
+    assert commented(loaded)["responses"]["score"] == f"{descriptions('responses')['score']}!"
+    assert snapshots() - before == len(LOADED)
+
+
 @pytest.mark.parametrize("loaded", COMMENTED, indirect=True)
 def test_what_is_written_is_not_written_again(loaded: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {path: path.read_bytes() for path in Path().glob("*.duckdb*")}

@@ -117,6 +117,21 @@ def test_the_demo_writes_a_report_page(demo: tuple[Project, Outcome]) -> None:
     assert "Latest comments" not in page.sections
 
 
+def test_the_demo_counts_as_its_page_does(demo: tuple[Project, Outcome]) -> None:
+    project, outcome = demo
+    page = Page((project.folder / "wootric_demo_report.html").read_text("utf-8"))
+    printed = re.findall(r"^(\d{4}-\d\d) +(\d+) +(\S+)$", outcome.stdout, re.MULTILINE)
+    shown = [
+        (
+            f"{datetime.strptime(month[:8], '%b %Y'):%Y-%m}",
+            responses.replace(",", ""),
+            score.replace("−", "-").lstrip("+"),
+        )
+        for month, score, _, responses in page.rows("How it went")
+    ]
+    assert printed == shown[:6]
+
+
 def test_each_question_is_answered_by_the_marts_of_the_demo(demo: tuple[Project, Outcome]) -> None:
     assert len(QUESTIONS) == 11
     with duckdb.connect(str(demo[0].folder / DEMO_FILE), read_only=True) as connection:
@@ -130,9 +145,26 @@ def test_each_question_is_answered_by_the_marts_of_the_demo(demo: tuple[Project,
     assert all(text.strip() for _, _, text in answers[9])
 
 
+def test_no_question_is_answered_by_a_negative_zero() -> None:
+    """Which is what becomes of a score that is hardly below 0 where it is rounded as a floating-point number."""
+    with duckdb.connect() as connection:
+        connection.execute("""
+            CREATE TABLE mart_nps_periods AS SELECT 'month' AS period, DATE '2024-01-01' AS period_start,
+                'all' AS scope, 3_000 AS responses, -0.04::DOUBLE AS nps, -0.04::DOUBLE AS nps_low,
+                -0.04::DOUBLE AS nps_high, -0.04::DOUBLE AS nps_change, -0.01::DOUBLE AS change_z;
+            CREATE TABLE fct_responses AS SELECT range AS response_id, 'nps' AS metric, true AS is_counted,
+                true AS is_latest, CASE range WHEN 1 THEN -100 ELSE 0 END AS nps_points FROM range(3_000);
+            CREATE TABLE fct_response_properties AS
+                SELECT response_id, 'plan' AS property, 'a' AS value_text FROM fct_responses""")
+        answers = [connection.execute(QUESTIONS[number]).fetchone() for number in (0, 4, 7)]
+    assert [str(value) for answer in answers for value in answer or () if isinstance(value, (Decimal, float))] == [
+        "0.0"
+    ] * 6
+
+
 PLANS = """
 SELECT end_user__properties__plan, count(*),
-    round(100.0 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*), 1) AS nps
+    CAST(100.0 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*) AS DECIMAL(5, 1)) AS nps
 FROM wootric.responses WHERE NOT excluded_from_calculations GROUP BY 1 ORDER BY nps, 1
 """
 

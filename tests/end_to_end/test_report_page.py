@@ -296,6 +296,7 @@ def test_the_report_for_people_and_machines_says_the_same(life: Life) -> None:
         "bytes": (project.folder / PAGE).stat().st_size,
         "since": str(SINCE),
         "until": str(UNTIL),
+        "loaded_from": None,
         "responses": counts["responses"],
         "nps": nps_of(counts),
         "nps_low": pytest.approx(100 * (middle - 1.96 * error)),

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
+from math import copysign
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -430,6 +431,14 @@ def test_queries_mean_the_same_in_other_dialects(database: str, monkeypatch: pyt
     assert any(row["survey_id"] is None for row in plain.rows("mart_nps_daily"))
     for name in models():
         assert in_order(other.rows(name)) == in_order(plain.rows(name))
+
+
+def test_no_figure_is_a_negative_zero() -> None:
+    months = [(0, 40, 0), (0, 40, 0), (20, 0, 20), (20, 0, 20), (0, 0, 1)]
+    made = Made(account([each for month, counts in enumerate(months, 1) for each in spread(counts, month)], [one()]))
+    figures = [value for row in made.rows("mart_nps_periods") for value in row.values() if isinstance(value, float)]
+    assert figures.count(0) >= 6 * len(("nps", "nps_change", "change_z"))
+    assert [value for value in figures if value == 0 and copysign(1, value) < 0] == []
 
 
 def test_queries_give_the_columns_that_they_say() -> None:

@@ -1,6 +1,7 @@
 """The report page without an account: statistics, groups, pictures, words, and what is escaped."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
@@ -31,7 +32,7 @@ from wootric_pipeline.insight.page.groups import compared, in_ranges
 from wootric_pipeline.insight.page.markup import Html, element, harmless, isolated
 from wootric_pipeline.insight.page.reading import window_of
 from wootric_pipeline.insight.statistics import Counts, holm, p_value, share
-from wootric_pipeline.insight.zones import AccountZone
+from wootric_pipeline.insight.zones import AccountZone, first_whole_day
 
 UTC = AccountZone("UTC", "setting")
 counts = st.builds(Counts, *[st.integers(0, 5_000)] * 3)
@@ -50,7 +51,8 @@ def test_the_interval_holds_the_score_and_is_that_of_the_marts(found: Counts) ->
     middle, error = expected_interval(found.promoters, found.detractors, found.responses)
     assert found.low == pytest.approx(max(100 * (middle - 1.96 * error), -100))
     assert found.high == pytest.approx(min(100 * (middle + 1.96 * error), 100))
-    assert found.low <= found.nps <= found.high
+    # That of a single answer, which is never shown, ends before +-100.
+    assert found.responses == 1 or found.low <= found.nps <= found.high
 
 
 @given(counts, counts)
@@ -192,6 +194,11 @@ def test_what_an_account_holds_is_one_harmless_line(text: str, length_max: int) 
     found.encode()
 
 
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_no_zero_has_a_sign(low: float, high: float) -> None:
+    assert not re.search(r"[-+−]0(?!\.?\d)", f"{words.signed(low)} {words.between(low, high)} {words.percent(low)}")
+
+
 def test_what_joins_letters_and_emoji_stays() -> None:
     joined = "a\u200cb \U0001f469\u200d\U0001f467"
     assert harmless(joined, 60) == joined
@@ -247,11 +254,35 @@ def test_the_window_ends_with_the_last_whole_day() -> None:
     assert window_of(Wanted(), known, None) == Window(date(2023, 12, 10), date(2024, 3, 9))
     assert window_of(Wanted(since=date(2024, 3, 8)), known, None) == Window(date(2024, 3, 8), date(2024, 3, 9))
     assert window_of(Wanted(until=date(2020, 1, 1)), known, None) == Window(date(2019, 10, 3), date(2020, 1, 1))
-    # No run is noted: the last answer's day is the last.
-    assert window_of(Wanted(), Known(UTC), date(2024, 5, 5)) == Window(date(2024, 2, 6), date(2024, 5, 6))
+    # No run is noted: the day of the newest change had not ended, nor, without a cursor, that of the last answer.
+    by_dlt = replace(known, complete_up_to=None, newest_change=AT)
+    assert window_of(Wanted(), by_dlt, date(2024, 3, 9)) == Window(date(2023, 12, 10), date(2024, 3, 9))
+    assert window_of(Wanted(), Known(UTC), date(2024, 5, 5)) == Window(date(2024, 2, 5), date(2024, 5, 5))
     assert window_of(Wanted(), Known(UTC), None).days == 90
     with pytest.raises(ConfigurationError, match="2024-03-09"):
         window_of(Wanted(since=date(2024, 3, 9)), known, None)
+
+
+def test_the_window_begins_with_the_first_day_that_is_loaded() -> None:
+    known = Known(UTC, AT, first_day=date(2024, 2, 1))
+    assert window_of(Wanted(), known, None) == Window(date(2024, 2, 1), date(2024, 3, 10))
+    assert window_of(Wanted(until=date(2024, 2, 1)), known, None) == Window(date(2023, 11, 3), date(2024, 2, 1))
+    assert window_of(Wanted(), replace(known, first_day=date(2023, 1, 1)), None).since == date(2023, 12, 11)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "first"),
+    [
+        ("2024-03-10T00:00", "UTC", date(2024, 3, 10)),
+        ("2024-03-10T00:01", "UTC", date(2024, 3, 11)),
+        ("2024-03-10T00:00", "America/Los_Angeles", date(2024, 3, 10)),
+        ("2024-03-10T08:00", "America/Los_Angeles", date(2024, 3, 10)),
+        ("2024-03-11T08:00", "America/Los_Angeles", date(2024, 3, 12)),
+        ("2024-03-10T00:00", "Asia/Tokyo", date(2024, 3, 11)),
+    ],
+)
+def test_the_first_whole_day_begins_with_a_start_date_or_behind_it(start: str, zone: str, first: date) -> None:
+    assert first_whole_day(datetime.fromisoformat(f"{start}+00:00"), zone) == first
 
 
 @given(st.dates(date(1970, 1, 1), date(2099, 12, 30)), st.integers(1, 3_000))

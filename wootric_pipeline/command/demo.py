@@ -18,11 +18,12 @@ FILES = "files"
 """The one setting of the source that is about the destination."""
 DEMO_STATE_KEY = "demo_history_ends_at"
 
+# The first counts as marts and the page do: incomplete responses, too, by days of the account's zone.
 DEMO_QUERIES = {
     "NPS by month": """\
-SELECT strftime(created_at, '%Y-%m') AS month, count(*) AS responses,
-       round(100.0 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*)) AS nps
-FROM {dataset}.responses WHERE completed AND NOT excluded_from_calculations
+SELECT strftime(created_at AT TIME ZONE 'America/Los_Angeles', '%Y-%m') AS month, count(*) AS responses,
+       round(100.0 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*))::INTEGER AS nps
+FROM {dataset}.responses WHERE NOT excluded_from_calculations
 GROUP BY month ORDER BY month DESC LIMIT 6""",
     "Top tags": """\
 SELECT tags.value AS tag, count(*) AS responses, round(avg(responses.score), 1) AS average_score

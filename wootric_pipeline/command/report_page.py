@@ -15,17 +15,21 @@ from dlt import Pipeline
 from ..accounts import account
 from ..descriptions import RUNS
 from ..destinations.queries import Queries, in_utc, is_empty
+from ..dlt_internals import stored_state
 from ..errors import ConfigurationError
 from ..hashing import DESCRIBED
 from ..insight.dates import FIRST_DATE, LAST_DATE
 from ..insight.page.document import document
 from ..insight.page.figures import Figures, Known, Verdict, Wanted
 from ..insight.page.reading import figures
-from ..insight.page.words import change, days, interval, score, span
+from ..insight.page.words import counted, interval, lacking, moved, score, span
+from ..insight.zones import first_whole_day
 from ..settings import shown
-from ..tables import RESPONSES
+from ..state import state_of
+from ..tables import CURSOR, DECLINES, RESPONSES
 from .marts import build_marts_of_changes, choices, marts_of
 from .pipeline import DEMO_PIPELINE_NAME
+from .refresh import first_day
 from .run import Run
 from .status import status
 
@@ -111,16 +115,36 @@ def read(pipeline: Pipeline, wanted: Wanted) -> Figures:
         ConfigurationError: There is no such survey or property.
         Exception: Whatever the destination raises when it cannot be reached.
     """
-    (fresh, *_) = [*status(pipeline, [RESPONSES.name]).tables, None]
-    known = Known(
-        choices(pipeline).zone,
-        fresh.last_complete_at if fresh else None,
-        verdict(pipeline),
-        is_demo=pipeline.pipeline_name == DEMO_PIPELINE_NAME,
-    )
+    known = _known(pipeline)
     loaded = Queries(pipeline, account().source)
     with marts_of(pipeline).kept() as ask:
         return figures(ask, loaded.rows, wanted, known, has_comments=_has_comments(loaded))
+
+
+def _known(pipeline: Pipeline) -> Known:
+    (fresh, *_) = [*status(pipeline, [RESPONSES.name]).tables, None]
+    state, zone = stored_state(pipeline), choices(pipeline).zone
+    return Known(
+        zone,
+        fresh.last_complete_at if fresh else None,
+        verdict(pipeline),
+        is_demo=pipeline.pipeline_name == DEMO_PIPELINE_NAME,
+        newest_change=_newest_change(state),
+        first_day=_first_day(state, zone.name),
+    )
+
+
+def _newest_change(state: Mapping[str, Any] | None) -> datetime | None:
+    """The latest `updated_at` of responses that are loaded; before there are any, the cursor is where they begin."""
+    cursor = state_of(state, account().source, RESPONSES.name).get("incremental", {}).get(CURSOR, {})
+    newest = cursor.get("last_value")
+    return None if newest == cursor.get("initial_value") else in_utc(newest)
+
+
+def _first_day(state: Mapping[str, Any] | None, zone: str) -> date | None:
+    """From which day on all responses and declines are loaded, by the start date that was set when they first were."""
+    starts = [in_utc(first_day(state_of(state, account().source, table.name))) for table in (RESPONSES, DECLINES)]
+    return max((first_whole_day(start, zone) for start in starts if start is not None), default=None)
 
 
 def verdict(pipeline: Pipeline) -> Verdict | None:
@@ -165,12 +189,14 @@ def _replace(path: Path, text: bytes) -> None:
 
 
 def _as_text(found: Figures, file: str) -> list[str]:
-    counts, length = found.now.counts, days(found.window.days)
+    counts, days = found.now.counts, span(found.window)
+    said = f"NPS {score(counts)}" if counts.has_point else "Too few answers for an NPS"
+    said += f", 95% interval {interval(counts)}" if counts.has_interval else ""
+    told = [f"{said}, of {counted(counts.responses, 'response')}, {days}.", ". ".join(filter(None, moved(found)))]
     if not counts.responses:
-        return [f"No answer to an NPS survey is counted from {_plain(span(found.window))}.", f"The report is {file}."]
-    said = f"NPS {score(counts)}, 95% interval {interval(counts)}, of {counts.responses:,} responses"
-    moved = ". ".join(filter(None, change(counts, found.before.counts, length)))
-    return [_plain(f"{said}, {span(found.window)}. {moved}"), f"The report is {file}."]
+        told = [f"No answer to an NPS survey is counted from {days}."]
+    told.append(lacking(found.known, found.window, "these days"))
+    return [_plain(" ".join(filter(None, told))), f"The report is {file}."]
 
 
 def _plain(text: str) -> str:
@@ -185,6 +211,7 @@ def _as_json(found: Figures, file: str, length: int) -> dict[str, Any]:
         "bytes": length,
         "since": found.window.since.isoformat(),
         "until": found.window.until.isoformat(),
+        "loaded_from": found.known.first_day.isoformat() if found.known.first_day else None,
         "responses": counts.responses,
         "nps": counts.nps if counts.has_point else None,
         "nps_low": counts.low if counts.has_interval else None,

@@ -108,7 +108,9 @@ def _comment(client: SqlClientBase[Any], table: str, statements: list[str]) -> N
     if not statements:
         return
     try:
-        client.execute_many(statements)
+        # DuckLake writes a snapshot for each statement otherwise.
+        with client.begin_transaction():
+            client.execute_many(statements)
         log.info("Wrote %s comments of %s.", len(statements), table)
     except Exception as error:
         log.debug("The database takes no comments of %s (%s).", table, type(error).__name__)

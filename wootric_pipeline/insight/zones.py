@@ -114,6 +114,12 @@ def local_day(moment: datetime, name: str) -> date:
     return moment.astimezone(zone(name)).date()
 
 
+def first_whole_day(moment: datetime, name: str) -> date:
+    """The first day in a zone that begins at a moment or later."""
+    day = local_day(moment, name)
+    return day if midnight(day, name) >= moment else day + DAY
+
+
 def account_zone(offsets: Sequence[Offset], first: date, last: date) -> AccountZone | None:
     """The zone in which the account shows its times; None if no zone fits, or nothing was shown.
 

@@ -54,12 +54,26 @@ class Known:
         complete_up_to: When the last run began that loaded all responses, UTC; None where no run is noted.
         verdict: None where no comparison was made.
         is_demo: Whether the rows are invented.
+        newest_change: Of responses that are loaded, UTC; None where the state has no cursor.
+        first_day: From which on all responses and declines are loaded; None is all history. Of days before it, those
+            may be loaded that were updated later.
     """
 
     zone: AccountZone
     complete_up_to: datetime | None = None
     verdict: Verdict | None = None
     is_demo: bool = False
+    newest_change: datetime | None = None
+    first_day: date | None = None
+
+    def has_all(self, window: "Window") -> bool:
+        """Whether no day of a window is before the first that is loaded."""
+        return self.first_day is None or window.since >= self.first_day
+
+    @property
+    def loaded_up_to(self) -> datetime | None:
+        """Up to when all responses are loaded: plain dlt notes no runs, but its cursor passes no change."""
+        return self.complete_up_to or self.newest_change
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,11 @@ class Tally:
     declines: int = 0
     comments: int = 0
     detractors_with_comment: int = 0
+
+    @property
+    def asked(self) -> int:
+        """How many answered or declined."""
+        return self.counts.responses + self.declines
 
 
 @dataclass(frozen=True)
@@ -220,7 +239,8 @@ class Figures:
         known: What is known besides the marts.
         window: Whose answers.
         latest: The day of the latest answer that is counted, of any window; None without one.
-        now, before: The window, and as many days before it.
+        now: The window.
+        before: As many days before it; None where not all of them are loaded.
         period: Of the trend: `month` or `quarter`.
         months: The trend.
         scores: How often each of 0 to 10 was given.
@@ -239,7 +259,7 @@ class Figures:
     window: Window
     latest: date | None
     now: Tally
-    before: Tally
+    before: Tally | None
     period: str
     months: Sequence[Month]
     scores: Sequence[int]

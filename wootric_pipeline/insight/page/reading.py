@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -14,6 +13,7 @@ from ...settings import shown
 from ..dates import FIRST_DATE, LAST_DATE
 from ..model import DIALECT
 from ..statistics import Counts
+from ..zones import local_day
 from .figures import (
     CATEGORIES,
     DAY,
@@ -77,18 +77,23 @@ def window_of(wanted: Wanted, known: Known, latest: date | None) -> Window:
         ConfigurationError: They end before they begin.
     """
     until = wanted.until or _ended(known, latest)
-    since = wanted.since or until - WINDOW_DAYS * DAY
+    since = wanted.since or _begin(known, until)
     if since >= until:
         told = "--until" if wanted.until else "the first day that is not loaded as a whole"
         raise ConfigurationError(f"--since {since} must be a day before {told}, {until}; choose an earlier one.")
     return Window(since, until)
 
 
+def _begin(known: Known, until: date) -> date:
+    since = until - WINDOW_DAYS * DAY
+    return known.first_day if known.first_day and since < known.first_day < until else since
+
+
 def _ended(known: Known, latest: date | None) -> date:
-    """The day behind the last one that is loaded as a whole, as far as anybody knows."""
-    if known.complete_up_to is not None:
-        return known.complete_up_to.astimezone(ZoneInfo(known.zone.name)).date()
-    return (latest or FIRST_DATE + WINDOW_DAYS * DAY) + DAY
+    """The day behind the last one that had ended when it was loaded, as far as anybody knows."""
+    if known.loaded_up_to is not None:
+        return local_day(known.loaded_up_to, known.zone.name)
+    return latest or FIRST_DATE + WINDOW_DAYS * DAY
 
 
 def _surveys(marts: Rows, wanted: int | None) -> list[Survey]:
@@ -156,13 +161,14 @@ class _Reading:
 
     def figures(self, *, known: Known, latest: date | None, surveys: Sequence[Survey], loaded: Rows | None) -> Figures:
         answers = self._answers()
-        now, before = (self._tally(answers, is_now) for is_now in (True, False))
+        now = self._tally(answers, is_now=True)
+        before = self._tally(answers, is_now=False) if known.has_all(self._window.before) else None
         period, months = self._months(known, latest)
         scores = Counter[int]()
         for row in answers:
             if row["is_now"] and row["is_counted"] and row["metric"] == "nps":
                 scores[row["score"]] += row["answers"]
-        movers, people = self._people()
+        movers, people = self._people(known.first_day or FIRST_DATE)
         with_answers = [_with_answers(each, answers) for each in surveys]
         return Figures(
             wanted=self._wanted,
@@ -219,7 +225,7 @@ class _Reading:
         numbers = ("is_now", "survey_id", "score", "answers")
         return [{**row, **{name: _integer(row[name]) for name in numbers}} for row in found]
 
-    def _tally(self, answers: Sequence[Mapping[str, Any]], is_now: bool) -> Tally:
+    def _tally(self, answers: Sequence[Mapping[str, Any]], *, is_now: bool) -> Tally:
         window = self._window if is_now else self._window.before
         counted = [row for row in answers if row["is_now"] == is_now and row["is_counted"] and row["metric"] == "nps"]
         commented = [row for row in counted if row["has_comment"]]
@@ -237,7 +243,10 @@ class _Reading:
         )
 
     def _months(self, known: Known, latest: date | None) -> tuple[str, list[Month]]:
-        """The last months up to the end of the window; all of a longer window, in quarters if it is very long."""
+        """The last months up to the end of the window; all of a longer window, in quarters if it is very long.
+
+        What began before the first day that is loaded is none of them.
+        """
         last = self._window.last
         months = max(MONTHS_SHOWN, (last.year - self._window.since.year) * 12 + last.month - self._window.since.month)
         period = "month" if months <= MONTHS_MAX else "quarter"
@@ -247,7 +256,8 @@ class _Reading:
         rows = self._marts(f"""
             SELECT period_start, promoters, passives, detractors, nps_low, nps_high
             FROM mart_nps_periods
-            WHERE period = '{period}' AND {scope} AND period_start <= {_literal(last)}
+            WHERE period = '{period}' AND {scope}
+                AND period_start >= {_literal(known.first_day or FIRST_DATE)} AND period_start <= {_literal(last)}
             ORDER BY period_start""")
         ended = _ended(known, latest)
         found = [
@@ -257,10 +267,10 @@ class _Reading:
         ]
         return period, found[-(min(months, MONTHS_MAX) if period == "month" else QUARTERS_MAX) :]
 
-    def _people(self) -> tuple[dict[tuple[str, str], int], Counts]:
+    def _people(self, first_day: date) -> tuple[dict[tuple[str, str], int], Counts]:
         """Who moved from where to where, and each person's latest answer of the window."""
         since = _literal(self._window.since)
-        until_now = self._between(Window(FIRST_DATE, self._window.until))
+        until_now = self._between(Window(min(first_day, self._window.since), self._window.until))
         rows = self._marts(f"""
             SELECT earlier.category, later.category, COUNT(*)
             FROM (

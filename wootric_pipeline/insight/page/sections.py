@@ -4,17 +4,19 @@ from collections.abc import Iterator, Sequence
 
 from ..statistics import INTERVAL_MIN, POINT_MIN, Counts, share
 from . import charts
-from .figures import CATEGORIES, Comment, Dimension, Figures, Group, Month, Survey
+from .figures import CATEGORIES, DAY, Comment, Dimension, Figures, Group, Month, Survey
 from .markup import Html, element, harmless, isolated, joined
 from .words import (
     between,
-    change,
     counted,
     day,
     days,
     freshness,
     interval,
+    lacking,
+    loaded_from,
     month,
+    moved,
     percent,
     percents,
     score,
@@ -47,16 +49,19 @@ def head(figures: Figures) -> Html:
     which = "All NPS surveys" if figures.wanted.survey is None else f"Survey {figures.wanted.survey}"
     facts = {
         "Days": zone(known),
+        **({"Loaded from": loaded_from(known)} if known.first_day else {}),
         "Loaded up to": freshness(known),
         "Wootric’s own figures": verdict(known),
     }
     invented = [element("p", "These answers are invented: this is the demo account.", class_="demo")]
+    gap = lacking(known, window, "these days")
     rows = [element("div", element("dt", name), element("dd", told)) for name, told in facts.items()]
     return element(
         "header",
         element("h1", f"NPS, {span(window)}"),
         element("p", f"{which}, {days(window.days)}.", class_="which"),
         *(invented if known.is_demo else []),
+        *([element("p", element("strong", gap), " The figures below are of a part of them.")] if gap else []),
         element("dl", *rows, class_="facts"),
     )
 
@@ -64,18 +69,17 @@ def head(figures: Figures) -> Html:
 def tiles(figures: Figures) -> Html:
     """The score, whether it moved, and of how many answers it is."""
     now, before = figures.now, figures.before
-    length = days(figures.window.days)
-    asked, asked_before = (each.counts.responses + each.declines for each in (now, before))
-    answered = percent(now.counts.responses, asked) if asked else "–"
-    answered_before = f"{percent(before.counts.responses, asked_before)} before. " if asked_before else ""
+    answered = percent(now.counts.responses, now.asked) if now.asked else "–"
+    was = f"{percent(before.counts.responses, before.asked)} before. " if before and before.asked else ""
+    responses_before = f"{before.counts.responses:,} in the {days(figures.window.days)} before" if before else ""
     detractors = now.counts.detractors
     of_all = f"{percent(detractors, now.counts.responses)} of the responses" if now.counts.has_point else ""
     return element(
         "section",
         element("h2", "The score", class_="hidden", id_="score"),
-        _score_tile(figures, length),
-        _tile("Responses", f"{now.counts.responses:,}", f"{before.counts.responses:,} in the {length} before"),
-        _tile("Answered", answered, f"{answered_before}Of those who answered or declined."),
+        _score_tile(figures),
+        _tile("Responses", f"{now.counts.responses:,}", responses_before),
+        _tile("Answered", answered, f"{was}Of those who answered or declined."),
         _tile(
             "Detractors",
             f"{detractors:,}",
@@ -86,9 +90,9 @@ def tiles(figures: Figures) -> Html:
     )
 
 
-def _score_tile(figures: Figures, length: str) -> Html:
+def _score_tile(figures: Figures) -> Html:
     counts = figures.now.counts
-    moved, by = change(counts, figures.before.counts, length)
+    whether, by = moved(figures)
     if not counts.responses:
         latest = f"The latest answer is of {day(figures.latest)}." if figures.latest else "There is none at all yet."
         return _tile("NPS", "–", f"No answer in this window. {latest}", kind="hero")
@@ -102,7 +106,7 @@ def _score_tile(figures: Figures, length: str) -> Html:
         element("h3", "NPS"),
         element("p", shown, class_="figure"),
         element("p", certain, class_="certain"),
-        element("p", element("strong", moved), joined(" ", by), class_="moved"),
+        element("p", element("strong", whether), joined(" ", by), class_="moved"),
         class_="tile hero",
     )
 
@@ -121,12 +125,14 @@ def trend(figures: Figures) -> Html:
     """How the score went, and of how many answers."""
     periods, period = figures.months, figures.period
     if not periods:
-        return _section("trend", "How it went", element("p", "There are no answers yet."))
+        lacks = f"No {period} is loaded as a whole yet." if figures.known.first_day else "There are no answers yet."
+        return _section("trend", "How it went", element("p", lacks))
     first, last = month(periods[0].start, period), month(periods[-1].start, period)
     running = "" if periods[-1].is_over else f" Hollow: the {period} is not over."
     most = max(each.counts.responses for each in periods)
     told = (
-        f"By {period}, whatever days are shown above. Band: 95% interval. Bars: responses, {most:,} at most.{running}"
+        f"By {period}, whatever days are shown above{_beginning(figures)}. Band: 95% interval. "
+        f"Bars: responses, {most:,} at most.{running}"
     )
     label = f"NPS by {period} from {first} to {last}; the table has the figures."
     return _section(
@@ -135,6 +141,14 @@ def trend(figures: Figures) -> Html:
         element("p", told, class_="about"),
         element("div", charts.trend(periods, period, label), _periods(periods, period), class_="beside"),
     )
+
+
+def _beginning(figures: Figures) -> str:
+    """Why the trend begins where it does, if that is since the period before is not all loaded."""
+    first_day, start = figures.known.first_day, figures.months[0].start
+    before = (start - (1 if figures.period == "month" else 80) * DAY).replace(day=1)
+    is_cut = first_day is not None and before < first_day
+    return f", from the first {figures.period} that is all loaded" if is_cut else ""
 
 
 def _periods(periods: Sequence[Month], period: str) -> Html:
@@ -259,14 +273,16 @@ def movers(figures: Figures) -> Html:
     found = figures.movers
     total = sum(found.values())
     title = "Who moved"
+    known = figures.known
+    earlier = f" before, from {day(known.first_day)} on" if known.first_day else " before"
     if not total:
-        return _section("movers", title, element("p", "Nobody who answered in this window had answered before."))
+        return _section("movers", title, element("p", f"Nobody who answered in this window had answered{earlier}."))
     up, down = (
         sum(people for (was, now), people in found.items() if (RANKS[now] - RANKS[was]) * sign > 0) for sign in (1, -1)
     )
     told = (
         f"Of {counted(total, 'person')}".replace("persons", "people")
-        + f" who had answered before, {up:,} moved up, {down:,} down, and {total - up - down:,} stayed."
+        + f" who had answered{earlier}, {up:,} moved up, {down:,} down, and {total - up - down:,} stayed."
     )
     rows = []
     for was in CATEGORIES:
@@ -373,7 +389,6 @@ def method(figures: Figures) -> Html:
 
 def _counting(figures: Figures) -> Iterator[str]:
     counts, left = figures.now.counts, figures.left_out
-    before = figures.window.before
     yield (
         f"{counted(left.responses, 'response')} from {span(figures.window)}; counted are {counts.responses:,}: "
         f"{counts.promoters:,} promoters, {counts.passives:,} passives, {counts.detractors:,} detractors."
@@ -396,9 +411,14 @@ def _counting(figures: Figures) -> Iterator[str]:
             f"Each person’s latest answer alone, which is another number: NPS {signed(people.nps)} "
             f"({interval(people)}) of {people.responses:,} people."
         )
+    if figures.before is None:
+        whether, why = moved(figures)
+        yield f"{whether}. {why}"
+        return
+    before = figures.before.counts
     yield (
-        f"Compared with {span(before)}: {figures.before.counts.responses:,} responses, of them "
-        f"{figures.before.counts.promoters:,} promoters and {figures.before.counts.detractors:,} detractors."
+        f"Compared with {span(figures.window.before)}: {before.responses:,} responses, of them {before.promoters:,} "
+        f"promoters and {before.detractors:,} detractors."
     )
 
 

@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 from zoneinfo import ZoneInfo
 
 from ..statistics import INTERVAL_MIN, POINT_MIN, Z_95, Counts, p_value
-from .figures import Known, Window
+from .figures import Figures, Known, Window
 
 ONCE_MAX = 1_000_000
 NO_BREAK = "\u00a0"
@@ -102,9 +102,22 @@ def zone(known: Known) -> str:
 
 def freshness(known: Known) -> str:
     """Up to when all responses are there."""
-    if known.complete_up_to is None:
+    if known.loaded_up_to is None:
         return "not known, since no complete run is noted"
-    return f"{moment(known.complete_up_to, known.zone.name)} ({known.zone.name})"
+    told = f"{moment(known.loaded_up_to, known.zone.name)} ({known.zone.name})"
+    return told if known.complete_up_to else f"{told}, the newest change: no complete run is noted"
+
+
+def loaded_from(known: Known) -> str:
+    """From which day on all answers are there; nothing where that is all history."""
+    return f"{day(known.first_day)}; earlier answers are not all there" if known.first_day else ""
+
+
+def lacking(known: Known, window: Window, name: str) -> str:
+    """That not all answers of a window are there; nothing where they are."""
+    if known.first_day is None or known.has_all(window):
+        return ""
+    return f"Not all answers of {name} are loaded; they are from {day(known.first_day)} on."
 
 
 def verdict(known: Known) -> str:
@@ -117,6 +130,14 @@ def verdict(known: Known) -> str:
     return f"{told}{f': {found.remark}' if found.remark else ''} (on {at})"
 
 
+def moved(figures: Figures) -> tuple[str, str]:
+    """Whether the score moved, as `change` tells it, or why it is not compared."""
+    length = days(figures.window.days)
+    if figures.before is None:
+        return "Not compared", lacking(figures.known, figures.window.before, f"the {length} before")
+    return change(figures.now.counts, figures.before.counts, length)
+
+
 def change(now: Counts, before: Counts, length: str) -> tuple[str, str]:
     """Whether the score moved and whether that is chance, in a few words; and by how much.
 
@@ -127,7 +148,8 @@ def change(now: Counts, before: Counts, length: str) -> tuple[str, str]:
     """
     if not now.has_interval or not before.has_interval:
         few = counted(min(before.responses, now.responses), "response")
-        which = "The window has" if now.responses < before.responses else f"The {length} before have"
+        earlier = f"The {length} before {'has' if length == days(1) else 'have'}"
+        which = "The window has" if now.responses < before.responses else earlier
         return "Cannot tell whether it moved", f"{which} only {few}."
     z = now.z_against(before)
     exact = now.has_point and before.has_point
