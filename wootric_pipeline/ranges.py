@@ -20,7 +20,7 @@ from .command.lock import exclusive_run
 from .command.outcome import noted
 from .command.pipeline import configured, keep_apart, no_trace_of_failures, pipeline_name, pipeline_to
 from .command.run import Run, source_for
-from .command.runtime import check_working_folder, source_setting
+from .command.runtime import check_working_folder, files
 from .destinations.layout import kind_of, require_packages
 from .destinations.locks import kept_open
 from .dlt_internals import keeping_active_pipeline
@@ -94,7 +94,7 @@ def load_range(
         names = settings.tables(account_of().value("tables") if tables is None else tables)
         with _pipeline(first, last, names, *configured(destination, dataset)) as pipeline:
             check_working_folder(pipeline.working_dir, kind_of(pipeline))
-            require_packages(kind_of(pipeline), source_setting("files", str, "delta"))
+            require_packages(kind_of(pipeline), files())
             with noted(pipeline, run, names, "range", is_end=False), kept_open(pipeline, wait=True):
                 keep_apart(pipeline)
             source = source_for(run, start_date=first.isoformat(), end_date=last.isoformat(), tables=names)

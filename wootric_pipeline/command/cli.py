@@ -29,7 +29,8 @@ from .account_settings import AccountSettings
 from .arguments import accounts_of, arguments, check_combination
 from .check import check
 from .consent import confirm
-from .deleted import find_deleted, find_deleted_after_load
+from .deleted import find_deleted
+from .deleted_after_load import find_deleted_after_load
 from .demo import demo_account, demo_answers, leave_settings_out
 from .ending import Ending, Teller
 from .failures import USER_MISTAKE, explain
@@ -51,7 +52,7 @@ from .progress import shown
 from .report_page import DEMO_FILE, refuse_unwritable, wanted, write_page
 from .run import Run, source_for
 from .runs_table import Kind
-from .runtime import check_working_folder, set_up_dlt, source_setting
+from .runtime import check_working_folder, files, set_up_dlt, source_setting
 from .status import as_json, as_text, status
 from .verify import verified, verified_after_load
 
@@ -280,7 +281,7 @@ def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], name
         refuse_unwritable(options.report)
     if options.marts or options.report or wants_marts():
         check_settings(pipeline)
-    require_packages(kind_of(pipeline), source_setting("files", str, "delta"))
+    require_packages(kind_of(pipeline), files())
     refuse_misspelled_of_destination(about["destination"], destination_settings(pipeline))
     run.waits = options.wait
     return pipeline

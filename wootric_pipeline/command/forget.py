@@ -15,7 +15,6 @@ from dlt import Pipeline
 
 from ..accounts import account
 from ..destinations.copies import remove_old_copies
-from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries
 from ..destinations.stored import Stored, stored
@@ -33,7 +32,7 @@ from .loading import follow_destination, load_extracted, loaded_state
 from .marts import build_marts, has_marts, marts_pipeline
 from .outcome import noted
 from .run import Run
-from .runtime import source_setting
+from .runtime import laid_out, source_setting
 
 IDS_MAX = 2**63
 EXAMPLE = "1183,ann@example.com"
@@ -133,7 +132,7 @@ def _words(given: str) -> list[str]:
 def _begin(pipeline: Pipeline) -> list[str]:
     """Goes on from what the destination knows; the lists that are loaded, if something of them can be removed."""
     loaded_state(pipeline)
-    if layout(kind_of(pipeline), source_setting("files", str, "delta")).appends:
+    if laid_out(pipeline).appends:
         raise ConfigurationError(
             "Plain files keep each version of a row, and nothing can be removed from them; load into files = "
             '"delta" instead, with exclude_columns or hash_columns, and delete them.'

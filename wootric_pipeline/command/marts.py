@@ -32,7 +32,7 @@ from .account_settings import AccountSettings, noted_offsets
 from .loading import PACKAGES_KEPT, leaving_other_destination
 from .report import as_table
 from .run import Run
-from .runtime import source_setting
+from .runtime import files, source_setting
 
 FOLDER = ".marts"
 """Beside the working folder of the pipeline whose tables they are made of."""
@@ -52,12 +52,8 @@ def wants_marts() -> bool:
 
 def check_settings(pipeline: Pipeline) -> None:
     """Raises ConfigurationError if a setting is none, or marts cannot be built where it says."""
-    refuse_impossible(pipeline, _files())
+    refuse_impossible(pipeline, files())
     AccountSettings()
-
-
-def _files() -> str:
-    return source_setting("files", str, "delta")
 
 
 def build_marts(pipeline: Pipeline, run: Run) -> str:
@@ -98,7 +94,7 @@ def choices(pipeline: Pipeline) -> Choices:
         zone = AccountZone(of_account.time_zone, "setting")
     else:
         zone = _shown_zone(pipeline) or _seen_zone(pipeline) or AccountZone(UTC, "assumed")
-    return Choices(zone, of_account.surveys, of_account.counting, _files())
+    return Choices(zone, of_account.surveys, of_account.counting, files())
 
 
 def _shown_zone(pipeline: Pipeline) -> AccountZone | None:

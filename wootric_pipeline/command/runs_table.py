@@ -19,7 +19,7 @@ from dlt.sources import DltResource
 
 from ..descriptions import RUNS, descriptions
 from ..destinations.delta import tend
-from ..destinations.layout import described_by, kind_of, layout
+from ..destinations.layout import described_by
 from ..destinations.stored import stored
 from ..dlt_internals import drop_if_torn, keep_no_state
 from ..reading.notes import TableNotes
@@ -28,7 +28,7 @@ from ..version import VERSION
 from .loading import leaving_other_destination
 from .report import warnings
 from .run import Run
-from .runtime import source_setting
+from .runtime import laid_out
 
 FOLDER = ".runs"
 """Beside the working folder of the pipeline whose runs they are, which may be given up with what was not loaded."""
@@ -82,7 +82,7 @@ def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str, kin
             noted = [name for name in tables if not run.table(name).is_refused]
             same = {"run_id": uuid4().hex, "kind": kind}
             rows = [{**same, **_row(run, name, sentence)} for name in noted]
-            runs.extract(_resource(rows, kind_of(runs)), schema=Schema(RUNS))
+            runs.extract(_resource(rows, runs), schema=Schema(RUNS))
             _load(runs)
     except Exception as error:
         run.warn(f"How this run has ended is not noted in {RUNS} yet ({type(error).__name__}).")
@@ -104,17 +104,17 @@ def _pipeline(pipeline: Pipeline) -> Pipeline:
     return runs
 
 
-def _resource(rows: list[dict[str, Any]], destination: str) -> DltResource:
-    laid_out, described = layout(destination, source_setting("files", str, "delta")), descriptions(RUNS)
+def _resource(rows: list[dict[str, Any]], runs: Pipeline) -> DltResource:
+    layout, described = laid_out(runs), descriptions(RUNS)
     columns: dict[str, TColumnSchema] = {
         name: {"name": name, "data_type": data_type, "description": described[name]}
         for name, data_type in COLUMNS.items()
     }
     resource = dlt.resource(rows, name=RUNS, write_disposition="append", columns=columns)
     return resource.apply_hints(
-        table_format=laid_out.table_format,
-        file_format=laid_out.file_format,
-        additional_table_hints=described_by(RUNS, laid_out),
+        table_format=layout.table_format,
+        file_format=layout.file_format,
+        additional_table_hints=described_by(RUNS, layout),
     )
 
 

@@ -8,8 +8,10 @@ import warnings
 from typing import TypeVar
 
 import dlt
+from dlt import Pipeline
 
 from ..accounts import account
+from ..destinations.layout import Layout, kind_of, layout
 from ..dlt_internals import start_runtime
 from ..errors import ConfigurationError
 from ..settings import shown
@@ -85,3 +87,17 @@ def source_setting(name: str, kind: type[Value], default: Value) -> Value:
     """As `setting`, of those of the source that the program is about."""
     value = account().value(name, kind)
     return default if value is None else value
+
+
+def files() -> str:
+    """The setting for destinations that keep files."""
+    return source_setting("files", str, "delta")
+
+
+def laid_out(pipeline: Pipeline) -> Layout:
+    """How rows are laid out where a pipeline loads into.
+
+    Raises:
+        ConfigurationError: The setting `files` is none.
+    """
+    return layout(kind_of(pipeline), files())

@@ -7,7 +7,6 @@ from typing import Any
 from dlt import Pipeline
 
 from ..accounts import account
-from ..destinations.layout import kind_of, layout
 from ..destinations.locks import exclusive
 from ..forgetting import forgotten_in
 from ..insight.fit import Fit, Known, Misfit, fit
@@ -21,7 +20,7 @@ from .ids import LISTED_MAX, Ids, compare_ids, counted
 from .loading import follow_destination, load_extracted, loaded_state
 from .run import Run, source_for
 from .runs_table import note
-from .runtime import source_setting
+from .runtime import laid_out, source_setting
 from .status import status
 
 REPAIR_REQUESTS_MAX = 500
@@ -63,7 +62,7 @@ def verified(
         run.found = _as_json(run, found, ids)
         comparison = None
         if compares:
-            known, appends = _fresh(pipeline), _appends(pipeline)
+            known, appends = _fresh(pipeline), laid_out(pipeline).appends
             comparison = compared(pipeline, run, of_account, known, appends=appends, **arguments)
             run.found |= {"comparison": comparison, "requests": run.client.requests if run.client else 0}
             text += f"\n{as_text(comparison)}"
@@ -115,7 +114,9 @@ def verify(pipeline: Pipeline, run: Run) -> Fit:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     state = loaded_state(pipeline)
-    found = fit(pipeline, account().source, _fresh(pipeline), appends=_appends(pipeline), has_start=_has_start(state))
+    found = fit(
+        pipeline, account().source, _fresh(pipeline), appends=laid_out(pipeline).appends, has_start=_has_start(state)
+    )
     gone = {table: absent(state, account().source, table) for table in TABLES}
     forgotten = forgotten_in(state, account().source)
     misfits = [
@@ -134,11 +135,6 @@ def _fresh(pipeline: Pipeline) -> dict[str, Known]:
     """Up to when tables are loaded, as far as runs are noted."""
     tables = status(pipeline, list(TABLES)).tables
     return {each.table: Known(each.last_complete_at, each.read_up_to) for each in tables}
-
-
-def _appends(pipeline: Pipeline) -> bool:
-    """Whether each version of a row is kept."""
-    return layout(kind_of(pipeline), source_setting("files", str, "delta")).appends
 
 
 def _repair(pipeline: Pipeline, run: Run, misfits: Sequence[Misfit], **arguments: Any) -> None:
