@@ -85,7 +85,11 @@ _RUNS: Mapping[str, Meaning] = {
     "rows_gone": Meaning(
         "of `find_deleted`, how many rows Wootric does not have any more that were not marked before; else null", "own"
     ),
-    "requests": Meaning("how many pages were asked for", "own"),
+    "requests": Meaning(
+        "how many pages were asked for, and how many rows by their ids; of `verify`, for `responses` also how often "
+        "Wootric was asked for its own figures",
+        "own",
+    ),
     "mode": Meaning(
         "the time the table was read along: `updated` or `created`; `whole` or `days`; null if it was not read", "own"
     ),

@@ -57,9 +57,10 @@ def test_equal_figures_are_told_and_kept(account: Account, serve: Serve, tmp_pat
         "windows": 5,
     }  # fmt: skip
     assert all(each["wootric"] == each["loaded"] for each in found["windows"])
-    kept = "SELECT verdict, verdict_detail FROM wootric.wootric_runs WHERE kind = 'verify' AND table_name = 'responses'"
-    ((verdict, detail),) = project.ask(kept)
-    assert (verdict, json.loads(detail)) == ("equal", found)
+    kept = "SELECT {} FROM wootric.wootric_runs WHERE kind = 'verify' AND table_name = 'responses'"
+    ((verdict, detail, requests),) = project.ask(kept.format("verdict, verdict_detail, requests"))
+    assert (verdict, json.loads(detail), requests) == ("equal", found, found["requests"])
+    assert requests > 0
 
 
 @pytest.mark.parametrize(

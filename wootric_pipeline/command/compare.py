@@ -80,9 +80,10 @@ def compared(
         # Whether rows fit each other is known by now, and is not to be lost.
         log.debug("This is where the comparison failed:", exc_info=error)
         found = Comparison(CANNOT, f"The tables cannot be counted ({type(error).__name__}).")
-    run.comparison = _as_json(found, figures.requests if figures else 0)
+    requests, notes = figures.requests if figures else 0, run.table(RESPONSES.name)
+    run.comparison = _as_json(found, requests)
+    notes.requests += requests
     if found.is_missing:
-        notes = run.table(RESPONSES.name)
         notes.complete, notes.error = False, " ".join(filter(None, (notes.error, MISSING)))
     return run.comparison
 
