@@ -131,6 +131,7 @@ def test_what_is_wrong_is_asked_again_and_nothing_is_written_until_it_is_right(
 
 def test_who_tries_again_gives_only_what_was_wrong(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_of(tmp_path, serve(account))
+    project.set(files="jsonl")
     store = ["Bucket", f"file://{tmp_path}/bucket", "aws_access_key_id", "key", "aws_secret_access_key", ""]
     places = ["Region", "eu", "Destination", "filesystem", "First day", "2023-11-01"]
     first = ["Client id", CLIENT_ID, "Client secret", "wrong", *places, *store]
