@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dlt
+import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, access
@@ -181,3 +182,23 @@ def test_what_a_pipeline_has_locked_stays_so_and_what_it_has_not_does_not(
             assert len(locks._held) == 2
         assert len(locks._held) == 1
     assert not locks._held
+
+
+def test_a_file_that_a_loader_has_open_is_told_as_its_run(tmp_path: Path, serve: Serve) -> None:
+    project = Project(tmp_path, **access(serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))))
+    assert project.run(**SURVEYS).code == 0
+    file = str(tmp_path / "surveys.duckdb")
+    destination = dlt.destinations.duckdb(file)
+    loader = dlt.pipeline("another", str(tmp_path / "another"), destination=destination, dataset_name="wootric")
+    with duckdb.connect(file):
+        with locks.exclusive(loader, wait=False):
+            outcome = project.run(**SURVEYS)
+        assert (outcome.code, outcome.sentence) == (
+            2,
+            "Another run loads into the dataset wootric; run again when it has ended, or with --wait.",
+        )
+        outcome = project.run(**SURVEYS)
+        assert (outcome.code, outcome.sentence) == (
+            1,
+            "The DuckDB file is open in another process; close it there, or run again with --wait.",
+        )

@@ -18,8 +18,8 @@ from .. import settings, wootric_source
 from ..accounts import Account, account
 from ..accounts import about as about_account
 from ..destinations.layout import kind_of, require_packages
-from ..destinations.locks import kept_open
-from ..dlt_internals import destination_settings, look_for_no_settings_files
+from ..destinations.locks import exclusive, kept_open
+from ..dlt_internals import destination_settings, is_open_elsewhere, look_for_no_settings_files
 from ..misspelling import refuse_misspelled, refuse_misspelled_of_destination
 from ..starting import FAILURE, started
 from ..tables import ALL_TABLES
@@ -253,8 +253,15 @@ def _forget(options: argparse.Namespace, run: Run, pipeline: Pipeline) -> tuple[
 
 
 def _reach(pipeline: Pipeline, run: Run) -> None:
-    with kept_open(pipeline, wait=run.waits):
-        keep_apart(pipeline)
+    try:
+        with kept_open(pipeline, wait=run.waits):
+            keep_apart(pipeline)
+    except Exception as error:
+        if is_open_elsewhere(error):
+            # A loader has a file open, and a lock, which tells more.
+            with exclusive(pipeline, wait=False):
+                pass
+        raise
 
 
 def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:
