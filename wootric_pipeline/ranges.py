@@ -1,16 +1,13 @@
 """A range of time as a function, for orchestrators that have a task for each."""
 
-import hashlib
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlt import Pipeline
-from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from . import settings
 from .accounts import about, named
@@ -18,7 +15,7 @@ from .accounts import account as account_of
 from .command.loading import load
 from .command.lock import exclusive_run
 from .command.outcome import noted
-from .command.pipeline import configured, keep_apart, no_trace_of_failures, pipeline_name, pipeline_to
+from .command.pipeline import configured, keep_apart, no_trace_of_failures, pipeline_name, pipeline_to, range_folder
 from .command.run import Run, source_for
 from .command.runtime import check_working_folder, files
 from .destinations.layout import kind_of, require_packages
@@ -115,11 +112,8 @@ def _pipeline(
     Whoever loads the same range meanwhile waits, and all other threads of this process, of which dlt can have one
     pipeline active. What is left by a process that was killed is gone with the next call.
     """
-    what = repr((tables, getattr(destination, "destination_name", destination), dataset))
-    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-    name = f"{pipeline_name()}_{first:%Y%m%dT%H%M%S}_{last:%Y%m%dT%H%M%S}_{digest}"
-    folder = Path(get_dlt_pipelines_dir(), name)
-    with _one_thread, exclusive_run(name, get_dlt_pipelines_dir(), wait=True), keeping_active_pipeline():
+    folder = range_folder(first, last, (tables, getattr(destination, "destination_name", destination), dataset))
+    with _one_thread, exclusive_run(folder.name, folder.parent, wait=True), keeping_active_pipeline():
         shutil.rmtree(folder, ignore_errors=True)
         # What is written there holds personal data.
         folder.mkdir(mode=0o700)

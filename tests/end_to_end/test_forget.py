@@ -17,6 +17,7 @@ from tests.destinations.test_refreshes import CLIENTS, DIES_ANYWHERE
 from tests.script import TABLE_NAMES, Project, project_for
 from tests.unit.test_hashing import KEY
 from wootric_pipeline import wootric_source
+from wootric_pipeline.command.lock import exclusive_run
 from wootric_pipeline.sandbox import SECOND, Account, Sandbox
 
 CREATED = {"ignores_updated": frozenset(TABLE_NAMES)}
@@ -423,3 +424,29 @@ def test_an_address_is_found_however_its_letters_are_composed(loaded: Load, acco
     project, _ = loaded()
     composed = unicodedata.normalize("NFC", "Zoë@x.com")
     assert project.run("--forget", composed, "--json").report["forgotten"]["ids"] == [3]
+
+
+KILLED_RANGE = """
+import os, signal
+from wootric_pipeline import ranges
+def load(*arguments, load=ranges.load, **named):
+    load(*arguments, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+ranges.load = load
+ranges.load_range("2020-01-01", "2030-01-01", tables="end_users")
+"""
+
+
+def test_what_a_killed_range_has_left_is_removed_and_what_another_one_has_is_not(loaded: Load) -> None:
+    project, _ = loaded()
+    pipelines = project.folder / "dlt/pipelines"
+    assert project.python("-c", KILLED_RANGE).code == -signal.SIGKILL
+    (killed,) = pipelines.glob("wootric_pipeline_2*/")
+    assert list(killed.rglob("end_users.*.parquet"))
+    alive = pipelines / "wootric_pipeline_20200101T000000_20210101T000000_01234567"
+    others = pipelines / "wootric_pipeline_2"
+    for each in (alive, others):
+        each.mkdir()
+    with exclusive_run(alive.name, pipelines):
+        assert project.run("--forget", "1").code == 0
+    assert [killed.exists(), alive.exists(), others.exists()] == [False, True, True]

@@ -31,6 +31,7 @@ from ..tables import END_USERS, PERSON, TABLES
 from .loading import follow_destination, load_extracted, loaded_state
 from .marts import build_marts, has_marts, marts_pipeline
 from .outcome import noted
+from .pipeline import remove_killed_ranges
 from .run import Run
 from .runtime import laid_out, source_setting
 
@@ -253,6 +254,7 @@ def _tidy(pipeline: Pipeline, run: Run, tables: Sequence[str], done: _Done) -> N
                 done.marts = build_marts(pipeline, run)
                 datasets.append((marts_pipeline(pipeline), list(models())))
         remove_old_copies(datasets)
+        remove_killed_ranges()
     except Exception as error:
         log.debug("This is where it failed:", exc_info=error)
         ids = ",".join(map(str, done.people))

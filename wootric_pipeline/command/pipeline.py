@@ -1,9 +1,13 @@
 """Which pipeline a run is of: its name, its destination and its dataset."""
 
 import argparse
+import hashlib
 import logging
+import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +22,15 @@ from ..errors import ConfigurationError
 from ..settings import shown
 from ..state import ACCOUNT
 from ..tables import TABLES
+from .lock import exclusive_run
 from .runtime import setting
 
 PIPELINE_NAME = "wootric_pipeline"
 DEMO_PIPELINE_NAME = "wootric_demo"
 DEFAULT_DESTINATION = "duckdb"
 DEFAULT_DATASET = "wootric"
+RANGE = re.compile("_[0-9]{5,8}T[0-9]{6}_[0-9]{5,8}T[0-9]{6}_[0-9a-f]{8}")
+"""What the name of a range's working folder has behind that of the pipeline."""
 DUCKDB_FILE_SETTINGS = ("destination.duckdb.credentials", "destination.credentials", "credentials")
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -114,6 +121,30 @@ def _of_demo(options: argparse.Namespace) -> tuple[str, str]:
     return destination, options.dataset or (
         DEFAULT_DATASET if destination == DEFAULT_DESTINATION else DEMO_PIPELINE_NAME
     )
+
+
+def range_folder(first: datetime, last: datetime, what: object) -> Path:
+    """The working folder of a range.
+
+    Args:
+        first: Where it begins.
+        last: Where it ends.
+        what: Tells it from others of the same time.
+    """
+    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+    return Path(get_dlt_pipelines_dir(), f"{pipeline_name()}_{first:%Y%m%dT%H%M%S}_{last:%Y%m%dT%H%M%S}_{digest}")
+
+
+def remove_killed_ranges() -> None:
+    """Removes what ranges have left whose processes were killed; one that is under way keeps its folder.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for folder in Path(get_dlt_pipelines_dir()).glob(f"{pipeline_name()}_*/"):
+        if RANGE.fullmatch(folder.name.removeprefix(pipeline_name())):
+            with suppress(ConfigurationError), exclusive_run(folder.name, folder.parent):
+                shutil.rmtree(folder)
 
 
 def keep_apart(pipeline: Pipeline) -> None:
