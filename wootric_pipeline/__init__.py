@@ -15,7 +15,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.sources import DltResource
 
 from . import settings
-from .accounts import about, of_clone
+from .accounts import about, of_clone, others
 from .api.address import address_of, setting_of
 from .api.client import Client, Credentials
 from .destinations.layout import checked_files
@@ -121,17 +121,17 @@ def wootric_source(
         ConfigurationError: A setting is missing, misspelled or cannot be.
         WootricError: While dlt extracts: a table cannot be read completely. Nothing of the run is committed then.
     """
-    watched = supervision()
+    watched, schema = supervision(), dlt.current.source_schema()
+    whose = of_clone(schema.name)
     if not watched.is_demo:
-        refuse_misspelled(signature(wootric_source).parameters)
+        refuse_misspelled(signature(wootric_source).parameters, other_accounts=others(whose))
     settings.at_least(0, lookback_seconds=lookback_seconds, staleness=staleness, last_responses_max=last_responses_max)
     settings.at_least(1, connections=connections, daily_history_requests_max=daily_history_requests_max)
     chosen = settings.tables(tables)
     settings.above(0, staleness_days_max=staleness_days_max)
     start, end = settings.span(start_date, end_date)
     cursor = _cursor(start, end)
-    schema = dlt.current.source_schema()
-    with about(of_clone(schema.name)):
+    with about(whose):
         credentials = _credentials(client_id, client_secret, username, password, account_token)
         client = _client(watched, credentials, base_url, region, connections)
         hashing = _hashing(watched, hash_columns, hash_key, hash_normalized_emails)

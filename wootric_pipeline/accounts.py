@@ -117,6 +117,11 @@ def names() -> list[str]:
     return [name for name in dict.fromkeys(found) if name not in (SOURCE[1], *OF_COMMAND, *SECTIONS)]
 
 
+def others(whose: Account) -> list[str]:
+    """The accounts whose settings are of no account for another one; a program about none looks at all."""
+    return [name for name in names() if name != whose.name] if whose.name else []
+
+
 def given_name(name: str) -> str:
     """The name of an account, that settings may know or not.
 

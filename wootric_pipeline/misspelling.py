@@ -35,6 +35,8 @@ OF_COMMAND = (
 OF_DLT = ("max_table_nesting", "root_key", "schema_contract")
 SECTIONS = (*ALL_TABLES, "schema", "data_writer", "extract", "normalize", "load", *OF_DLT)
 """What may have settings of its own below `[sources.wootric]`: a resource, or something of dlt's."""
+TABLES_OF_SETTINGS = ("surveys",)
+"""Settings that are tables themselves."""
 NOT_OURS = ("wootric_pipeline",)
 """Sections of which a user could think that they are the source's."""
 
@@ -60,14 +62,18 @@ NEAR, CERTAIN, SURE = 0.6, 0.8, 0.9
 """How alike names are: of a section that is ours whatever is in it, of one that may be somebody else's, and of none."""
 
 
-def refuse_misspelled(arguments: Collection[str], pipeline: str | None = None) -> None:
+def refuse_misspelled(
+    arguments: Collection[str], pipeline: str | None = None, other_accounts: Collection[str] = ()
+) -> None:
     """Raises ConfigurationError if there is a setting for the source, or the pipeline, that nothing would read.
 
     Args:
         arguments: The names of the source's arguments.
         pipeline: The name of the pipeline whose settings are to be looked at as well; None looks at the source's alone.
+        other_accounts: The names of accounts whose own settings are of no account here.
     """
-    names = _Names((*arguments, *OF_COMMAND), pipeline or active_pipeline_name() or "", bool(pipeline))
+    of_source, pipeline_name = (*arguments, *OF_COMMAND), pipeline or active_pipeline_name() or ""
+    names = _Names(of_source, pipeline_name, bool(pipeline), frozenset(other_accounts))
     for path in _paths_in_files():
         if (right := names.right_path(path)) is not None:
             section = ".".join(path[:-1])
@@ -145,11 +151,13 @@ class _Names:
         of_source: Below `[sources.wootric]`.
         pipeline: The pipeline's own, which is a section that may stand before all others.
         checks_pipeline: Whether `[pipelines.<pipeline>]` is looked at.
+        other_accounts: Whose own settings are not.
     """
 
     of_source: tuple[str, ...]
     pipeline: str
     checks_pipeline: bool
+    other_accounts: frozenset[str]
 
     def right_path(self, path: Path) -> Path | None:
         """None, if something reads the setting; else where it belongs, with an empty name if none is near."""
@@ -174,9 +182,9 @@ class _Names:
         """Whether a path leads below `[sources.wootric]`."""
         return path[:2] == SOURCE and len(path) > 2
 
-    def _in_source(self, below: Path) -> Path | None:
+    def _in_source(self, below: Path, *, in_account: bool = False) -> Path | None:
         # The section of a source and its name are the same here: dlt looks under both.
-        if below[0] == SOURCE[1] and len(below) > 1:
+        if below[0] == SOURCE[1] and len(below) > 1 and not in_account:
             below = below[1:]
         name, *inner = below
         if not inner:
@@ -187,10 +195,14 @@ class _Names:
         is_misplaced = name in ALL_TABLES and len(inner) == 1 and inner[0] not in OF_DLT
         if is_misplaced and (nearest := _nearest(inner[0], self.of_source, CERTAIN)):
             return (*SOURCE, nearest)
-        is_of_account = name not in (*SECTIONS, *self.of_source)
-        if is_of_account and (right := self._in_source(tuple(inner))) is not None:
-            return (*SOURCE, name, *right[len(SOURCE) :])
-        return None
+        if name in (*SECTIONS, *TABLES_OF_SETTINGS):
+            return None
+        if in_account or name in self.of_source:
+            # Nothing looks deeper than an account, and a setting is none.
+            return (*SOURCE, _nearest(inner[-1], self.of_source))
+        if name in self.other_accounts or (right := self._in_source(tuple(inner), in_account=True)) is None:
+            return None
+        return (*SOURCE, name, *right[len(SOURCE) :])
 
     def _is_near_source(self, path: Path) -> bool:
         """Whether somebody wrote it for the source, although it is nowhere near for dlt."""

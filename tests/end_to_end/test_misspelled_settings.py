@@ -1,5 +1,6 @@
 """Settings that nobody would read are refused before anything is: what they were to leave out would be loaded."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,40 @@ def test_the_source_by_itself_refuses_a_misspelled_setting(project: Project, nam
     outcome = project.python("-c", SOURCE, **{f"SOURCES__WOOTRIC__{name}": "2024-01-01"})
     assert outcome.code == 1
     assert f"ConfigurationError: There is no setting SOURCES__WOOTRIC__{name}; the nearest is" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "nearest"),
+    [
+        (
+            '[sources.wootric.acme.sources.wootric]\nexclude_columns = ["personal"]',
+            "exclude_columns under [sources.wootric.acme.sources.wootric]",
+            "exclude_columns under [sources.wootric.acme]",
+        ),
+        (
+            '[sources.wootric.marts]\nclient_id = "x"',
+            "client_id under [sources.wootric.marts]",
+            "client_id under [sources.wootric]",
+        ),
+        (
+            '[sources.wootric.acme]\nregoin = "eu"',
+            "regoin under [sources.wootric.acme]",
+            "region",
+        ),
+    ],
+)
+def test_nothing_looks_deeper_than_an_account(
+    project: Project, sandbox: Sandbox, text: str, told: str, nearest: str
+) -> None:
+    project.write(".dlt/config.toml", f"{text}\n")
+    assert_is_refused(project.run(), sandbox, f"There is no setting {told}; the nearest is {nearest}.")
+
+
+def test_a_misspelled_setting_of_an_account_stops_that_one_alone(project: Project) -> None:
+    text = '[sources.wootric.acme]\nstart_date = "2015-01-01"\n[sources.wootric.bad]\nregoin = "eu"\n'
+    project.write(".dlt/config.toml", f"{text}surveys = {{11 = 'nps'}}\n")
+    assert project.run("--account", "acme").code == 0
+    refused = "There is no setting regoin under [sources.wootric.bad]; the nearest is region."
+    outcome = project.run("--accounts", "all", "--json")
+    first, second = json.loads(outcome.stdout)
+    assert (outcome.code, first["ok"], second["error"]) == (2, True, refused)

@@ -15,7 +15,7 @@ from dlt import Pipeline
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import settings, wootric_source
-from ..accounts import Account, account
+from ..accounts import Account, account, others
 from ..accounts import about as about_account
 from ..destinations.layout import kind_of, require_packages
 from ..destinations.locks import exclusive, kept_open
@@ -267,7 +267,8 @@ def _reach(pipeline: Pipeline, run: Run) -> None:
 def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:
     """The pipeline, when nothing on the command line and in the settings is a mistake that can be seen by now."""
     if not options.demo:
-        refuse_misspelled(signature(wootric_source).parameters, pipeline_name(is_demo=options.demo))
+        parameters = signature(wootric_source).parameters
+        refuse_misspelled(parameters, pipeline_name(is_demo=options.demo), others(account()))
     settings.span(options.start_date, options.end_date)
     check_combination(options)
     _checkpoint_minutes()
