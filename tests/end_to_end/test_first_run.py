@@ -150,10 +150,12 @@ def test_who_tries_again_gives_only_what_was_wrong(account: Account, serve: Serv
     }
 
 
-def test_an_interrupt_writes_nothing(account: Account, serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [INTERRUPT, "\x04"])
+def test_an_interrupt_writes_nothing(account: Account, serve: Serve, tmp_path: Path, answer: str) -> None:
     project = project_of(tmp_path, serve(account))
-    outcome = at_terminal(project, ["Client id", INTERRUPT])
+    outcome = at_terminal(project, ["Client id", answer])
     assert outcome.code == 1
+    assert outcome.stdout.splitlines()[-1] == "Stopped; nothing was written."
     assert not (tmp_path / ".dlt").exists()
     assert "Traceback" not in outcome.stdout
 
@@ -233,3 +235,48 @@ def test_credentials_of_the_environment_go_before(account: Account, serve: Serve
     outcome = at_terminal(project, [], SOURCES__WOOTRIC__CLIENT_ID="x")
     assert outcome.code == 2
     assert "The environment has SOURCES__WOOTRIC__CLIENT_ID, which goes before what init would write" in outcome.stdout
+
+
+DOTTED = """\
+sources.wootric.globex = {client_id="old", client_secret="oldsecret"}
+sources.wootric.exclude_columns=["personal"]
+"""
+
+
+@pytest.mark.parametrize("text", [DOTTED, '[sources]\nwootric.globex.client_id="old"\nwootric.deleted="mark"\n'])
+@pytest.mark.parametrize("file", ["secrets.toml", "config.toml"])
+def test_what_would_mean_something_else_then_is_left_alone(tmp_path: Path, text: str, file: str) -> None:
+    project = Project(tmp_path)
+    project.write(f".dlt/{file}", text)
+    outcome = at_terminal(project, [], "--account", "acme")
+    assert outcome.code == 2
+    assert f"init cannot add to {tmp_path}/.dlt/{file}, which has keys with dots" in outcome.stdout
+    assert (tmp_path / ".dlt" / file).read_text() == text
+
+
+def test_a_file_stays_where_a_link_leads_and_keeps_the_ends_of_its_lines(
+    account: Account, serve: Serve, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path, serve(account))
+    project.write("elsewhere/mine.toml", "")
+    (tmp_path / "elsewhere/mine.toml").write_bytes(b"# mine\r\n[runtime]\r\nlog_level = 'ERROR'\r\n")
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt/secrets.toml").symlink_to("../elsewhere/mine.toml")
+    assert at_terminal(project, [*CLIENT, *DEFAULTS]).code == 0
+    assert (tmp_path / ".dlt/secrets.toml").is_symlink()
+    written = (tmp_path / "elsewhere/mine.toml").read_bytes()
+    assert written.startswith(b"# mine\r\n[runtime]\r\nlog_level = 'ERROR'\r\n")
+    assert CLIENT_SECRET.encode() in written
+    assert mode(tmp_path / "elsewhere/mine.toml") == 0o600
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [(".dlt", "{}/.dlt is no folder; move it away."), (".dlt/secrets.toml/x", "{}/.dlt/secrets.toml is no file;")],
+)
+def test_what_is_in_the_way_is_told_before_anything_is_asked(tmp_path: Path, path: str, sentence: str) -> None:
+    project = Project(tmp_path)
+    project.write(path, "")
+    outcome = at_terminal(project, [])
+    assert outcome.code == 2
+    assert sentence.format(tmp_path) in outcome.stdout

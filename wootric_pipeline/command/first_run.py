@@ -6,18 +6,21 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from datetime import datetime, timezone
 from getpass import getpass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomlkit
+from tomlkit.exceptions import ParseError
 
 from ..accounts import PAIRS, SECTION, given_name
 from ..api.address import HOSTS
 from ..dlt_internals import settings_folder
 from ..errors import ConfigurationError
 from ..settings import moment
+from ..starting import FAILURE, started
 from .arguments import Arguments
 from .failures import explain
 from .pipeline import DEFAULT_DATASET, DEFAULT_DESTINATION, PIPELINE_NAME
@@ -68,6 +71,7 @@ def first_run(program: str, words: Sequence[str], check: Check) -> int:
     parser = Arguments(prog=f"{program} {INIT}", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--account", metavar="NAME", default="", help="of one of several accounts")
     try:
+        started()
         options: argparse.Namespace = parser.parse_args(list(words))
         account = given_name(options.account) if options.account else ""
         place = _Place(account, Path(settings_folder()))
@@ -76,7 +80,10 @@ def first_run(program: str, words: Sequence[str], check: Check) -> int:
             raise ConfigurationError("init asks on a terminal, and there is none; nothing was written.")
         place.refuse_known()
         return _asked(place, program, check)
-    except (Exception, KeyboardInterrupt, EOFError) as error:
+    except (KeyboardInterrupt, EOFError):
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        return FAILURE
+    except Exception as error:
         sentence, code = explain(error)
         print(sentence, file=sys.stderr)
         return code
@@ -148,15 +155,19 @@ class _Place:
                 raise ConfigurationError(
                     f"The environment has {variable}, which goes before what init would write; unset it."
                 )
-        file = self.folder / SECRETS
-        section: Any = _document(file).unwrap()
-        for each in self.source:
-            section = section.get(each, {}) if isinstance(section, dict) else {}
-        if any(section.get(name) for name in names):
-            raise ConfigurationError(
-                f"{file} has credentials under [{'.'.join(self.source)}]; edit them there, or name "
-                "another account with --account."
-            )
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigurationError(f"{self.folder} is no folder; move it away.")
+        for file in (self.folder / SECRETS, self.folder / CONFIG):
+            section: Any = _document(file).unwrap()
+            for each in self.source:
+                section = section.get(each, {}) if isinstance(section, dict) else {}
+            if any(section.get(name) for name in names):
+                raise ConfigurationError(
+                    f"{file} has credentials under [{'.'.join(self.source)}]; edit them there, or name "
+                    "another account with --account."
+                )
+            # Before anything is asked: whether answers could be written.
+            _edited(file, {self.of_source("client_id"): "", self.of_source("region"): ""})
 
     def command(self, program: str) -> str:
         """How to load."""
@@ -288,23 +299,55 @@ def _first_day(answer: str) -> str:
 
 
 def _document(file: Path) -> tomlkit.TOMLDocument:
-    return tomlkit.parse(file.read_text(encoding="utf-8")) if file.exists() else tomlkit.document()
+    if not file.exists():
+        return tomlkit.document()
+    if not file.is_file():
+        raise ConfigurationError(f"{file} is no file; move it away.")
+    with file.open(encoding="utf-8", newline="") as opened:
+        return tomlkit.parse(opened.read())
 
 
-def _write(file: Path, values: Mapping[Path_, str]) -> None:
-    """Puts settings into a file, whose other settings and comments stay; only its owner may read it."""
+def _edited(file: Path, values: Mapping[Path_, str]) -> str:
+    """The text of a file with settings put into it; its other settings and comments stay.
+
+    Raises:
+        ConfigurationError: Others would come to stand elsewhere.
+    """
     document = _document(file)
+    wanted = deepcopy(document.unwrap())
     for path, value in values.items():
         table: Any = document
+        plain = wanted
         for depth, section in enumerate(path[:-1], 1):
             if section not in table:
                 table[section] = tomlkit.table(is_super_table=depth < len(path) - 1)
-            table = table[section]
-        table[path[-1]] = value
+            table, plain = table[section], plain.setdefault(section, {})
+        table[path[-1]] = plain[path[-1]] = value
+    text = tomlkit.dumps(document)
+    if not _means(text, wanted):
+        # tomlkit puts a table among keys with dots, and those behind it would be its own.
+        raise ConfigurationError(
+            f"init cannot add to {file}, which has keys with dots, without changing what these mean; give it sections "
+            "in brackets instead, or put the settings there by hand."
+        )
+    return text
+
+
+def _means(text: str, wanted: Mapping[str, Any]) -> bool:
+    with suppress(ParseError):
+        return tomlkit.parse(text).unwrap() == wanted
+    return False
+
+
+def _write(file: Path, values: Mapping[Path_, str]) -> None:
+    """Puts settings into a file, also where a link leads to it; only its owner may read it."""
+    text = _edited(file, values)
     file.parent.mkdir(mode=0o700, exist_ok=True)
+    file = file.resolve()
     part = file.with_suffix(".part")
     with suppress(FileNotFoundError):
         part.unlink()
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ALONE), "w", encoding="utf-8") as opened:
-        opened.write(tomlkit.dumps(document))
+    opener = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ALONE)
+    with open(opener, "w", encoding="utf-8", newline="") as opened:
+        opened.write(text)
     part.replace(file)
