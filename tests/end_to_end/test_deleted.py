@@ -237,6 +237,10 @@ NOT_OF_WOOTRIC = {
     "a gateway's": (b'{"message": "no Route matched with those values"}', "application/json"),
     "of the sign-in": (b'{"error": "Not found", "status": 404}', "application/json"),
     "an empty list": (b"[]", "application/json"),
+    "not that alone": (
+        b'{"type": "error_list", "errors": [{"status": "internal"}, {"status": "record_not_found"}]}',
+        "application/json",
+    ),
     "another error": (b'{"type": "error_list", "errors": [{"status": "forbidden"}]}', "application/json"),
 }
 

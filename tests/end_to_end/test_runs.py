@@ -189,6 +189,15 @@ def test_a_range_makes_no_table_fresh(account: Account, serve: Serve, tmp_path: 
     assert project.ask("SELECT kind FROM wootric.wootric_runs ORDER BY started_at") == [("load",), ("range",)]
 
 
+def test_the_status_of_ranges_alone(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path / "project", tables="responses")
+    assert project.run("--start-date", "2023-01-01", "--end-date", "2023-02-01").code == 0
+    outcome = project.run("--status")
+    assert outcome.code == 0
+    head, _, row = outcome.stdout.splitlines()
+    assert (head.split()[:2], row.split()[2:5]) == (["run", "(UTC)"], ["responses", "yes", "range"])
+
+
 def test_the_status_of_nothing(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.folder.mkdir()

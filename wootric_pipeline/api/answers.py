@@ -56,8 +56,9 @@ class Answer:
     def is_absence(self) -> bool:
         """Whether it says that there is no such row, as Wootric does; a gateway may answer 404 to anything."""
         errors = self.content.get("errors") if self.status == 404 and isinstance(self.content, dict) else None
-        found = [each.get("status") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-        return NO_RECORD in found
+        found = errors if isinstance(errors, list) else []
+        # Beside another error, it may be for that one that there is none.
+        return bool(found) and all(isinstance(each, dict) and each.get("status") == NO_RECORD for each in found)
 
     @property
     def is_by_another(self) -> bool:

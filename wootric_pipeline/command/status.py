@@ -105,7 +105,7 @@ def _freshness(table: str, last_run: Any, *times: Any) -> Freshness:
 
 def as_text(found: Status, *, dataset: str, now: datetime) -> str:
     """For people."""
-    if not found.tables:
+    if not found.runs:
         return f"No run is noted in the dataset {dataset}."
     runs = as_table(
         ["run (UTC)", "table", "complete", "kind", "rows", "requests", "seconds", "error"],
@@ -114,6 +114,9 @@ def as_text(found: Status, *, dataset: str, now: datetime) -> str:
             for run in found.runs
         ],
     )
+    if not found.tables:
+        # Nothing but ranges was loaded.
+        return "\n".join(runs)
     fresh = as_table(
         ["table", "last complete run (UTC)", "ago", "changes are in up to (UTC)", "latest change (UTC)"],
         [
