@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlt import Pipeline
@@ -12,6 +13,7 @@ from dlt import Pipeline
 from . import settings
 from .accounts import about, named
 from .accounts import account as account_of
+from .command.failures import USER_MISTAKE, explain
 from .command.loading import load
 from .command.lock import exclusive_run
 from .command.outcome import noted
@@ -21,7 +23,7 @@ from .command.runtime import check_working_folder, files
 from .destinations.layout import kind_of, require_packages
 from .destinations.locks import kept_open
 from .dlt_internals import keeping_active_pipeline
-from .errors import WootricError
+from .errors import ConfigurationError, WootricError
 
 Moment = str | date
 """An ISO date or time, or one of Python's; what has no time zone is UTC."""
@@ -62,7 +64,8 @@ def load_range(
     It may be called again, and side by side with the command and with other ranges: rows are merged, cursors stay where
     they are, and each range has a working folder of its own, so that nothing that another one has left is loaded in its
     place. Threads of one process wait for each other, and so do all loads into a dataset where the destination has
-    locks. In a dataset, it has the state of the command's pipeline: whose rows there are, and who is forgotten.
+    locks; a resource of another pipeline cannot call it while that runs. In a dataset, it has the state of the
+    command's pipeline: whose rows there are, and who is forgotten.
 
     >>> load_range("2026-10-01", "2026-11-01", destination="postgres").rows["responses"]
     817
@@ -86,7 +89,9 @@ def load_range(
         Exception: Whatever the destination raises when it cannot be reached.
     """
     with about(named(account)):
-        first, last = settings.range_of(*(each if isinstance(each, str) else each.isoformat() for each in (start, end)))
+        first, last = settings.range_of(
+            *(each.isoformat() if isinstance(each, date) else str(each) for each in (start, end))
+        )
         run = Run(isolates_tables=True, waits=True)
         names = settings.tables(account_of().value("tables") if tables is None else tables)
         with _pipeline(first, last, names, *configured(destination, dataset)) as pipeline:
@@ -118,6 +123,16 @@ def _pipeline(
         # What is written there holds personal data.
         folder.mkdir(mode=0o700)
         try:
-            yield pipeline_to(pipeline_name(), destination, dataset, folder=str(folder))
+            yield _made(destination, dataset, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(destination: Any, dataset: str, folder: Path) -> Pipeline:
+    try:
+        return pipeline_to(pipeline_name(), destination, dataset, folder=str(folder))
+    except Exception as error:
+        sentence, code = explain(error)
+        if code == USER_MISTAKE:
+            raise ConfigurationError(sentence) from None
+        raise

@@ -236,11 +236,13 @@ def test_twelve_months_by_two_processes_are_exact(
     [
         ("2025-10-01", "2025-10-01", {}, "end_date must be later than start_date."),
         ("2025-10-01", "October", {}, "end_date must be a date such as"),
+        (None, "2025-10-01", {}, "start_date must be a date such as"),
+        ("2025-10-01", "2025-11-01", {"destination": "nope"}, "There is no destination nope"),
         ("2025-10-01", "2025-11-01", {"tables": "answers"}, "There is no table answers"),
         ("2025-10-01", "2025-11-01", {"account": "acme"}, "There is no account acme"),
     ],
 )
-def test_what_cannot_be_is_refused(here: Path, start: str, end: str, others: dict[str, str], sentence: str) -> None:
+def test_what_cannot_be_is_refused(here: Path, start: Any, end: str, others: dict[str, str], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         load_range(start, end, **others)
     assert list(here.rglob("*.duckdb")) == []
