@@ -12,6 +12,7 @@ import dlt
 import duckdb
 import pytest
 from dlt.pipeline.pipeline import Pipeline
+from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
@@ -24,6 +25,10 @@ NOON = 1_700_000_000
 
 # The examples of a search shall not be others because some constant anywhere in the package has changed.
 providers._get_local_constants = Constants
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("timeless", settings(), deadline=None)
+settings.load_profile("timeless")
 
 # A shell that runs the tests in the background has it ignored, which they and the programs they start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
