@@ -98,7 +98,8 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         Exception: Whatever the destination raises when it cannot be reached.
     """
     # Before it is worked out what to lock, for which dlt has to resolve all settings of the destination.
-    if any(held.is_of(pipeline) and held.lasts() for held in list(_held.values())):
+    known = next((held for held in list(_held.values()) if held.is_of(pipeline)), None)
+    if known and known.lasts():
         yield
         return
     place = _place(pipeline)
@@ -108,7 +109,8 @@ def exclusive(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         return
     locked = str(path or location(pipeline))
     mine = _Held(os.path.realpath(pipeline.working_dir), pipeline.destination, pipeline.dataset_name)
-    if (held := _held.get(locked)) and held.owner == mine.owner and held.lasts():
+    # Asked a second time, a lost one would be had for a moment, by a connection that dlt has opened meanwhile.
+    if (held := _held.get(locked)) and held is not known and held.owner == mine.owner and held.lasts():
         yield
         return
     with ExitStack() as stack:
