@@ -173,10 +173,9 @@ class Reader:
                     return
             yield from self._asked_for(table, state, reading)
             _note_end(reading, state, is_empty=committed is None and reached is None and notes.found_none)
-            self._end(table, notes)
-            notes.listed = reading.progress.listed if reading.progress and notes.complete else None
+            self._end(table, notes, reading.progress)
         except WootricError as error:
-            self._end(table, notes, error)
+            self._end(table, notes, error=error)
         finally:
             # Also where dlt closes this for a limit.
             self._active.discard(table.name)
@@ -231,10 +230,17 @@ class Reader:
         self._keep_overlap(table, reading, reached or committed, backfill=backfill)
         self._keep_history(table, reading, backfill=backfill)
 
-    def _end(self, table: Table, notes: TableNotes, error: WootricError | None = None) -> None:
+    def _end(
+        self,
+        table: Table,
+        notes: TableNotes,
+        progress: Progress | None = None,
+        error: WootricError | None = None,
+    ) -> None:
         """Notes how a reading has ended; raises the error, unless it leaves the other tables alone."""
         if error is None:
             notes.complete = not notes.left_out
+            notes.listed = progress.listed if progress and notes.complete else None
             notes.error = notes.left_out_sentence(table.name)
             how = "completely" if notes.complete else "to its end"
             log.info("%s: read %s; %s rows with %s requests.", table.name, how, notes.rows, notes.requests)
