@@ -5,6 +5,7 @@ other: with a folder, an environment, outputs and an exit code of its own.
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -19,6 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from types import FrameType
 from typing import IO, NoReturn
+
+import duckdb
 
 MESSAGE_BYTES_MAX = 200_000
 
@@ -144,10 +147,20 @@ def _written(file: IO[str]) -> str:
     return file.read()
 
 
-if __name__ == "__main__":
-    # Not duckdb and pyarrow: they start threads, which a fork would lack.
-    import wootric_pipeline.command  # noqa: F401
+IMPORTED = (
+    "wootric_pipeline.command",
+    "dlt.common.libs.pyarrow",
+    "dlt.common.libs.sql_alchemy_compat",
+    "dlt.destinations.impl.duckdb.duck",
+)
+"""What a load into DuckDB imports, at once or on its way."""
 
+
+if __name__ == "__main__":
+    for module in IMPORTED:
+        importlib.import_module(module)
+    # Threads of DuckDB's, which a fork would lack, end so. The one of pyarrow's allocator is begun anew by itself.
+    duckdb.default_connection().execute("SET threads = 1")
     # What is frozen stays where it is in all processes, rather than being copied by the first collection of garbage.
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as requests:

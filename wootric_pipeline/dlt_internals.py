@@ -3,7 +3,6 @@
 `tests/unit/test_dlt_internals.py` has a test for each, which fails when dlt changes it.
 """
 
-import json
 import os
 import re
 import shutil
@@ -572,15 +571,36 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def opening_statements(pipeline: Pipeline, statements: Sequence[str]) -> dict[str, str]:
-    """The setting that has each connection to DuckDB begin with statements, before those the user has set.
+def settle_credentials(pipeline: Pipeline) -> None:
+    """Has dlt find out once who signs in to a destination: it would ask all settings again some hundred times a load.
+
+    Only of a destination that is nobody else's, and whose credentials do not expire.
+    """
+    pipeline.destination.config_params["credentials"] = credentials(pipeline)
+
+
+@contextmanager
+def opening_with(pipeline: Pipeline, statements: Sequence[str]) -> Iterator[None]:
+    """Has each connection to DuckDB begin with statements, before those the user has set.
 
     In place of `global_config`, which is documented, but goes before what dlt sets itself.
     """
-    credentials: Any = pipeline.destination_client().config.credentials
-    # Of all names, dlt looks for this one first.
-    sections = (pipeline.pipeline_name, "destination", pipeline.destination.destination_name, "credentials")
-    return {"__".join((*sections, "statements")).upper(): json.dumps([*statements, *(credentials.statements or ())])}
+    given = pipeline.destination.config_params
+    before = dict(given)
+    given["credentials"] = mine = credentials(pipeline).copy()
+    mine.statements = [*statements, *(mine.statements or ())]
+    mine.resolve()
+    try:
+        yield
+    finally:
+        given.clear()
+        given.update(before)
+
+
+def credentials(pipeline: Pipeline) -> Any:
+    """Who signs in to a destination, and how, from all settings."""
+    client: Any = pipeline.destination_client()
+    return client.config.credentials
 
 
 def start_runtime() -> None:

@@ -11,7 +11,9 @@ import wootric_pipeline
 from tests.conftest import NOON, Serve, access, row
 from tests.end_to_end.test_going_on import disk_full, failing
 from tests.end_to_end.test_losses import to
+from tests.script import project_for
 from tests.tables import expected, loaded
+from tests.unit.test_hashing import KEY
 from wootric_pipeline import wootric_source
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
@@ -61,6 +63,13 @@ def loads() -> int:
         return int((client.execute_sql("SELECT count(*) FROM _dlt_loads") or [])[0][0])
 
 
+def commented() -> str:
+    """What the database says of a column."""
+    with to().sql_client() as client:
+        query = "SELECT comment FROM duckdb_columns() WHERE (table_name, column_name) = ('responses', 'text')"
+        return str((client.execute_sql(query) or [])[0][0])
+
+
 def assert_equal(account: Account) -> None:
     assert loaded(to(), "responses") == expected(account, "responses")
 
@@ -79,6 +88,34 @@ def test_where_nothing_has_changed_nothing_is_loaded(account: Account, serve: Se
     assert counts(run(sandbox)) == (0, 5, True)
     assert loads() == made + 1
     assert_equal(account)
+
+
+def test_what_columns_mean_is_compared_where_rows_were_loaded_or_the_meaning_has_changed(
+    account: Account, serve: Serve
+) -> None:
+    sandbox = serve(account)
+    run(sandbox)
+    meant = commented()
+    with to().sql_client() as client:
+        client.execute_sql("COMMENT ON COLUMN wootric.responses.text IS 'mine'")
+    run(sandbox)
+    assert commented() == "mine"
+    account.change("responses", 9, NOON * SECOND + 700 * SECOND)
+    run(sandbox)
+    assert commented() == meant
+    run(sandbox, hash_columns="end_users.email", hash_key=KEY)
+    assert commented() == meant
+    run(sandbox, hash_columns="responses.text", hash_key=KEY, full_refresh=True)
+    assert commented() != meant
+
+
+def test_where_nothing_has_changed_no_arrow_is_imported(account: Account, serve: Serve, tmp_path: Path) -> None:
+    project = project_for(serve(account), tmp_path / "project", tables="responses")
+    assert project.run().code == 0
+    tells = "import atexit, sys; atexit.register(lambda: print('pyarrow' in sys.modules))"
+    idle = project.run_anew(prelude=tells)
+    assert idle.stdout.splitlines()[-1] == "False"
+    assert project.ask("SELECT count(*) FROM wootric.wootric_runs") == [(2,)]
 
 
 @pytest.mark.parametrize("behaviour", LISTS)

@@ -699,8 +699,22 @@ def test_connections_begin_with_statements(monkeypatch: pytest.MonkeyPatch) -> N
     pipeline = dlt.pipeline("internals", destination="duckdb")
     ours = ["SET threads = 1", "SET checkpoint_threshold = '1MB'"]
     settings = "SELECT current_setting('threads'), current_setting('checkpoint_threshold')"
-    with dlt_internals.environment(dlt_internals.opening_statements(pipeline, ours)), pipeline.sql_client() as client:
+    with dlt_internals.opening_with(pipeline, ours), pipeline.sql_client() as client:
         assert client.execute_sql(settings) == [(3, "976.5 KiB")]
+    with pipeline.sql_client() as client:
+        assert client.execute_sql(settings) != [(3, "976.5 KiB")]
+    assert "credentials" not in pipeline.destination.config_params
+
+
+def test_credentials_are_settled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INTERNALS__DESTINATION__DUCKDB__CREDENTIALS__STATEMENTS", '["SET threads = 3"]')
+    pipeline = dlt.pipeline("internals", destination=dlt.destinations.duckdb(str(tmp_path / "here.duckdb")))
+    dlt_internals.settle_credentials(pipeline)
+    monkeypatch.delenv("INTERNALS__DESTINATION__DUCKDB__CREDENTIALS__STATEMENTS")
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT current_setting('threads')") == [(3,)]
+    assert (tmp_path / "here.duckdb").exists()
+    assert dlt_internals.credentials(pipeline) is dlt_internals.credentials(pipeline)
 
 
 @pytest.fixture

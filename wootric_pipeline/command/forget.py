@@ -17,7 +17,7 @@ from ..accounts import account
 from ..destinations.copies import remove_old_copies
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries
-from ..destinations.stored import Stored, stored
+from ..destinations.stored import Stored, require_whole, stored
 from ..dlt_internals import pipelines_in, source_state, table_chain
 from ..errors import ConfigurationError
 from ..forgetting import FORGOTTEN, Forgotten, forgotten_in
@@ -142,12 +142,7 @@ def _begin(pipeline: Pipeline) -> list[str]:
     loaded = Queries(pipeline, account().source).tables
     tables = [name for name in TABLES if name in loaded]
     with _removing(pipeline) as destination:
-        for name in tables:
-            if lost := destination.gone(name):
-                raise ConfigurationError(
-                    f"The {'column' if '.' in lost else 'table'} {lost} is gone from the destination; load it again "
-                    f"with --full-refresh --tables {name}."
-                )
+        require_whole(destination, tables)
     return tables
 
 

@@ -9,7 +9,7 @@ from dlt import Pipeline
 
 from ..accounts import account
 from ..destinations.queries import Queries, in_utc
-from ..destinations.stored import stored
+from ..destinations.stored import require_whole, stored
 from ..errors import AuthenticationFailed, ConfigurationError, HostUnreachable, WootricError
 from ..forgetting import forgotten_in
 from ..insight.fit import Misfit
@@ -224,10 +224,6 @@ def loaded_lists(pipeline: Pipeline, selected: Collection[str]) -> tuple[list[st
         raise ConfigurationError(f"There are no ids to compare with Wootric's. {why}")
     names = [name for name, reason in reasons.items() if not reason]
     with stored(pipeline) as destination:
-        for name in names:
-            if destination is not None and (lost := destination.gone(name)):
-                raise ConfigurationError(
-                    f"The {'column' if '.' in lost else 'table'} {lost} is gone from the destination; load it again "
-                    f"with --full-refresh --tables {name}."
-                )
+        if destination is not None:
+            require_whole(destination, names)
     return names, unchecked

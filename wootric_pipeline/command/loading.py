@@ -1,6 +1,7 @@
 """Runs a pipeline until every table is complete, with checkpoints, going on from what the destination knows."""
 
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +15,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
 from ..accounts import account
+from ..descriptions import TABLE_DESCRIPTIONS
 from ..destinations.comments import write_comments
 from ..destinations.delta import merging_few_files, tend
 from ..destinations.files import show_new_columns
 from ..destinations.indexes import add_indexes
+from ..destinations.layout import Describe
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.memory import sparing_memory
 from ..destinations.queries import is_missing_file
@@ -39,7 +42,7 @@ from .refresh import begin_refresh, complete_refresh, to_catch_up
 from .run import Run, SchemaChange
 
 SECONDS_PER_MINUTE = 60
-LOCATION = "destination_location"
+LOCATION, COMMENTED = "destination_location", "commented"
 PACKAGES_KEPT = 10
 CHECKPOINT_ROWS = 50_000
 """Of one table: what a destination merges at once, and its memory grows with it."""
@@ -90,9 +93,19 @@ def load(
         with kept_open(pipeline, wait=run.waits):
             complete_refresh(pipeline, source, run, load_extracted, empties=empties)
             _create_child_tables(pipeline, [name for name in tables if run.table(name).complete])
-            with sparing_memory(pipeline, compacts=False):
-                write_comments(pipeline, run.hashing.described)
+            _comment(pipeline, run.hashing.described)
     drop_old_packages(pipeline, PACKAGES_KEPT)
+
+
+def _comment(pipeline: Pipeline, describe: Describe) -> None:
+    """Comments on tables and columns, unless nothing was loaded since they were commented on with the same texts."""
+    texts = {name: (text, describe(name)) for name, text in TABLE_DESCRIPTIONS.items()}
+    digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+    if local_value(pipeline, COMMENTED) == digest:
+        return
+    with sparing_memory(pipeline, compacts=False):
+        write_comments(pipeline, describe)
+    pipeline.set_local_state_val(COMMENTED, digest)
 
 
 def _load_all(pipeline: Pipeline, source: DltSource, run: Run, waiting: list[str], checkpoint_minutes: float) -> None:
@@ -151,7 +164,7 @@ def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
     with stored(pipeline) as destination:
         if destination is None:
             return list(tables)
-        gone = {name: what for name in tables if (what := destination.gone(name))}
+        gone = destination.gone(tables)
     for name, what in gone.items():
         run.table(name).error = (
             f"The {'column' if '.' in what else 'table'} {what} is gone from the destination, so {name} was not "
@@ -167,6 +180,7 @@ def load_extracted(pipeline: Pipeline) -> LoadInfo | None:
         info = _loaded(pipeline)
     # dlt answers None where there is nothing to load.
     if info:
+        pipeline.set_local_state_val(COMMENTED, None)
         add_indexes(pipeline)
         tend(pipeline)
     return info

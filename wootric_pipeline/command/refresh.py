@@ -67,7 +67,8 @@ def _rows_before(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> dict[st
             run.warnings.append("This destination removes no rows: what is gone in Wootric stays in its tables.")
             return {}
         known = _known(pipeline, tables)
-        return {name: 0 if destination.gone(name) == name else destination.rows(name) for name in known}
+        gone = destination.gone(known)
+        return {name: 0 if gone.get(name) == name else destination.rows(name) for name in known}
 
 
 def to_catch_up(pipeline: Pipeline, source: str, run: Run) -> list[str]:
@@ -134,7 +135,9 @@ def of_others(pipeline: Pipeline, source: str, run: Run, tables: Sequence[str]) 
     with stored(pipeline) as destination:
         if destination is None:
             return list(known.get("resources", {}))
-        found = {name: None if destination.gone(name) else destination.rows(name) for name in _known(pipeline, tables)}
+        loaded = _known(pipeline, tables)
+        gone = destination.gone(loaded)
+        found = {name: None if name in gone else destination.rows(name) for name in loaded}
     return [f"{'all' if rows is None else f'{rows:,}'} rows of {name}" for name, rows in found.items() if rows != 0]
 
 
@@ -147,9 +150,9 @@ def losses(pipeline: Pipeline, source: str, tables: Sequence[str], start: dateti
     with stored(pipeline) as destination:
         if destination is None:
             return []
-        for name in _known(pipeline, tables):
-            if destination.gone(name):
-                continue
+        known = _known(pipeline, tables)
+        gone = destination.gone(known)
+        for name in [each for each in known if each not in gone]:
             state = resources.get(name, {})
             is_later = (first := first_day(state)) is None or first < start
             rows = destination.rows(name)

@@ -19,7 +19,7 @@ from dlt.sources import DltResource
 
 from ..descriptions import RUNS, descriptions
 from ..destinations.delta import tend
-from ..destinations.layout import described_by
+from ..destinations.layout import FILES, described_by, kind_of
 from ..destinations.stored import stored
 from ..dlt_internals import drop_if_torn, keep_no_state
 from ..reading.notes import TableNotes
@@ -113,7 +113,8 @@ def _resource(rows: list[dict[str, Any]], runs: Pipeline) -> DltResource:
     resource = dlt.resource(rows, name=RUNS, write_disposition="append", columns=columns)
     return resource.apply_hints(
         table_format=layout.table_format,
-        file_format=layout.file_format,
+        # Elsewhere dlt's own choice: to write Parquet, Arrow is imported, which takes longer than a few rows.
+        file_format=layout.file_format if kind_of(runs) == FILES else None,
         additional_table_hints=described_by(RUNS, layout),
     )
 
@@ -124,7 +125,7 @@ def _load(runs: Pipeline) -> None:
         runs.load()
     except Exception:
         with stored(runs) as destination:
-            if destination is None or destination.gone(RUNS) is None:
+            if destination is None or not destination.gone([RUNS]):
                 raise
             # Somebody has dropped it.
             destination.restore(RUNS)

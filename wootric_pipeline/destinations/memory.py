@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import dlt
 from dlt import Pipeline
 
-from ..dlt_internals import environment, opening_statements
+from ..dlt_internals import environment, opening_with
 from .layout import kind_of
 
 DUCKDB_SPARING = ("SET threads = 1", "SET checkpoint_threshold = '1MB'")
@@ -31,9 +31,8 @@ def sparing_memory(pipeline: Pipeline, *, compacts: bool) -> Iterator[None]:
     if kind_of(pipeline) != "duckdb":
         yield
         return
-    with _environment:
-        opening = opening_statements(pipeline, [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}"])
-        # Several tables at once need much more, and are no faster.
-        workers = dlt.config.get("load.workers", str) or "1"
-        with environment({**opening, "LOAD__WORKERS": workers}):
-            yield
+    statements = [*DUCKDB_SPARING, f"SET max_vacuum_tasks = {int(compacts)}"]
+    # Several tables at once need much more, and are no faster.
+    workers = dlt.config.get("load.workers", str) or "1"
+    with _environment, opening_with(pipeline, statements), environment({"LOAD__WORKERS": workers}):
+        yield

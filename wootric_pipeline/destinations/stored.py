@@ -24,6 +24,7 @@ from ..dlt_internals import (
     table_chain,
     tables_with_cursor,
 )
+from ..errors import ConfigurationError
 from ..state import KNOWN
 from ..tables import ALL_TABLES, DELETED_AT, PERSON, PRIMARY_KEY
 from .layout import FILES, kind_of
@@ -51,8 +52,8 @@ class Unused:
 class Stored(Protocol):
     """The tables of a dataset."""
 
-    def gone(self, table: str) -> str | None:
-        """What of a table somebody else has dropped: the table, a child table, or a column, by name."""
+    def gone(self, tables: Sequence[str]) -> Mapping[str, str]:
+        """Of which tables somebody else has dropped something, and what: the table, a child table, or a column."""
 
     def restore(self, table: str) -> None:
         """Makes anew what is gone, without values."""
@@ -110,6 +111,20 @@ def stored(pipeline: Pipeline) -> Iterator[Stored | None]:
             yield None
 
 
+def require_whole(destination: Stored, tables: Sequence[str]) -> None:
+    """Makes sure that nobody has dropped tables, or parts of them.
+
+    Raises:
+        ConfigurationError: Somebody has.
+        Exception: Whatever the destination raises when it cannot be reached.
+    """
+    for name, lost in destination.gone(tables).items():
+        raise ConfigurationError(
+            f"The {'column' if '.' in lost else 'table'} {lost} is gone from the destination; load it again with "
+            f"--full-refresh --tables {name}."
+        )
+
+
 def _overviews_with_rows(pipeline: Pipeline) -> set[str]:
     """The overviews of which rows were loaded, as far as the state keeps any of them."""
     sources: Mapping[str, Any] = pipeline.state.get("sources", {})
@@ -135,6 +150,17 @@ def _child_tables(schema: Schema) -> dict[str, Collection[str]]:
     return {name: columns for name, columns in children.items() if name in schema.tables}
 
 
+def _missing(chain: Mapping[str, Sequence[str]], there: Mapping[str, Sequence[str]]) -> str | None:
+    """The first table or column of a chain of tables that is not there."""
+    for name, columns in chain.items():
+        if not there[name]:
+            return name
+        found = {column.lower() for column in there[name]}
+        if missing := [column for column in columns if column.lower() not in found]:
+            return f"{name}.{missing[0]}"
+    return None
+
+
 class SqlTables:
     """Tables of a destination that takes SQL; see `Stored`."""
 
@@ -143,26 +169,22 @@ class SqlTables:
         self._sql = client.sql_client
         self._schema = schema
 
-    def gone(self, table: str) -> str | None:
+    def gone(self, tables: Sequence[str]) -> Mapping[str, str]:
         """See `Stored`."""
         if not destination_has_schema(self._client):
             # dlt adds what is missing by itself.
-            return None
-        chain = table_chain(self._schema, table)
-        there = self._columns(list(chain))
-        for name, columns in chain.items():
-            if not there[name]:
-                return name
-            found = {column.lower() for column in there[name]}
-            if missing := [column for column in columns if column.lower() not in found]:
-                return f"{name}.{missing[0]}"
-        return None
+            return {}
+        chains = {table: table_chain(self._schema, table) for table in tables}
+        # All at once: each question takes a few milliseconds.
+        there = self._columns([name for chain in chains.values() for name in chain])
+        missing = {table: _missing(chain, there) for table, chain in chains.items()}
+        return {table: what for table, what in missing.items() if what is not None}
 
     def restore(self, table: str) -> None:
         """See `Stored`; where rows are merged from as well, as in `drop`."""
         root, *children = table_chain(self._schema, table)
-        if (gone := self.gone(table)) is not None:
-            if gone == root:
+        if gone := self.gone([table]):
+            if gone[table] == root:
                 # What is left of its rows belongs to none.
                 for child in [name for name, columns in self._columns(children).items() if columns]:
                     self._sql.execute_sql(f"DELETE FROM {self._table(child)} WHERE 1 = 1")

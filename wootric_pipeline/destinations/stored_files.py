@@ -62,11 +62,10 @@ class FileTables:
         self._schema = schema
         self._loaded = loaded
 
-    def gone(self, table: str) -> str | None:
+    def gone(self, tables: Sequence[str]) -> Mapping[str, str]:
         """See `Stored`; dlt makes anew what is missing, and plain files may have been taken elsewhere."""
-        if table not in self._loaded or (kept := self._format(table)) is None:
-            return None
-        return table if self._open(table, kept) is None else None
+        kept = {name: self._format(name) for name in tables if name in self._loaded}
+        return {name: name for name, format_ in kept.items() if format_ and self._open(name, format_) is None}
 
     def restore(self, table: str) -> None:
         """See `Stored`."""
