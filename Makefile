@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint imports types quick coverage test-all test-newest test-browser test-bigquery test-mariadb test-peer \
+.PHONY: demo test lint imports types quick coverage test-ci test-all test-newest test-browser test-bigquery test-mariadb test-peer \
 	test-dbt dbt test-deploy test-airflow test-dagster \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing clean
@@ -29,7 +29,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy -c "$$(cat wootric_pipeline.py)"
 
 quick: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 4 -m "(unit or end_to_end) and not slow"
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "(unit or end_to_end) and not (slow or installs)"
 
 # The same with the lines that no test reaches, which takes much longer.
 coverage: .venv/installed-dev
@@ -38,9 +38,12 @@ coverage: .venv/installed-dev
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-# And what takes longer, or needs real servers, which the tests start on loopback, and stop.
-test-all: test .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup -m "destinations or slow"
+# And what needs real servers, which the tests start on loopback, and stop: what CI runs.
+test-ci: CASES = (destinations or installs) and not slow
+# And whatever takes longer, which is most of an hour.
+test-all: CASES = destinations or installs or slow
+test-ci test-all: test .venv/installed-destinations
+	$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "$(CASES)"
 	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then $(MAKE) test-browser; \
 		else echo "The report page is not tested in a browser: chromium is not installed."; fi
 
@@ -49,7 +52,7 @@ test-newest:
 	test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
 	.venv-newest/bin/pip list --disable-pip-version-check | grep -E '^(dlt|duckdb|pyarrow|requests|sqlglot) '
-	.venv-newest/bin/python -m pytest -q -n 4 -m "(unit or end_to_end) and not slow"
+	.venv-newest/bin/python -m pytest -q -n 4 -m "(unit or end_to_end) and not (slow or installs)"
 
 # An emulator of BigQuery, in an environment of its own, which needs Python 3.13: make test-bigquery PYTHON=python3.13
 test-bigquery: .venv-bigquery/installed .venv/installed-bigquery

@@ -52,6 +52,7 @@ def all_of(account: Account) -> dict[str, dict[int, int]]:
     return {table: expected(account, table) for table in TABLES}
 
 
+@pytest.mark.slow
 def test_two_accounts_are_loaded_one_after_the_other_and_one_of_them_again(serve: Serve, tmp_path: Path) -> None:
     accounts = {"acme": account_of(1), "globex": account_of(100)}
     sandboxes = {name: serve(account) for name, account in accounts.items()}
@@ -76,6 +77,7 @@ def test_two_accounts_are_loaded_one_after_the_other_and_one_of_them_again(serve
     assert len(held(project, "globex")["responses"]) == 3
 
 
+@pytest.mark.slow
 def test_one_that_fails_does_not_stop_the_others(serve: Serve, tmp_path: Path) -> None:
     accounts = {"acme": account_of(1), "globex": account_of(100), "initech": account_of(200)}
     project = project_of(tmp_path, **{name: serve(account) for name, account in accounts.items()})
@@ -185,6 +187,7 @@ def test_settings_that_are_tables_are_no_accounts(serve: Serve, tmp_path: Path) 
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_two_accounts_never_come_into_one_dataset(serve: Serve, tmp_path: Path) -> None:
     accounts = {"acme": account_of(1), "globex": account_of(100)}
     project = project_of(tmp_path, **{name: serve(account) for name, account in accounts.items()})
@@ -214,6 +217,7 @@ def test_each_account_has_a_lock_of_its_own(serve: Serve, tmp_path: Path) -> Non
     assert len(held(project, "globex")["responses"]) == 3
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_pipeline_say_where_an_account_goes(serve: Serve, tmp_path: Path) -> None:
     account = account_of(1)
     project = project_of(tmp_path, acme=serve(account))
@@ -224,6 +228,7 @@ def test_the_settings_of_a_pipeline_say_where_an_account_goes(serve: Serve, tmp_
     assert project.held("responses", "mine", ACME) == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_what_follows_a_load_is_of_the_account(serve: Serve, tmp_path: Path) -> None:
     account = account_of(1)
     project = project_of(tmp_path, acme=serve(account))

@@ -5,6 +5,7 @@ from typing import Any
 
 import dlt
 import duckdb
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.any_rows import ROWS, assert_loaded_as_they_are
@@ -13,6 +14,7 @@ from tests.conftest import Serve
 NAMES = count()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
 @given(rows=ROWS)
 def test_properties_of_any_json_are_loaded_as_they_are(serve: Serve, rows: list[dict[str, Any]]) -> None:

@@ -193,6 +193,7 @@ def test_a_line_break_behind_a_password_does_not_matter(project: Project) -> Non
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_list_that_may_not_be_read_stops_no_other(loaded_once: Project, tmp_path: Path) -> None:
     project = loaded_once.copy(tmp_path / "project")
     sentence = "Wootric does not let these credentials read /v1/declines."
@@ -337,6 +338,7 @@ def test_a_destination_that_is_not_installed_names_its_extra(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root writes to any file")
 def test_a_read_only_database_file_is_told(project: Project) -> None:
     (project.folder / DUCKDB_FILE).chmod(0o444)
@@ -483,6 +485,7 @@ def test_a_row_that_cannot_be_placed_is_told(project: Project, rows: str, senten
     assert project.loaded() == before
 
 
+@pytest.mark.slow
 def test_a_free_field_of_another_type_gets_a_column_that_is_named(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     account.put("end_users", row(1, NOON, properties={"seats": 4}))

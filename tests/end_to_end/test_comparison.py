@@ -63,6 +63,7 @@ def test_equal_figures_are_told_and_kept(account: Account, serve: Serve, tmp_pat
     assert requests > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "words", "setting"),
     [
@@ -82,6 +83,7 @@ def test_another_way_to_count_is_offered(
     assert told(project.run("--verify", SOURCES__WOOTRIC__COUNTING=setting)).startswith("equal. Compared: 5 ranges")
 
 
+@pytest.mark.slow
 def test_hidden_rows_are_missing_and_named_by_their_day(account: Account, serve: Serve, tmp_path: Path) -> None:
     hidden = next(
         row for row in list(account.rows["responses"].values())[200:] if not row["excluded_from_calculations"]
@@ -97,6 +99,7 @@ def test_hidden_rows_are_missing_and_named_by_their_day(account: Account, serve:
     assert project.ask(noted) == [(False, MISSING, "differs")]
 
 
+@pytest.mark.slow
 def test_deleted_rows_are_told_and_not_missing(serve: Serve, tmp_path: Path) -> None:
     account = surveyed(60)
     project, _ = loaded(account, serve, tmp_path)
@@ -109,6 +112,7 @@ def test_deleted_rows_are_told_and_not_missing(serve: Serve, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
@@ -134,6 +138,7 @@ def test_what_cannot_be_compared_is_no_failure(
     assert (outcome.code, told(outcome)) == (0, f"cannot compare. {reason}")
 
 
+@pytest.mark.slow
 def test_what_is_not_loaded_or_known_cannot_be_compared(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account)
     project = project_for(sandbox, tmp_path / "project")
@@ -150,6 +155,7 @@ def test_what_is_not_loaded_or_known_cannot_be_compared(account: Account, serve:
     assert told(project.run("--verify")).startswith("equal. ")
 
 
+@pytest.mark.slow
 def test_a_load_is_verified_where_that_is_set(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account, unlisted={"responses": (101,)})
     project = project_for(sandbox, tmp_path / "project", tables="responses", verify_after_load="true")
@@ -166,6 +172,7 @@ def test_a_load_is_verified_where_that_is_set(account: Account, serve: Serve, tm
     assert told(outcome).startswith("equal. ")
 
 
+@pytest.mark.slow
 def test_lists_that_ignore_updated_are_compared_as_far_as_they_are_read(serve: Serve, tmp_path: Path) -> None:
     account = surveyed(DAYS)
     lists = frozenset(["responses"])
@@ -221,6 +228,7 @@ def test_mistakes(serve: Serve, tmp_path: Path, setting: dict[str, str], sentenc
     assert (outcome.code, outcome.sentence) == (2, sentence)
 
 
+@pytest.mark.slow
 def test_surveys_of_a_file_are_read(account: Account, serve: Serve, tmp_path: Path) -> None:
     project, _ = loaded(account, serve, tmp_path)
     project.write(".dlt/config.toml", '[sources.wootric]\nsurveys = {11 = "nps", 12 = "CSAT"}\n')

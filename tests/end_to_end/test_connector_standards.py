@@ -172,6 +172,7 @@ def test_airbyte_spec_secret_is_properly_marked() -> None:
     assert set(settings_in(shipped("secrets.toml.example"))) == {*credentials, "notify_url"}
 
 
+@pytest.mark.slow
 def test_airbyte_spec_secret_never_in_the_output(sample: Sample) -> None:
     """TestSpec.test_secret_never_in_the_output: however much is logged."""
     assert "[DEBUG]" in sample.outcomes[0].stderr
@@ -248,6 +249,7 @@ def test_airbyte_basic_read_trace_message_on_failure(serve: Serve, tmp_path: Pat
     assert (outcome.code, outcome.sentence.startswith("Wootric ")) == (code, True)
 
 
+@pytest.mark.slow
 def test_airbyte_full_refresh_sequential_reads(pipeline: Pipeline, serve: Serve) -> None:
     """TestFullRefresh.test_sequential_reads: what the first read brings, the second brings as well."""
     account, run = DemoAccount(NOON, end_users=20, responses=60, declines=5), Run()
@@ -259,6 +261,7 @@ def test_airbyte_full_refresh_sequential_reads(pipeline: Pipeline, serve: Serve)
     assert (run.rows, first < all_rows(pipeline)) == (86, True)
 
 
+@pytest.mark.slow
 def test_airbyte_incremental_two_sequential_reads(tmp_path: Path, serve: Serve) -> None:
     """TestIncremental.test_two_sequential_reads: nothing older than the overlap comes; the sum is a refresh."""
     account = DemoAccount(NOON, end_users=30, responses=60, declines=60)

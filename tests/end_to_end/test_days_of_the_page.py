@@ -58,6 +58,7 @@ def test_a_running_day_is_not_shown_where_plain_dlt_has_loaded(serve: Serve, tmp
     assert next(page.rows("How it went"))[0] == "Nov 2023not over"
 
 
+@pytest.mark.slow
 def test_a_day_that_ended_before_the_newest_change_is_shown(serve: Serve, tmp_path: Path) -> None:
     account = daily(3)
     account.change("responses", 0, (NOON + DAY) * 10**6)
@@ -67,6 +68,7 @@ def test_a_day_that_ended_before_the_newest_change_is_shown(serve: Serve, tmp_pa
     assert (outcome.report["report"]["until"], outcome.report["report"]["responses"]) == ("2023-11-15", 3)
 
 
+@pytest.mark.slow
 def test_nothing_that_plain_dlt_has_loaded_is_shown_as_nothing(serve: Serve, tmp_path: Path) -> None:
     project = project_of(serve, tmp_path, Account("UTC"), start_date="2023-05-01")
     by_dlt(project)
@@ -84,6 +86,7 @@ def changed_later(days: int) -> Account:
     return account
 
 
+@pytest.mark.slow
 def test_days_before_a_start_date_are_not_compared(serve: Serve, tmp_path: Path) -> None:
     project = project_of(serve, tmp_path, changed_later(300), start_date="2023-06-15T12:00:00")
     by_dlt(project)
@@ -111,6 +114,7 @@ def test_days_before_a_start_date_are_not_compared(serve: Serve, tmp_path: Path)
     )
 
 
+@pytest.mark.slow
 def test_what_is_loaded_as_a_whole_is_compared_whatever_the_start_date(serve: Serve, tmp_path: Path) -> None:
     project = project_of(serve, tmp_path, changed_later(200), start_date="2023-06-16")
     assert project.run().code == 0
@@ -126,6 +130,7 @@ def test_what_is_loaded_as_a_whole_is_compared_whatever_the_start_date(serve: Se
     assert "By month, whatever days are shown above. Band" in page.text
 
 
+@pytest.mark.slow
 def test_days_before_a_start_date_are_called_a_part(serve: Serve, tmp_path: Path) -> None:
     project = project_of(serve, tmp_path, changed_later(200), start_date="2023-10-01")
     assert project.run().code == 0
@@ -142,6 +147,7 @@ def test_days_before_a_start_date_are_called_a_part(serve: Serve, tmp_path: Path
     assert gap not in (project.folder / PAGE).read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "title", "trend"),
     [
@@ -162,6 +168,7 @@ def test_the_days_begin_with_the_first_that_is_loaded(
     assert trend or page.sections["How it went"].strip() == "No month is loaded as a whole yet."
 
 
+@pytest.mark.slow
 def test_answers_before_the_first_day_that_is_loaded_move_nobody(serve: Serve, tmp_path: Path) -> None:
     account = daily(0)
     # Each of three people has answered twice; the first two before the start date.
@@ -176,6 +183,7 @@ def test_answers_before_the_first_day_that_is_loaded_move_nobody(serve: Serve, t
     )
 
 
+@pytest.mark.slow
 def test_a_quarter_begins_the_trend_of_a_long_window(serve: Serve, tmp_path: Path) -> None:
     project = project_of(serve, tmp_path, changed_later(1_000), start_date="2021-02-01")
     assert project.run().code == 0
@@ -184,6 +192,7 @@ def test_a_quarter_begins_the_trend_of_a_long_window(serve: Serve, tmp_path: Pat
     assert list(page.rows("How it went"))[-1][0] == "Q2 2021"
 
 
+@pytest.mark.slow
 def test_few_answers_are_told_in_words(serve: Serve, tmp_path: Path) -> None:
     project = project_of(serve, tmp_path, daily(30))
     assert project.run().code == 0

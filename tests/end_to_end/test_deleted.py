@@ -101,6 +101,7 @@ def test_what_is_gone_is_told(loaded: Load, account: Account, behaviour: dict[st
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, CREATED], ids=["updated", "created"])
 def test_what_is_gone_is_removed_with_its_tags(loaded: Load, account: Account, behaviour: dict[str, Any]) -> None:
     project, _ = loaded("remove", **behaviour)
@@ -122,6 +123,7 @@ def test_what_is_gone_is_removed_with_its_tags(loaded: Load, account: Account, b
     assert whole(project) == after
 
 
+@pytest.mark.slow
 def test_rows_that_no_list_shows_are_not_gone(loaded: Load, account: Account) -> None:
     project, sandbox = loaded("remove")
     before = project.loaded()
@@ -140,6 +142,7 @@ def test_rows_that_no_list_shows_are_not_gone(loaded: Load, account: Account) ->
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_mark_tells_when_it_was_found_out(loaded: Load, account: Account) -> None:
     project, _ = loaded("mark")
     before = whole(project)
@@ -161,6 +164,7 @@ def test_a_mark_tells_when_it_was_found_out(loaded: Load, account: Account) -> N
     }
 
 
+@pytest.mark.slow
 def test_marks_are_there_for_tables_that_were_loaded_without(loaded: Load, account: Account) -> None:
     project, _ = loaded()
     before = whole(project)
@@ -177,6 +181,7 @@ def test_marks_are_there_for_tables_that_were_loaded_without(loaded: Load, accou
     assert project.held("responses") == {**expected(account, "responses"), 103: NOON + 2 * DAY}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, CREATED], ids=["updated", "created"])
 @pytest.mark.parametrize("day", [9, 2, 20], ids=["as_it_was", "long_ago", "changed"])
 def test_a_person_who_comes_back_is_unmarked(
@@ -200,6 +205,7 @@ def test_a_person_who_comes_back_is_unmarked(
     assert project.held("end_users") == expected(account, "end_users")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", ["mark", "remove"])
 def test_a_row_that_was_removed_and_comes_back_is_loaded(loaded: Load, account: Account, deleted: str) -> None:
     project, _ = loaded(deleted)
@@ -211,6 +217,7 @@ def test_a_row_that_was_removed_and_comes_back_is_loaded(loaded: Load, account: 
     assert whole(project) == whole_before
 
 
+@pytest.mark.slow
 def test_what_is_marked_may_be_removed_later(loaded: Load, account: Account) -> None:
     project, _ = loaded("mark")
     account.delete("responses", 103)
@@ -245,6 +252,7 @@ NOT_OF_WOOTRIC = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NOT_OF_WOOTRIC)
 def test_404_of_somebody_else_is_no_proof_that_a_row_is_gone(
     loaded: Load, account: Account, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -279,6 +287,7 @@ def test_404_of_somebody_else_is_no_proof_that_a_row_is_gone(
     assert project.held("end_users") == expected(account, "end_users")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", ["keep", "mark", "remove"])
 def test_after_an_incomplete_reading_nothing_is_done(loaded: Load, account: Account, deleted: str) -> None:
     project, sandbox = loaded(deleted)
@@ -328,6 +337,7 @@ def many(serve: Serve, tmp_path: Path, rows: int, **settings: Any) -> tuple[Acco
     return account, project, sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "most"), [(400, 100), (6_000, 120)])
 def test_more_than_a_few_rows_go_only_where_somebody_agrees(serve: Serve, tmp_path: Path, rows: int, most: int) -> None:
     account, project, _ = many(serve, tmp_path, rows)
@@ -349,6 +359,7 @@ def test_more_than_a_few_rows_go_only_where_somebody_agrees(serve: Serve, tmp_pa
     assert set(project.held("responses")) == {1, *range(2 + most, 1 + rows)}
 
 
+@pytest.mark.slow
 def test_all_that_may_be_gone_counts_and_not_what_was_asked_for(serve: Serve, tmp_path: Path) -> None:
     account, project, _ = many(serve, tmp_path, 300, deleted_requests_max=50)
     before = project.loaded()
@@ -364,6 +375,7 @@ def test_all_that_may_be_gone_counts_and_not_what_was_asked_for(serve: Serve, tm
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_rows_that_no_list_shows_leave_room_for_others(serve: Serve, tmp_path: Path) -> None:
     account, project, sandbox = many(serve, tmp_path, 120, deleted_requests_max=40)
     sandbox.behaviour.unlisted = {"responses": range(1, 61)}
@@ -380,6 +392,7 @@ def test_rows_that_no_list_shows_leave_room_for_others(serve: Serve, tmp_path: P
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_list_that_is_suddenly_empty_empties_nothing(loaded: Load, account: Account) -> None:
     project, _ = loaded("remove")
     before = project.loaded()
@@ -391,6 +404,7 @@ def test_a_list_that_is_suddenly_empty_empties_nothing(loaded: Load, account: Ac
     assert project.held("declines") == {}
 
 
+@pytest.mark.slow
 def test_a_table_that_begins_with_a_day_is_read_from_there(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account)
     start = datetime.fromtimestamp(NOON + 4 * DAY, timezone.utc).isoformat()
@@ -419,6 +433,7 @@ def test_rows_that_come_while_lists_are_read_are_left_alone(loaded: Load, accoun
     assert {name: each["unlisted"] for name, each in found.items()} == dict.fromkeys(TABLE_NAMES, 0)
 
 
+@pytest.mark.slow
 def test_a_full_refresh_removes_what_is_gone_whatever_is_set(loaded: Load, account: Account) -> None:
     project, _ = loaded("mark")
     delete(account, responses=(103, 104))
@@ -430,6 +445,7 @@ def test_a_full_refresh_removes_what_is_gone_whatever_is_set(loaded: Load, accou
     assert gone(project, "responses") == set()
 
 
+@pytest.mark.slow
 def test_rows_of_nobody_are_left_alone(loaded: Load, account: Account) -> None:
     account.put("declines", row(220, NOON))
     project, _ = loaded("remove")
@@ -441,6 +457,7 @@ def test_rows_of_nobody_are_left_alone(loaded: Load, account: Account) -> None:
     assert project.held("declines") == {**expected(account, "declines"), 220: NOON}
 
 
+@pytest.mark.slow
 def test_tables_that_cannot_be_compared_are_named(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(
         serve(account), tmp_path / "other", tables="end_users,responses", exclude_columns="responses.end_user_id"
@@ -499,6 +516,7 @@ def test_another_accounts_credentials_remove_nothing(loaded: Load) -> None:
     assert project.loaded() == before
 
 
+@pytest.mark.slow
 def test_the_column_of_marks_may_go_and_come_back(loaded: Load, account: Account) -> None:
     project, _ = loaded("mark")
     project.set(deleted="keep")
@@ -513,6 +531,7 @@ def test_the_column_of_marks_may_go_and_come_back(loaded: Load, account: Account
     assert project.held("declines") == expected(account, "declines")
 
 
+@pytest.mark.slow
 def test_a_column_that_is_gone_from_where_rows_are_merged_as_well_is_made_again(loaded: Load, account: Account) -> None:
     project, _ = loaded()
     account.change("declines", 205, (NOON + 20 * DAY) * SECOND)

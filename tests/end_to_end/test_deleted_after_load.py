@@ -123,6 +123,7 @@ def test_a_load_does_what_is_set(loaded: Load, account: Account, deleted: str, d
     assert (of(found)["marked"], of(found)["removed"]) == (deleted == "mark", deleted == "remove")
 
 
+@pytest.mark.slow
 def test_who_comes_back_is_unmarked(loaded: Load, account: Account) -> None:
     project, sandbox = loaded("mark")
     before = account.rows["end_users"][3]
@@ -148,6 +149,7 @@ def test_who_comes_back_is_unmarked(loaded: Load, account: Account) -> None:
     assert marked(project, "end_users") == set()
 
 
+@pytest.mark.slow
 def test_who_comes_back_and_goes_again_is_asked_for_again(loaded: Load, account: Account) -> None:
     project, sandbox = loaded("keep")
     before = account.rows["end_users"][3]
@@ -159,6 +161,7 @@ def test_who_comes_back_and_goes_again_is_asked_for_again(loaded: Load, account:
         assert lines(project.run()) == []
 
 
+@pytest.mark.slow
 def test_what_is_hidden_from_the_list_is_asked_for_once(loaded: Load, account: Account) -> None:
     project, sandbox = loaded("remove")
     before = whole(project)
@@ -172,6 +175,7 @@ def test_what_is_hidden_from_the_list_is_asked_for_once(loaded: Load, account: A
     assert set(project.held("end_users")) == set(expected(account, "end_users"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", ["keep", "remove"])
 def test_where_much_would_go_nothing_is_done(serve: Serve, tmp_path: Path, deleted: str) -> None:
     account = Account()
@@ -201,6 +205,7 @@ def test_where_much_would_go_nothing_is_done(serve: Serve, tmp_path: Path, delet
     assert finds_nothing(project, sandbox)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404])
 def test_what_cannot_be_asked_for_is_left_alone(
     loaded: Load, account: Account, monkeypatch: pytest.MonkeyPatch, status: int
@@ -233,6 +238,7 @@ def test_what_cannot_be_asked_for_is_left_alone(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_list_that_was_not_read_to_its_end_is_left_alone(loaded: Load, account: Account) -> None:
     project, sandbox = loaded("remove", "responses")
     before = whole(project)
@@ -256,6 +262,7 @@ def test_a_list_that_was_not_read_to_its_end_is_left_alone(loaded: Load, account
     assert of(project.run("--json"))["removed"] == 1
 
 
+@pytest.mark.slow
 def test_a_long_list_is_looked_at_where_all_of_it_is_read_again(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.fill("responses", [row(1 + number, NOON + number * 3_600, end_user_id=9) for number in range(400)])
@@ -279,6 +286,7 @@ def test_a_long_list_is_looked_at_where_all_of_it_is_read_again(serve: Serve, tm
     assert finds_nothing(project, sandbox)
 
 
+@pytest.mark.slow
 def test_rows_that_the_reading_does_not_reach_are_left_alone(loaded: Load, account: Account) -> None:
     account.put("responses", row(150, NOON + 9 * DAY, created=4 * NOON, end_user_id=1))
     project, sandbox = loaded("remove", "responses", start_date="2023-11-19")
@@ -295,6 +303,7 @@ def test_rows_that_the_reading_does_not_reach_are_left_alone(loaded: Load, accou
     assert found["gone_ids"] == [102, 150]
 
 
+@pytest.mark.slow
 def test_who_is_forgotten_is_nobody_who_is_gone(loaded: Load, account: Account) -> None:
     project, sandbox = loaded("remove")
     assert project.run("--forget", "3").code == 0
@@ -303,6 +312,7 @@ def test_who_is_forgotten_is_nobody_who_is_gone(loaded: Load, account: Account) 
     assert finds_nothing(project, sandbox)
 
 
+@pytest.mark.slow
 def test_plain_files_keep_all_rows(loaded: Load, account: Account, tmp_path: Path) -> None:
     sandbox = loaded("remove", "responses")[1]
     project = project_for(sandbox, tmp_path / "files", tables="responses", deleted="remove", files="parquet")
@@ -318,6 +328,7 @@ def test_plain_files_keep_all_rows(loaded: Load, account: Account, tmp_path: Pat
     assert asked(sandbox) == []
 
 
+@pytest.mark.slow
 def test_a_load_that_may_not_ask_for_all_goes_on_later(loaded: Load, account: Account) -> None:
     project, _ = loaded("remove", "responses", deleted_requests_max=2)
     for row_id in range(101, 106):
@@ -333,6 +344,7 @@ def test_a_load_that_may_not_ask_for_all_goes_on_later(loaded: Load, account: Ac
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_rows_without_a_person_are_left_alone(loaded: Load, account: Account) -> None:
     account.put("responses", row(120, NOON))
     project, sandbox = loaded("remove")
@@ -344,6 +356,7 @@ def test_rows_without_a_person_are_left_alone(loaded: Load, account: Account) ->
     assert finds_nothing(project, sandbox)
 
 
+@pytest.mark.slow
 def test_marts_are_built_of_what_is_left(loaded: Load, account: Account) -> None:
     project, _ = loaded("keep", marts="true")
     account.delete("responses", 103)
@@ -356,6 +369,7 @@ def test_marts_are_built_of_what_is_left(loaded: Load, account: Account) -> None
     assert responses == len(account.rows["responses"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [5, 0])
 def test_what_a_reading_has_seen_is_kept_over_commits(serve: Serve, minutes: float) -> None:
     account = Account()

@@ -62,6 +62,7 @@ def test_the_demo_does_not_load_into_a_real_dataset_of_a_database(real: Project,
     assert real.loaded("wootric_demo.duckdb") == before
 
 
+@pytest.mark.slow
 def test_a_real_run_does_not_load_into_the_demos_file(real: Project, tmp_path: Path) -> None:
     assert real.run("--demo", prelude=SMALL_DEMO).code == 0
     before = real.loaded("wootric_demo.duckdb")
@@ -70,6 +71,7 @@ def test_a_real_run_does_not_load_into_the_demos_file(real: Project, tmp_path: P
     assert real.loaded("wootric_demo.duckdb") == before
 
 
+@pytest.mark.slow
 def test_a_demo_whose_working_folder_was_lost_loads_anew(tmp_path: Path) -> None:
     project = Project(tmp_path)
     for _ in range(2):
@@ -79,6 +81,7 @@ def test_a_demo_whose_working_folder_was_lost_loads_anew(tmp_path: Path) -> None
         assert held == {"responses": 1_000, "declines": 50}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines", ["dev_mode = true", "[pipelines.wootric_demo]\ndev_mode = true", 'pipelines_dir = "elsewhere"']
 )
@@ -103,6 +106,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["environment", "bare", "file", "broken file"])
 def test_mistakes_in_real_settings_do_not_stop_the_demo(tmp_path: Path, place: str) -> None:
     project = Project(tmp_path)

@@ -219,6 +219,7 @@ def test_control_c_leaves_two_sentences(serve: Serve, account: Account, tmp_path
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_its_sentence(serve: Serve, account: Account, tmp_path: Path) -> None:
     account.put("responses", {**row(104, NOON + 60), "created_at": None})
     watched = watch(project_for(serve(account, latency_seconds=0.1), tmp_path), columns=200)
@@ -228,6 +229,7 @@ def test_a_failure_leaves_its_sentence(serve: Serve, account: Account, tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_a_log_on_the_terminal_takes_the_place_of_the_line(serve: Serve, account: Account, tmp_path: Path) -> None:
     sandbox = serve(account)
     to_the_terminal = watch(project_for(sandbox, tmp_path / "terminal"), "--debug", columns=400)
@@ -245,6 +247,7 @@ def test_nothing_is_shown_where_nobody_asks_for_it(
     assert (watched.code, watched.typed) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shown"), [("log", "- Reading -"), ("tqdm", "Reading: ")])
 def test_collectors_of_dlts_use_the_users_words(
     serve: Serve, account: Account, tmp_path: Path, name: str, shown: str

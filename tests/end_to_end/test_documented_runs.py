@@ -75,6 +75,7 @@ def without_figures(report: str) -> list[list[str]]:
     return [re.sub(r"\d(?![\d,]*,\d{3})[\d.:-]*", "0", line).split() for line in report.strip().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_demo_reports_as_shown(demo: tuple[Project, Outcome]) -> None:
     _, outcome = demo
     assert DEMO == "make demo\n"
@@ -87,6 +88,7 @@ def test_the_demo_reports_as_shown(demo: tuple[Project, Outcome]) -> None:
     assert rows.findall("\n".join(printed)) == rows.findall("\n".join(shown))
 
 
+@pytest.mark.slow
 def test_a_later_run_reports_as_shown(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     for table_name, rows in (("end_users", 1), ("responses", 2), ("declines", 1)):
@@ -382,6 +384,7 @@ def account_of_changing_types() -> Account:
     return account
 
 
+@pytest.mark.slow
 def test_both_types_of_a_property_are_read_as_shown(serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account_of_changing_types())
     project = project_for(sandbox, tmp_path / "columns")
@@ -451,6 +454,7 @@ def test_backfills_and_refreshes_do_what_is_said(serve: Serve, tmp_path: Path) -
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_another_folder_goes_on_with_the_file_and_begins_anew_without(serve: Serve, tmp_path: Path) -> None:
     account = DemoAccount(NOON, end_users=30, responses=90, declines=20)
     sandbox = serve(account)

@@ -54,6 +54,7 @@ def test_what_was_dropped_is_told_and_other_tables_are_loaded(
     assert project.run().code == 0
 
 
+@pytest.mark.slow
 def test_a_run_of_what_was_dropped_alone_reads_nothing(serve: Serve, account: Account, tmp_path: Path) -> None:
     sandbox = serve(account)
     project = project_for(sandbox, tmp_path)
@@ -80,6 +81,7 @@ DuckDbSqlClient.execute_query = executed
 """A prelude: the run dies when it has made the table anew."""
 
 
+@pytest.mark.slow
 def test_a_table_made_anew_gets_all_its_rows_whoever_fills_it(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path, lookback_seconds=0)
     assert project.run().code == 0
@@ -89,6 +91,7 @@ def test_a_table_made_anew_gets_all_its_rows_whoever_fills_it(serve: Serve, acco
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["_dlt_loads", "_dlt_pipeline_state", "_dlt_version"])
 def test_dlts_own_tables_are_made_anew(serve: Serve, account: Account, tmp_path: Path, name: str) -> None:
     project = project_for(serve(account), tmp_path)

@@ -48,6 +48,7 @@ def test_settings_hold_while_it_loads_and_the_users_own_go_before(
     assert os.environ == environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("responses", "hours"), [(160, 3), pytest.param(300, 12, marks=pytest.mark.slow)])
 def test_what_hourly_runs_scatter_is_put_together_again(
     pipeline: Pipeline, serve: Serve, responses: int, hours: int

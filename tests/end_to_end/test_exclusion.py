@@ -76,6 +76,7 @@ def test_columns_are_left_out_as_they_are_named_and_as_keys_are_written(
     assert notes.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [
@@ -207,6 +208,7 @@ def test_a_pattern_is_not_judged_by_a_part_of_its_tables(pipeline: Pipeline, acc
     assert run(pipeline, sandbox, exclude_columns=["*.properties__no"]).warnings == [IDLE.format("*.properties__no")]
 
 
+@pytest.mark.slow
 def test_the_report_tells_an_idle_pattern(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path, exclude_columns="end_users.properties__snn")
     outcome = project.run()
@@ -215,6 +217,7 @@ def test_the_report_tells_an_idle_pattern(account: Account, serve: Serve, tmp_pa
     assert project.run("--json").report["warnings"] == [IDLE.format("end_users.properties__snn")]
 
 
+@pytest.mark.slow
 def test_an_exclusion_taken_back_is_told_until_a_full_refresh(
     pipeline: Pipeline, account: Account, serve: Serve
 ) -> None:

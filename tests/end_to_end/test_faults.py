@@ -123,6 +123,7 @@ def test_tokens_revoked_in_the_middle_are_replaced(
     assert_equal(pipeline, account)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -153,6 +154,7 @@ def test_a_fault_that_stays_fails_by_name_and_keeps_what_was_loaded(
     assert_goes_on(pipeline, sandbox)
 
 
+@pytest.mark.slow
 def test_tokens_refused_for_good_end_the_run_and_keep_what_was_loaded(
     pipeline: Pipeline, account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +227,7 @@ def test_an_outage_of_ten_minutes_is_waited_out(
     assert_equal(pipeline, account)
 
 
+@pytest.mark.slow
 def test_an_outage_of_an_hour_ends_the_run_and_the_next_completes(serve: Serve, tmp_path: Path) -> None:
     account = DemoAccount(NOON, end_users=130, responses=900, declines=90)
     sandbox = serve(account)
@@ -248,6 +251,7 @@ def test_an_outage_of_an_hour_ends_the_run_and_the_next_completes(serve: Serve, 
     }
 
 
+@pytest.mark.slow
 def test_a_host_that_cannot_be_found_is_told_and_loads_nothing(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.fill("responses", [row(1)])
@@ -263,6 +267,7 @@ def test_a_host_that_cannot_be_found_is_told_and_loads_nothing(serve: Serve, tmp
     assert project.held("responses") == {1: NOON}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours_ahead", [-3, 3])
 def test_a_clock_that_differs_from_the_servers_loses_nothing(
     pipeline: Pipeline, serve: Serve, monkeypatch: pytest.MonkeyPatch, hours_ahead: int

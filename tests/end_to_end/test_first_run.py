@@ -180,6 +180,7 @@ def test_other_settings_and_comments_stay(account: Account, serve: Serve, tmp_pa
     assert "has credentials under [sources.wootric]; edit them there" in outcome.stdout
 
 
+@pytest.mark.slow
 def test_an_account_gets_a_section_of_its_own(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_of(tmp_path, serve(account))
     assert at_terminal(project, [*CLIENT, *DEFAULTS], "--account", "acme").code == 0

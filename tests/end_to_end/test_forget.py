@@ -134,6 +134,7 @@ def test_a_person_is_removed_and_not_loaded_again(loaded: Load, behaviour: dict[
     assert project.ask(kept) == [("declines", True, 2), ("end_users", True, 2), ("responses", True, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, CREATED], ids=["updated", "created"])
 def test_what_changes_later_comes_without_what_is_personal(
     loaded: Load, account: Account, behaviour: dict[str, Any]
@@ -153,6 +154,7 @@ def test_what_changes_later_comes_without_what_is_personal(
     assert by_id == [path for path in by_id if path.startswith("/v1/end_users/3/")]
 
 
+@pytest.mark.slow
 def test_a_working_folder_that_is_lost_makes_no_difference(loaded: Load, tmp_path: Path) -> None:
     project, _ = loaded()
     assert project.run("--forget", "2").code == 0
@@ -163,6 +165,7 @@ def test_a_working_folder_that_is_lost_makes_no_difference(loaded: Load, tmp_pat
         assert_are(whole(project), wanted)
 
 
+@pytest.mark.slow
 def test_a_program_does_not_load_who_is_forgotten(
     loaded: Load, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +190,7 @@ def test_a_program_does_not_load_who_is_forgotten(
     assert_are(timeless(found), timeless(wanted))
 
 
+@pytest.mark.slow
 def test_who_is_remembered_is_loaded_again(loaded: Load) -> None:
     project, _ = loaded()
     before = whole(project)
@@ -206,6 +210,7 @@ def test_who_is_remembered_is_loaded_again(loaded: Load) -> None:
     assert_are(whole(project), before)
 
 
+@pytest.mark.slow
 def test_the_report_for_machines_counts(loaded: Load) -> None:
     project, _ = loaded()
     report = project.run("--forget", "canary-2@x.com", "--json").report
@@ -228,6 +233,7 @@ def test_the_report_for_machines_counts(loaded: Load) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_all_with_an_email_address_are_forgotten(loaded: Load, account: Account) -> None:
     twin = {**account.rows["end_users"][4], "email": "Canary-2@x.com"}
     account.rows["end_users"][4] = twin
@@ -235,6 +241,7 @@ def test_all_with_an_email_address_are_forgotten(loaded: Load, account: Account)
     assert project.run("--forget", "canary-2@X.COM", "--json").report["forgotten"]["ids"] == [2, 4]
 
 
+@pytest.mark.slow
 def test_who_is_known_by_other_tables_alone_is_forgotten(loaded: Load, account: Account) -> None:
     account.delete("end_users", 2)
     account.delete("end_users", 3)
@@ -244,6 +251,7 @@ def test_who_is_known_by_other_tables_alone_is_forgotten(loaded: Load, account: 
     assert_are(whole(project), without(before, 2, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalizes", [True, False])
 def test_an_email_address_that_is_hashed_is_found(loaded: Load, normalizes: bool) -> None:
     settings = {"hash_columns": "personal", "hash_key": KEY, "hash_normalized_emails": normalizes}
@@ -256,6 +264,7 @@ def test_an_email_address_that_is_hashed_is_found(loaded: Load, normalizes: bool
     assert outcome.code == 2
 
 
+@pytest.mark.slow
 def test_digests_of_what_is_forgotten_are_in_no_state(loaded: Load) -> None:
     project, _ = loaded()
 
@@ -314,6 +323,7 @@ MISTAKES: list[tuple[list[str], str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_mistakes_change_nothing(loaded: Load) -> None:
     project, _ = loaded()
     before = project.loaded()
@@ -340,6 +350,7 @@ def test_email_addresses_that_are_not_loaded_find_nobody(loaded: Load) -> None:
     )
 
 
+@pytest.mark.slow
 def test_rows_that_do_not_say_whose_they_are_are_told(loaded: Load) -> None:
     project, _ = loaded({"exclude_columns": "responses.end_user_id"})
     before = whole(project)
@@ -356,6 +367,7 @@ def test_rows_that_do_not_say_whose_they_are_are_told(loaded: Load) -> None:
     assert_are(whole(project), wanted)
 
 
+@pytest.mark.slow
 def test_another_pipeline_in_the_dataset_is_told(loaded: Load, tmp_path: Path) -> None:
     project, sandbox = loaded()
     file = dlt.destinations.duckdb(str(project.folder / "wootric_pipeline.duckdb"))
@@ -373,6 +385,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "number"), MOMENTS)
 def test_a_run_that_is_killed_is_finished_by_the_next(loaded: Load, pattern: str, number: int) -> None:
     project, _ = loaded()
@@ -393,6 +406,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(loaded: Load, pattern: str
     assert_are(whole(project), without(before, 2))
 
 
+@pytest.mark.slow
 def test_marts_are_built_again_without_who_is_forgotten(loaded: Load) -> None:
     project, _ = loaded()
     assert project.run("--marts").code == 0
@@ -405,6 +419,7 @@ def test_marts_are_built_again_without_who_is_forgotten(loaded: Load) -> None:
     assert project.ask(told) == [(all_told - of_person,)]
 
 
+@pytest.mark.slow
 def test_everybody_whom_any_table_knows_by_an_address_is_forgotten(loaded: Load, account: Account) -> None:
     # The list of people does not show all of them.
     put(account, 8, NOON + 8 * DAY)
@@ -419,6 +434,7 @@ def test_everybody_whom_any_table_knows_by_an_address_is_forgotten(loaded: Load,
     assert found == []
 
 
+@pytest.mark.slow
 def test_an_address_is_found_however_its_letters_are_composed(loaded: Load, account: Account) -> None:
     account.change("end_users", 3, (NOON + 3 * DAY) * SECOND, email=unicodedata.normalize("NFD", "zoë@x.com"))
     project, _ = loaded()
@@ -437,6 +453,7 @@ ranges.load_range("2020-01-01", "2030-01-01", tables="end_users")
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_range_has_left_is_removed_and_what_another_one_has_is_not(loaded: Load) -> None:
     project, _ = loaded()
     pipelines = project.folder / "dlt/pipelines"

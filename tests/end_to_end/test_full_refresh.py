@@ -69,6 +69,7 @@ def test_what_does_not_come_again_goes_with_its_tags(pipeline: Pipeline, account
     assert len(loaded(pipeline, "responses")) == 59
 
 
+@pytest.mark.slow
 def test_one_that_breaks_off_is_completed_by_the_next_run(pipeline: Pipeline, account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(pipeline, sandbox)
@@ -94,6 +95,7 @@ def test_one_that_breaks_off_is_completed_by_the_next_run(pipeline: Pipeline, ac
     assert loaded(pipeline, "responses") == whole(account, "responses")
 
 
+@pytest.mark.slow
 def test_what_dlt_itself_loads_meanwhile_is_kept(pipeline: Pipeline, account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(pipeline, sandbox)
@@ -106,6 +108,7 @@ def test_what_dlt_itself_loads_meanwhile_is_kept(pipeline: Pipeline, account: Ac
     assert loaded(pipeline, "responses") == whole(account, "responses")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset(TABLES)}], ids=["updated", "created"])
 def test_a_list_that_is_suddenly_empty_empties_nothing(
     pipeline: Pipeline, account: Account, serve: Serve, behaviour: dict[str, Any]
@@ -135,6 +138,7 @@ def test_a_table_that_never_had_rows_is_refreshed(pipeline: Pipeline, serve: Ser
         assert run(pipeline, sandbox, refresh=refresh).ok
 
 
+@pytest.mark.slow
 def test_columns_and_lists_that_hold_nothing_any_more_are_dropped(pipeline: Pipeline, serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)
@@ -188,6 +192,7 @@ def test_plain_files_of_before_go_when_all_is_there(serve: Serve, account: Accou
     assert len(after["responses"]) == 1
 
 
+@pytest.mark.slow
 def test_the_report_says_how_many_rows_there_were(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path)
     project.run()
@@ -211,6 +216,7 @@ SHRINKS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["command line", "settings", "file"])
 def test_history_is_not_shortened_unless_that_is_said(
     serve: Serve, account: Account, tmp_path: Path, place: str
@@ -237,6 +243,7 @@ def test_history_is_not_shortened_unless_that_is_said(
     assert project.run(*words).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behaviour", [{}, {"ignores_updated": frozenset(TABLES)}, {"ignores_sort_key": frozenset(TABLES)}]
 )
@@ -255,6 +262,7 @@ def test_it_asks_nothing_where_all_that_was_loaded_comes_again(
     assert before.items() < project.held("responses").items()
 
 
+@pytest.mark.slow
 def test_it_asks_where_rows_go_by_the_time_by_which_they_are_read(
     serve: Serve, account: Account, tmp_path: Path
 ) -> None:
@@ -275,6 +283,7 @@ def test_it_asks_where_rows_go_by_the_time_by_which_they_are_read(
     assert (report["rows_before"], report["rows_after"]) == (61, 43)
 
 
+@pytest.mark.slow
 def test_it_asks_where_a_range_of_before_would_go(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path, start_date="2023-12-01")
     assert project.run("--tables", "responses").code == 0
@@ -310,6 +319,7 @@ def test_a_refresh_forgets_when_which_rows_were_read(pipeline: Pipeline, account
     assert loaded(pipeline, "responses") == whole(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_first_load_asks_nothing(serve: Serve, account: Account, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path)
     assert project.run("--full-refresh", "--start-date", "2023-12-01").code == 0

@@ -120,6 +120,7 @@ def test_the_word_for_all_that_is_personal_leaves_it_out(pipeline: Pipeline, acc
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("properties", ["columns", "json"])
 def test_rows_loaded_before_are_told_of_until_a_full_refresh(
     pipeline: Pipeline, account: Account, serve: Serve, properties: str

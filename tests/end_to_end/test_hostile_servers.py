@@ -101,6 +101,7 @@ def large() -> dict[str, Answer]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", large())
 def test_an_answer_that_is_too_large_is_stopped_while_it_is_read(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     with talking(large()[kind]) as talk:
@@ -395,6 +396,7 @@ def odd_account() -> Account:
     return account
 
 
+@pytest.mark.slow
 def test_values_that_no_database_can_hold_are_replaced_counted_and_told(serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(odd_account()), tmp_path)
     report = project.run("--json", "--log-file", "wootric.log", "--debug", "--tables", ",".join(TABLE_NAMES)).report

@@ -90,6 +90,7 @@ def test_where_nothing_has_changed_nothing_is_loaded(account: Account, serve: Se
     assert_equal(account)
 
 
+@pytest.mark.slow
 def test_what_columns_mean_is_compared_where_rows_were_loaded_or_the_meaning_has_changed(
     account: Account, serve: Serve
 ) -> None:
@@ -109,6 +110,7 @@ def test_what_columns_mean_is_compared_where_rows_were_loaded_or_the_meaning_has
     assert commented() != meant
 
 
+@pytest.mark.slow
 def test_where_nothing_has_changed_no_arrow_is_imported(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path / "project", tables="responses")
     assert project.run().code == 0
@@ -118,6 +120,7 @@ def test_where_nothing_has_changed_no_arrow_is_imported(account: Account, serve:
     assert project.ask("SELECT count(*) FROM wootric.wootric_runs") == [(2,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", LISTS)
 def test_a_change_within_the_second_that_is_shown_is_loaded(
     account: Account, serve: Serve, behaviour: dict[str, Any]
@@ -132,6 +135,7 @@ def test_a_change_within_the_second_that_is_shown_is_loaded(
         assert_equal(account)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["normalize", "load"])
 def test_what_a_failed_load_has_not_loaded_is_loaded_by_the_next(account: Account, serve: Serve, step: str) -> None:
     sandbox = serve(account)
@@ -152,6 +156,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_settings_that_shape_rows_load_them_again(account: Account, serve: Serve, settings: dict[str, Any]) -> None:
     sandbox = serve(account)
@@ -170,6 +175,7 @@ def test_another_version_loads_them_again(account: Account, serve: Serve, monkey
     assert counts(run(sandbox)) == (6, 0, True)
 
 
+@pytest.mark.slow
 def test_a_full_refresh_loads_all_rows(account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(sandbox)
@@ -180,6 +186,7 @@ def test_a_full_refresh_loads_all_rows(account: Account, serve: Serve) -> None:
     assert_equal(account)
 
 
+@pytest.mark.slow
 def test_a_table_that_was_dropped_gets_its_rows_again(account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(sandbox)
@@ -190,6 +197,7 @@ def test_a_table_that_was_dropped_gets_its_rows_again(account: Account, serve: S
     assert_equal(account)
 
 
+@pytest.mark.slow
 def test_rows_of_a_range_load_the_overlap_again(account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(sandbox)
@@ -200,6 +208,7 @@ def test_rows_of_a_range_load_the_overlap_again(account: Account, serve: Serve) 
     assert counts(run(sandbox)) == (6, 0, True)
 
 
+@pytest.mark.slow
 def test_more_rows_than_are_kept_are_loaded_again(
     account: Account, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +223,7 @@ def test_more_rows_than_are_kept_are_loaded_again(
     assert_equal(account)
 
 
+@pytest.mark.slow
 def test_a_row_that_is_left_out_has_no_other_loaded_again(account: Account, serve: Serve) -> None:
     account.put("responses", {**row(10, NOON + 500), "created_at": None})
     sandbox = serve(account)
@@ -341,6 +351,7 @@ class Course:
         assert rows == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("behaviour", LISTS)
 def test_the_table_is_the_account_after_each_run(

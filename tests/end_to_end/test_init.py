@@ -49,6 +49,7 @@ def test_an_initialised_project_loads_the_account(created: Project, serve: Serve
     assert created.ask(tags) == [(500, "pricing")]
 
 
+@pytest.mark.slow
 def test_placeholders_that_are_left_are_not_sent(created: Project, serve: Serve) -> None:
     sandbox = serve(Account())
     configure(created, sandbox.url)
@@ -64,6 +65,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return set(elsewhere.python("-c", IMPORTED).stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("destination", ["duckdb", "postgres", "filesystem"])
 def test_an_initialised_project_has_what_it_needs_and_nothing_else(
     tmp_path: Path, imported: set[str], destination: str

@@ -16,7 +16,7 @@ from tests.repository import environment, repository, run
 from tests.script import Outcome, Project
 from wootric_pipeline.version import VERSION
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("installed")]
+pytestmark = [pytest.mark.installs, pytest.mark.xdist_group("installed")]
 
 CLONE = block("sh", "git clone", "README.md")
 NEEDED = ("wootric_pipeline", "wootric_pipeline.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")

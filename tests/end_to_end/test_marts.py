@@ -104,6 +104,7 @@ def test_tables_and_columns_are_typed_and_described(serve: Serve, tmp_path: Path
     }
 
 
+@pytest.mark.slow
 def test_the_setting_builds_them_of_what_has_changed(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.put("responses", row(1, score=0, completed=True))
@@ -123,6 +124,7 @@ def test_the_setting_builds_them_of_what_has_changed(serve: Serve, tmp_path: Pat
     assert project.ask(nps) == [(2, 0.0)]
 
 
+@pytest.mark.slow
 def test_the_zone_is_the_one_that_a_comparison_has_seen(serve: Serve, tmp_path: Path) -> None:
     account = DemoAccount(NOON, end_users=20, responses=60, declines=10, time_zone="America/Los_Angeles")
     project = project_for(serve(account), tmp_path / "project")
@@ -133,6 +135,7 @@ def test_the_zone_is_the_one_that_a_comparison_has_seen(serve: Serve, tmp_path: 
     assert report["marts"]["time_zone"] == {"name": "America/Los_Angeles", "known_by": "offsets"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", ["mark", "remove"])
 def test_what_is_gone_leaves_the_marts(serve: Serve, tmp_path: Path, deleted: str) -> None:
     account = Account()
@@ -290,6 +293,7 @@ def test_other_options_are_refused(project: Project) -> None:
     assert project.run("--marts", "--start-date", "2024-01-01").sentence == told
 
 
+@pytest.mark.slow
 def test_marts_that_cannot_be_built_fail_the_run_and_keep_its_rows(project: Project) -> None:
     broken = "import wootric_pipeline.insight.build as b; b.make = lambda *_: 1 / 0"
     outcome = project.run(prelude=broken, SOURCES__WOOTRIC__MARTS="true")

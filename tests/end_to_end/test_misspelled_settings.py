@@ -211,6 +211,7 @@ def test_nothing_looks_deeper_than_an_account(
     assert_is_refused(project.run(), sandbox, f"There is no setting {told}; the nearest is {nearest}.")
 
 
+@pytest.mark.slow
 def test_a_misspelled_setting_of_an_account_stops_that_one_alone(project: Project) -> None:
     text = '[sources.wootric.acme]\nstart_date = "2015-01-01"\n[sources.wootric.bad]\nregoin = "eu"\n'
     project.write(".dlt/config.toml", f"{text}surveys = {{11 = 'nps'}}\n")

@@ -80,6 +80,7 @@ UNUSABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("odd", "sentence"), UNUSABLE)
 def test_a_row_without_its_keys_is_left_out_and_named(
     serve: Serve, tmp_path: Path, odd: dict[str, Any], sentence: str
@@ -123,6 +124,7 @@ def test_rows_without_their_keys_on_many_pages_hide_no_others(
     assert project.held("responses") == loaded
 
 
+@pytest.mark.slow
 def test_a_list_of_rows_without_keys_stops_its_table(serve: Serve, tmp_path: Path) -> None:
     account = account_of(60, {})
     project = project_for(serve(account), tmp_path)
@@ -203,6 +205,7 @@ def test_a_property_that_is_nested_too_deep_is_a_text_of_json(serve: Serve, tmp_
     assert "inside" in text
 
 
+@pytest.mark.slow
 def test_names_of_properties_move_no_cursor(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.put("end_users", row(1, NOON, properties={"\x1b[31mred\n\r": 5}, **{"\x1b[2Jnew\n": 2**70}))

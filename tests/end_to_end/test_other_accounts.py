@@ -64,6 +64,7 @@ def test_accounts_are_told_apart_whatever_their_secrets() -> None:
     assert not any(word in each for each in (client, *others) for word in ("wootric", "example", "NPS"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -88,6 +89,7 @@ def test_another_accounts_rows_are_refused(serve: Serve, tmp_path: Any, words: t
     assert project.run().code == 0
 
 
+@pytest.mark.slow
 def test_another_account_may_take_all_tables_over(serve: Serve, tmp_path: Any) -> None:
     project = project_for(serve(account_of(1)), tmp_path)
     assert project.run().code == 0

@@ -103,6 +103,7 @@ def test_segments_and_survey_templates_come_with_the_lists(account: Account, ser
     assert languages() == {(1, 0, "en", "EN"), (1, 1, "es", "ES"), (2, 0, "de", "DE")}
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_not_loaded_again(account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(sandbox)
@@ -154,6 +155,7 @@ def test_a_default_overview_that_is_refused_stops_nothing(
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_a_refusal_is_a_warning_of_the_command(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account, refuses=frozenset(DEFAULT_OVERVIEWS)), tmp_path)
     for _ in range(2):
@@ -261,6 +263,7 @@ def test_days_are_those_of_a_zone_far_away(serve: Serve) -> None:
     assert table(to(), NPS, "date") == counted(account)
 
 
+@pytest.mark.slow
 def test_history_is_filled_within_the_budget_and_goes_on_where_it_was(serve: Serve, tmp_path: Path) -> None:
     account = surveyed(75, every=3)
     sandbox = serve(account)
@@ -291,6 +294,7 @@ def test_history_is_filled_within_the_budget_and_goes_on_where_it_was(serve: Ser
     assert f"{NPS}: days from" not in project.run().stdout
 
 
+@pytest.mark.slow
 def test_the_report_says_from_when_on_days_are_in(serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(surveyed(75, every=3)), tmp_path, tables=NPS, daily_history_requests_max=3)
     assert f"{NPS}: the first day that has figures is still looked for; the next runs go on." in project.run().stdout
@@ -334,6 +338,7 @@ def test_dates_that_are_ignored_load_nothing_and_are_told(serve: Serve, tmp_path
     assert "wootric.nps_summary" not in project.loaded()
 
 
+@pytest.mark.slow
 def test_a_full_refresh_reads_all_days_again_over_several_runs(serve: Serve) -> None:
     account = surveyed(75, every=3)
     sandbox = serve(account)
@@ -349,6 +354,7 @@ def test_a_full_refresh_reads_all_days_again_over_several_runs(serve: Serve) -> 
     assert table(to(), NPS, "date") == counted(account)
 
 
+@pytest.mark.slow
 def test_a_full_refresh_removes_what_is_gone(account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(sandbox)
@@ -362,6 +368,7 @@ def test_a_full_refresh_removes_what_is_gone(account: Account, serve: Serve) -> 
     assert languages() == {(2, 0, "de", "DE")}
 
 
+@pytest.mark.slow
 def test_a_table_that_was_dropped_stops_alone_and_comes_again(account: Account, serve: Serve) -> None:
     sandbox = serve(account)
     run(sandbox)
@@ -541,6 +548,7 @@ def test_figures_that_count_no_responses_are_told(
     assert (notes.complete, "something that holds no figures" in str(notes.error)) == (False, True)
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_ones_own_goes_on_where_it_was(serve: Serve) -> None:
     account = surveyed(75, every=3)
     sandbox = serve(account)

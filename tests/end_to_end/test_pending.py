@@ -75,6 +75,7 @@ def test_a_package_older_than_what_another_machine_has_loaded_is_given_up(
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_package_is_given_up_with_the_tables_it_was_to_be_merged_into(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_package_is_given_up_with_the_tables_it_was_to_be_merged_into(
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_loaded_does_not_stand_in_the_way(serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)

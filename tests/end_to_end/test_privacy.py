@@ -259,6 +259,7 @@ def listener(heard: list[str]) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_usage_is_told_to_nobody_unless_asked_for(serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(canary_account())
     project = by_client(sandbox, tmp_path)
@@ -353,6 +354,7 @@ def test_what_is_written_is_for_its_owner_only(serve: Serve, tmp_path: Path, fil
     assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
+@pytest.mark.slow
 def test_what_is_hashed_is_nowhere_and_neither_is_the_key(serve: Serve, tmp_path: Path) -> None:
     account = canary_account()
     sandbox = serve(account)
@@ -375,6 +377,7 @@ def test_what_is_hashed_is_nowhere_and_neither_is_the_key(serve: Serve, tmp_path
     assert tags == 2 * [(hmac.new(HASH_KEY.encode(), TAG.encode(), "sha256").hexdigest(),)]
 
 
+@pytest.mark.slow
 def test_rows_that_are_loaded_are_kept_at_the_destination_only(serve: Serve, tmp_path: Path) -> None:
     project = by_client(serve(canary_account()), tmp_path / "project")
     assert project.run("--json").code == 0

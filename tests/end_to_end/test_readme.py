@@ -238,6 +238,7 @@ def sign_in(text: str) -> str:
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secrets", [SECRETS, (PROJECT / ".dlt/secrets.toml.example").read_text(encoding="utf-8")])
 def test_an_account_is_loaded_as_the_first_page_says(secrets: str, serve: Serve, tmp_path: Path) -> None:
     account = small_account()
@@ -271,6 +272,7 @@ def test_a_person_signs_in_as_shown(serve: Serve, tmp_path: Path) -> None:
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_program_of_ones_own_loads_the_account(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)

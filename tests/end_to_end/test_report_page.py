@@ -367,6 +367,7 @@ def test_comments_are_shown_only_where_they_are_asked_for(life: Life) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_comparison_with_wootric_has_found(serve: Serve, tmp_path: Path) -> None:
     project = loaded(serve, tmp_path, DemoAccount(NOON, end_users=40, responses=300, declines=20), surveys="{}")
     assert project.run("--verify").code == 0
@@ -400,6 +401,7 @@ def loaded(serve: Serve, folder: Path, account: Account, **settings: Any) -> Pro
     return project
 
 
+@pytest.mark.slow
 def test_nothing_is_there_at_all(serve: Serve, tmp_path: Path) -> None:
     page = page_of(loaded(serve, tmp_path, Account()))
     assert page.sections["The score"].strip() == (
@@ -410,6 +412,7 @@ def test_nothing_is_there_at_all(serve: Serve, tmp_path: Path) -> None:
     assert page.tables == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scores", "score"),
     [
@@ -430,6 +433,7 @@ def test_few_answers_show_no_more_than_they_know(
     assert page.sections["The score"].startswith(f"{score} Responses {len(scores)} ")
 
 
+@pytest.mark.slow
 def test_all_answers_are_excluded(serve: Serve, tmp_path: Path) -> None:
     page = page_of(loaded(serve, tmp_path, answers(9, 3, 0, excluded_from_calculations=True)))
     assert page.sections["The score"].startswith("NPS – No answer in this window. There is none at all yet. ")
@@ -437,6 +441,7 @@ def test_all_answers_are_excluded(serve: Serve, tmp_path: Path) -> None:
     assert "Not counted: 3 excluded from calculations in Wootric." in page.text
 
 
+@pytest.mark.slow
 def test_a_survey_that_nobody_has_decided_is_in_no_figure(serve: Serve, tmp_path: Path) -> None:
     project = loaded(serve, tmp_path, answers(9, 9, 9), surveys="{}")
     page = page_of(project)
@@ -461,6 +466,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.slow
 def test_hostile_names_and_comments_are_text(serve: Serve, tmp_path: Path) -> None:
     account = answers(*[9, 3, 0, 10, 8, 2, 7] * 12)
     for number, response in enumerate(list(account.rows["responses"].values())):
@@ -484,6 +490,7 @@ def test_hostile_names_and_comments_are_text(serve: Serve, tmp_path: Path) -> No
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_right_to_left_comments_have_their_own_direction(serve: Serve, tmp_path: Path) -> None:
     project = loaded(serve, tmp_path, answers(9, text="خدمة ممتازة", tags=["とても"]))
     page = page_of(project, "--comments", "1")
@@ -492,6 +499,7 @@ def test_right_to_left_comments_have_their_own_direction(serve: Serve, tmp_path:
     assert list(page.rows("What they talk about")) == [["とても 1 response", "too few", ""]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"exclude_columns": "responses.text"}, {"hash_columns": "responses.text", "hash_key": "0" * 32}]
 )
@@ -517,6 +525,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Project]:
         yield project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -582,6 +591,7 @@ def test_nothing_is_loaded_yet(tmp_path: Path) -> None:
     assert not (tmp_path / PAGE).exists()
 
 
+@pytest.mark.slow
 def test_marts_are_built_only_where_they_are_older_than_the_rows(serve: Serve, tmp_path: Path) -> None:
     account = answers(9, 0)
     project = loaded(serve, tmp_path, account)
@@ -593,6 +603,7 @@ def test_marts_are_built_only_where_they_are_older_than_the_rows(serve: Serve, t
     assert (report["marts"]["tables"]["fct_responses"], report["report"]["responses"]) == (3, 3)
 
 
+@pytest.mark.slow
 def test_the_demo_is_loaded_and_told_in_the_file_that_is_asked_for(tmp_path: Path) -> None:
     project = Project(tmp_path)
     outcome = project.run("--demo", "--report", "page.html", "--json")
@@ -600,6 +611,7 @@ def test_the_demo_is_loaded_and_told_in_the_file_that_is_asked_for(tmp_path: Pat
     assert [path.name for path in tmp_path.glob("*.html")] == ["page.html"]
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_takes_nothing_from_what_the_demo_tells(tmp_path: Path) -> None:
     (tmp_path / "wootric_demo_report.html").mkdir()
     outcome = Project(tmp_path).run("--demo")

@@ -13,6 +13,7 @@ from tests.script import project_for
 from wootric_pipeline.sandbox import Account
 
 
+@pytest.mark.slow
 def test_weeks_of_runs_leave_no_row_staler_than_its_age_allows(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     def to() -> Pipeline:
         return dlt.pipeline("wootric_pipeline", destination="duckdb", dataset_name="wootric")

@@ -83,6 +83,7 @@ def test_a_run_that_fails_as_a_whole_is_noted_for_all_tables(account: Account, s
     assert {each[7] for each in runs(project)} == {outcome.sentence}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_noted_now_is_noted_with_the_next_run(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run().code == 0
@@ -100,6 +101,7 @@ def test_what_cannot_be_noted_now_is_noted_with_the_next_run(account: Account, s
     assert len(runs(project)) == 9
 
 
+@pytest.mark.slow
 def test_a_table_of_runs_that_was_dropped_is_made_anew(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path / "project", tables=LISTS)
     assert project.run().code == 0
@@ -125,6 +127,7 @@ def test_runs_are_not_kept_where_nobody_wants_them(account: Account, serve: Serv
     assert project.ask("SELECT count(*) FROM information_schema.tables WHERE table_name = 'wootric_runs'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_the_status_tells_the_last_runs_and_how_fresh_tables_are(
     account: Account, serve: Serve, tmp_path: Path
 ) -> None:
@@ -177,6 +180,7 @@ def test_the_status_fails_where_a_complete_run_is_too_long_ago(
     assert (outcome.code, outcome.stderr.strip()) == (1 if sentence else 0, sentence)
 
 
+@pytest.mark.slow
 def test_a_range_makes_no_table_fresh(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path / "project")
     assert project.run("--tables", "responses").code == 0
@@ -213,6 +217,7 @@ def told(server: Scripted) -> list[dict[str, str]]:
     return [json.loads(received.body) for received in server.sent("POST")]
 
 
+@pytest.mark.slow
 def test_somebody_is_told_of_failures_recoveries_and_new_columns(
     account: Account, serve: Serve, tmp_path: Path
 ) -> None:
@@ -251,6 +256,7 @@ def test_that_nobody_can_be_told_is_a_warning_without_the_address(
         assert len(hook.sent("POST")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "meanwhile"])
 def test_a_run_that_finds_the_file_open_is_noted_with_the_next(
     account: Account, serve: Serve, tmp_path: Path, moment: str

@@ -71,6 +71,7 @@ def test_version_is_printed(tmp_path: Path) -> None:
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, f"wootric_pipeline {VERSION}\n", "")
 
 
+@pytest.mark.slow
 def test_the_demo_loads_everything_then_only_changes(tmp_path: Path) -> None:
     project = Project(tmp_path)
     first = project.run("--demo", "--json").report
@@ -115,6 +116,7 @@ def test_the_demo_prints_a_report_and_answers_two_questions(tmp_path: Path) -> N
     assert len(re.findall(r"^[a-z ]+ +\d+ +\d\.\d$", tags, re.M)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["environment", "config"])
 def test_the_demo_leaves_real_tables_alone_whatever_is_configured(serve: Serve, tmp_path: Path, place: str) -> None:
     file = tmp_path / "real.duckdb"
@@ -139,6 +141,7 @@ def test_the_demo_leaves_real_tables_alone_whatever_is_configured(serve: Serve, 
     assert len(project.held("responses", file="wootric_demo.duckdb")) == 1_000
 
 
+@pytest.mark.slow
 def test_the_demo_of_one_table_asks_nothing_of_others(tmp_path: Path) -> None:
     outcome = Project(tmp_path).run("--demo", "--tables", "declines")
     assert (outcome.code, outcome.stderr) == (0, "")
@@ -154,6 +157,7 @@ def test_the_demo_has_a_dataset_of_its_own_at_another_destination(tmp_path: Path
     assert {path.name for path in (tmp_path / "bucket").iterdir()} == {"wootric_demo", "wootric_demo.lock"}
 
 
+@pytest.mark.slow
 def test_the_json_report_has_the_documented_keys(serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(small_account())
     outcome = project_for(sandbox, tmp_path).run_anew("--json")
@@ -192,6 +196,7 @@ def test_settings_come_from_the_environment(serve: Serve, tmp_path: Path) -> Non
     assert project.held("responses", "surveys", "other.duckdb") == {102: NOON - DAY, 103: NOON}
 
 
+@pytest.mark.slow
 def test_settings_come_from_the_files_in_the_working_folder(serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(small_account())
     project = Project(tmp_path)
@@ -239,6 +244,7 @@ def test_only_the_selected_tables_are_asked_for_and_loaded(serve: Serve, tmp_pat
     assert set(project.loaded()) == {"wootric.responses", "wootric.declines", "wootric.responses__tags"}
 
 
+@pytest.mark.slow
 def test_a_start_date_limits_the_first_load_and_no_later_one(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
@@ -250,6 +256,7 @@ def test_a_start_date_limits_the_first_load_and_no_later_one(serve: Serve, tmp_p
     assert project.held("responses") == {102: NOON - DAY, 103: NOON, 104: NOON + 60}
 
 
+@pytest.mark.slow
 def test_a_start_date_that_no_table_needs_is_told(serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(small_account()), tmp_path)
     words = ["--tables", "responses", "--start-date", "2001-01-01"]
@@ -260,6 +267,7 @@ def test_a_start_date_that_no_table_needs_is_told(serve: Serve, tmp_path: Path) 
     assert told not in project.run(*words, "--full-refresh").stdout
 
 
+@pytest.mark.slow
 def test_a_range_is_closed_open_and_leaves_the_cursor_alone(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
@@ -278,6 +286,7 @@ def test_a_range_is_closed_open_and_leaves_the_cursor_alone(serve: Serve, tmp_pa
     assert project.held("responses") == {**first_load, 2: start, 3: end - 1, 104: NOON + 60}
 
 
+@pytest.mark.slow
 def test_a_full_refresh_drops_the_selected_tables_and_cursors_only(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
@@ -357,6 +366,7 @@ def test_a_check_fails_for_credentials_that_are_refused(serve: Serve, tmp_path: 
     assert outcome.report["error"] == outcome.sentence
 
 
+@pytest.mark.slow
 def test_logs_and_progress_stay_off_stdout(serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(small_account()), tmp_path)
     outcome = project.run_anew("--json", "--progress", "log", RUNTIME__LOG_LEVEL="INFO")
@@ -382,6 +392,7 @@ def report_lines(outcome: Outcome) -> list[str]:
     return [" ".join(re.sub(r"in \d+\.\d s", "in 0.1 s", line).split()) for line in (head, *lines)]
 
 
+@pytest.mark.slow
 def test_a_report_tells_what_is_new_from_what_was_read_again(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     account.put("responses", row(100, NOON - 60))
@@ -423,6 +434,7 @@ def test_an_account_without_rows_says_so(serve: Serve, tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_a_table_read_along_created_says_so(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account, ignores_updated=frozenset({"responses"})), tmp_path)
@@ -441,6 +453,7 @@ def test_a_table_read_along_created_says_so(serve: Serve, tmp_path: Path) -> Non
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_new_fields_are_loaded_and_named(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
@@ -455,6 +468,7 @@ def test_new_fields_are_loaded_and_named(serve: Serve, tmp_path: Path) -> None:
     assert "New columns: responses.mood." in project.run().stdout
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_could_not_load_is_read_again(serve: Serve, tmp_path: Path) -> None:
     account = small_account()
     project = project_for(serve(account), tmp_path)
@@ -480,6 +494,7 @@ def test_what_an_earlier_run_could_not_load_is_read_again(serve: Serve, tmp_path
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_table_that_fails_is_reported_while_the_others_load(serve: Serve, tmp_path: Path) -> None:
     account = account_without_time()
     project = project_for(serve(account), tmp_path)
@@ -500,6 +515,7 @@ def test_a_table_that_fails_is_reported_while_the_others_load(serve: Serve, tmp_
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_a_list_that_is_sorted_by_changes_shows_them_to_the_next_run(serve: Serve, tmp_path: Path) -> None:
     account = Account()
     account.fill("responses", [row(index, NOON + index * 86_400) for index in range(200)])
@@ -512,6 +528,7 @@ def test_a_list_that_is_sorted_by_changes_shows_them_to_the_next_run(serve: Serv
     assert "sort it by updated_at all the same" in project.run("--tables", "responses").stdout
 
 
+@pytest.mark.slow
 def test_a_list_in_no_order_of_changes_is_read_again_by_the_age_of_its_rows(serve: Serve, tmp_path: Path) -> None:
     account, ignored = Account(), frozenset({"responses"})
     account.fill("responses", [row(index, NOON + index * 86_400) for index in range(200)])

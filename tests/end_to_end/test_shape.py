@@ -67,6 +67,7 @@ def test_excluded_values_are_never_on_a_disk(serve: Serve, tmp_path: Path, prope
     assert KEPT in str(loaded(pipeline, "end_users"))
 
 
+@pytest.mark.slow
 def test_a_column_excluded_later_keeps_its_values_until_rows_are_loaded_again(pipeline: Pipeline, serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)
@@ -119,6 +120,7 @@ def test_a_value_of_another_type_is_not_made_one_of_the_first(pipeline: Pipeline
         assert dict(zip(kept, found[0], strict=True)) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [True, False])
 def test_numbers_of_one_property_are_one_column(pipeline: Pipeline, serve: Serve, at_once: bool) -> None:
     account = Account()

@@ -48,6 +48,7 @@ def test_the_first_load_holds_every_row_of_the_account(pipeline: Pipeline, accou
     assert_equal(pipeline, account)
 
 
+@pytest.mark.slow
 def test_further_loads_bring_what_has_changed(pipeline: Pipeline, account: DemoAccount, serve: Serve) -> None:
     sandbox = serve(account)
     for moment in (0, 60, 200, 201):
@@ -85,6 +86,7 @@ def test_what_has_changed_costs_three_requests_more_than_it_fills_pages(
     assert list_requests(sandbox) <= changed / 50 + 3
 
 
+@pytest.mark.slow
 def test_lists_that_shrink_and_empty_lose_their_children(pipeline: Pipeline, serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)
@@ -209,6 +211,7 @@ def test_rows_that_appear_late_are_caught_by_the_overlap(pipeline: Pipeline, ser
     assert run.table("responses").cursor_after == run.table("responses").cursor_before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ignored", "mode"), [("ignores_updated", "created"), ("ignores_sort_key", None)])
 def test_lists_that_ignore_what_is_undocumented_are_loaded_all_the_same(
     pipeline: Pipeline, account: DemoAccount, serve: Serve, ignored: str, mode: str | None
@@ -257,6 +260,7 @@ def test_parts_of_one_table_are_read_at_the_same_time(
     assert run.table("responses").rows == 20_000
 
 
+@pytest.mark.slow
 def test_a_limit_of_requests_is_not_spent_on_looking_ahead(serve: Serve) -> None:
     account = DemoAccount(NOON, end_users=10, responses=6_000, declines=0)
     requests = []
@@ -281,6 +285,7 @@ class WithoutTime(DemoAccount):
         return {**super().shown(row), **({"updated_at": None} if row["id"] == 99_999 else {})}
 
 
+@pytest.mark.slow
 def test_a_row_that_cannot_be_placed_is_left_out_and_logged(
     pipeline: Pipeline, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -295,6 +300,7 @@ def test_a_row_that_cannot_be_placed_is_left_out_and_logged(
     assert f"{sentence}updated_at." in caplog.messages
 
 
+@pytest.mark.slow
 def test_notes_of_loads_do_not_pile_up(pipeline: Pipeline, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wootric_pipeline.command.loading.PACKAGES_KEPT", 2)
     account = DemoAccount(NOON, end_users=10, responses=20, declines=0)
@@ -308,6 +314,7 @@ def test_notes_of_loads_do_not_pile_up(pipeline: Pipeline, serve: Serve, monkeyp
     assert_equal(pipeline, account)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_commits_and_the_reading_goes_on_behind_it(
     pipeline: Pipeline, account: Account, serve: Serve
 ) -> None:

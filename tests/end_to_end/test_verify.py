@@ -65,6 +65,7 @@ def test_what_is_complete_is_called_so(loaded: Load) -> None:
     assert project.ask(kinds) == [("verify", "end_users", True), ("verify", "responses", True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hides", "sentences"),
     [
@@ -101,6 +102,7 @@ def test_rows_that_no_list_has_shown_are_found_and_fetched(
     assert (cursors["declines"], cursors["responses"] or cursors["end_users"]) == ("2023-11-14T22:13:20Z",) * 2
 
 
+@pytest.mark.slow
 def test_another_score_is_found_and_fetched(loaded: Load, account: Account) -> None:
     project, _ = loaded()
     project.alter("UPDATE wootric.responses SET score = 9 WHERE id = 12")
@@ -113,6 +115,7 @@ def test_another_score_is_found_and_fetched(loaded: Load, account: Account) -> N
     assert account.rows["responses"][12]["score"] == 2
 
 
+@pytest.mark.slow
 def test_what_wootric_does_not_have_is_told_once(loaded: Load, account: Account) -> None:
     project, _ = loaded(end_users=(1, 3))
     account.delete("end_users", 1)
@@ -125,6 +128,7 @@ def test_what_wootric_does_not_have_is_told_once(loaded: Load, account: Account)
     assert sorted(project.held("end_users")) == [2, 3]
 
 
+@pytest.mark.slow
 def test_what_came_while_tables_were_read_is_not_missing(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account, clock_ahead_seconds=0)
     project = project_for(sandbox, tmp_path / "project")
@@ -135,6 +139,7 @@ def test_what_came_while_tables_were_read_is_not_missing(account: Account, serve
     assert fits(project.run("--verify")) == [COMPLETE]
 
 
+@pytest.mark.slow
 def test_a_repair_has_a_budget(loaded: Load, account: Account) -> None:
     project, sandbox = loaded(end_users=(1, 2, 3))
     project.set(repair_requests_max=2)
@@ -148,6 +153,7 @@ def test_a_repair_has_a_budget(loaded: Load, account: Account) -> None:
     assert project.held("end_users") == expected(account, "end_users")
 
 
+@pytest.mark.slow
 def test_a_repair_that_may_not_ask_changes_nothing(loaded: Load) -> None:
     project, sandbox = loaded(end_users=(1,))
 
@@ -160,6 +166,7 @@ def test_a_repair_that_may_not_ask_changes_nothing(loaded: Load) -> None:
     assert project.run("--verify").code == 1
 
 
+@pytest.mark.slow
 def test_tables_that_are_not_loaded_are_not_checked(account: Account, serve: Serve, tmp_path: Path) -> None:
     project = project_for(serve(account), tmp_path / "project")
     assert project.run("--tables", "responses").code == 0
@@ -190,6 +197,7 @@ def test_mistakes(serve: Serve, tmp_path: Path, words: list[str], sentence: str)
     assert (outcome.code, outcome.sentence) == (2, sentence)
 
 
+@pytest.mark.slow
 def test_people_older_than_the_start_date_are_not_missing(account: Account, serve: Serve, tmp_path: Path) -> None:
     account.put("responses", row(50, NOON + 9 * 86_400, end_user_id=1))
     project = project_for(serve(account), tmp_path / "project", start_date="2023-11-20")

@@ -86,6 +86,7 @@ def test_rows_that_no_load_has_shown_are_found_and_fetched(
         assert project.held(table) == expected(account, table)
 
 
+@pytest.mark.slow
 def test_a_repair_has_a_budget(loaded: Load, account: Account) -> None:
     project, _ = loaded(hides={"responses": (103, 104, 106)})
     project.set(repair_requests_max=2)
@@ -96,6 +97,7 @@ def test_a_repair_has_a_budget(loaded: Load, account: Account) -> None:
     assert project.held("responses") == expected(account, "responses")
 
 
+@pytest.mark.slow
 def test_what_is_not_listed_any_more_is_told(loaded: Load, account: Account) -> None:
     project, sandbox = loaded()
     account.delete("responses", 103)
@@ -118,6 +120,7 @@ def test_what_is_not_listed_any_more_is_told(loaded: Load, account: Account) -> 
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @MODES
 def test_rows_that_have_come_since_the_last_load_are_not_missing(
     loaded: Load, account: Account, behaviour: dict[str, Any]
@@ -143,6 +146,7 @@ def test_rows_that_have_come_since_the_last_load_are_not_missing(
     )
 
 
+@pytest.mark.slow
 def test_rows_before_the_start_date_are_not_missing(account: Account, serve: Serve, tmp_path: Path) -> None:
     for behaviour in ({}, CREATED):
         sandbox = serve(account, **behaviour)
@@ -162,6 +166,7 @@ def test_rows_before_the_start_date_are_not_missing(account: Account, serve: Ser
         account.put("responses", row(102, NOON + DAY, end_user_id=2, tags=["a"]))
 
 
+@pytest.mark.slow
 def test_a_list_that_cannot_be_read_is_told_and_others_are_compared(loaded: Load) -> None:
     project, sandbox = loaded(hides={"declines": (203,)})
 
@@ -181,6 +186,7 @@ def test_a_list_that_cannot_be_read_is_told_and_others_are_compared(loaded: Load
     assert project.run("--verify", "full", "--tables", "responses").code == 0
 
 
+@pytest.mark.slow
 def test_runs_that_are_not_kept_are_not_needed(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account, unlisted={"responses": (103,)})
     project = project_for(sandbox, tmp_path / "project", tables=",".join(TABLE_NAMES), keep_runs="false")

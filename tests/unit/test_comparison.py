@@ -523,6 +523,7 @@ BEHAVIOURS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     BEHAVIOURS,

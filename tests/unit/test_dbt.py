@@ -105,6 +105,7 @@ def days_of(folder: Path, first: datetime, last: datetime, reader: str) -> Itera
         yield from connection.execute(f"{query} ORDER BY 1").fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ZONES)
 def test_days_are_those_of_python(zone: str, tmp_path: Path) -> None:
     main([str(tmp_path), "--time-zone", zone])

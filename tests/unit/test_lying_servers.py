@@ -129,6 +129,7 @@ def test_a_server_that_lies_in_one_way(named: Named, mode: str) -> None:
     assert faults_of(named, mode) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @each(SUPPOSED)
 def test_a_server_that_lies_as_none_is_known_to(named: Named, mode: str) -> None:

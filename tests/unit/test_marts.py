@@ -167,6 +167,7 @@ def check(made: Made, wanted: Mapping[str, Sequence[Row]]) -> None:
         assert in_order(made.rows(name)) == in_order(rows), name
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(
     responses(),

@@ -148,6 +148,7 @@ def test_an_unsorted_list_is_read_completely_or_refused(
     assert {each["id"] for each in read} == {each["id"] for each in rows}
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(
     rows=rows_with_ties(),

@@ -149,6 +149,7 @@ def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "ROWS_BETWEEN", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_intervals")
 @settings(
     derandomize=True,
@@ -312,6 +313,7 @@ def steady(days: int, rows_a_day: int, ends_at: int = NOON) -> Living:
     return account
 
 
+@pytest.mark.slow
 def test_hourly_runs_are_cheap_and_even_from_the_first_load_on() -> None:
     model = Model(steady(400, 50), behaviour=IGNORES_UPDATED)
     loader = Loader(model)

@@ -78,6 +78,7 @@ def test_no_offsets_and_offsets_of_no_zone_tell_nothing() -> None:
     assert account_zone([Offset(JANUARY, 1_234)], FIRST, LAST) is None
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(available_timezones() - {"Factory", "localtime"})))
 def test_a_zone_fits_what_its_clocks_show(name: str) -> None:
     shown = [moment.astimezone(ZoneInfo(name)) for moment in (JANUARY, JULY)]
