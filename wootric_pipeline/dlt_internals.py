@@ -3,6 +3,7 @@
 `tests/unit/test_dlt_internals.py` has a test for each, which fails when dlt changes it.
 """
 
+import json
 import os
 import re
 import shutil
@@ -229,6 +230,32 @@ def drop_locally(pipeline: Pipeline) -> None:
     """Forgets what is kept locally: first the state, with which dlt would miss the schemas were it killed half-way."""
     Path(pipeline.working_dir, Pipeline.STATE_FILE).unlink(missing_ok=True)
     pipeline.drop()
+
+
+def opened(name: str, folder: str, destination: Any, dataset: str) -> tuple[Pipeline, bool]:
+    """A pipeline whose working folder is fit for use, and whether what was kept in it had to be forgotten for that.
+
+    Args:
+        name: Of the pipeline.
+        folder: In which its working folder is.
+        destination: A name, or one of dlt's objects.
+        dataset: There.
+    """
+    is_dropped = drop_if_unreadable(Path(folder, name))
+    pipeline = dlt.pipeline(name, pipelines_dir=folder, destination=destination, dataset_name=dataset)
+    return pipeline, drop_if_torn(pipeline) or is_dropped
+
+
+def drop_if_unreadable(working_dir: Path) -> bool:
+    """Removes a working folder whose state or schemas are no JSON, as after a loss of power: dlt fails with them."""
+    kept = [working_dir / Pipeline.STATE_FILE, *working_dir.glob("schemas/*.json")]
+    try:
+        if all(isinstance(json.loads(file.read_bytes()), dict) for file in kept if file.exists()):
+            return False
+    except ValueError:
+        pass
+    shutil.rmtree(working_dir)
+    return True
 
 
 def drop_if_torn(pipeline: Pipeline) -> bool:

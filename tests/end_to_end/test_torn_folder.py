@@ -25,6 +25,21 @@ SCHEMA_OF_RUNS = "runs/wootric_pipeline/schemas/wootric_runs.schema.json"
 
 
 @pytest.mark.parametrize("file", [SCHEMA, SCHEMA_OF_RUNS, "pipelines/wootric_pipeline/state.json"])
+def test_what_a_loss_of_power_has_left_unreadable_is_restored(serve: Serve, tmp_path: Path, file: str) -> None:
+    account = Account()
+    account.put("responses", row(1))
+    project = project_for(serve(account), tmp_path / "project")
+    assert project.run("--tables", "responses").code == 0
+    account.put("responses", row(2, NOON + 60))
+    (found,) = (each for each in project.folder.rglob("*.json") if str(each).endswith(file))
+    found.write_bytes(b"")
+    outcome = project.run("--json", "--tables", "responses")
+    assert (outcome.code, outcome.report["warnings"]) == (0, [])
+    assert project.held("responses") == expected(account, "responses")
+    assert project.ask("SELECT count(*) FROM wootric.wootric_runs") == [(2,)]
+
+
+@pytest.mark.parametrize("file", [SCHEMA, SCHEMA_OF_RUNS, "pipelines/wootric_pipeline/state.json"])
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("is_lost", [True, False], ids=["restored", "going on"])
 def test_the_next_run_goes_on(serve: Serve, tmp_path: Path, file: str, number: int, is_lost: bool) -> None:

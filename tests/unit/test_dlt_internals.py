@@ -317,6 +317,23 @@ def test_a_torn_working_folder_is_forgotten(pipeline: Pipeline, torn: str) -> No
     assert ids(again) == [1, 2]
 
 
+@pytest.mark.parametrize("text", [b"", b'{"a', b"\0" * 9, b"\xff", b"[]"])
+@pytest.mark.parametrize("file", ["state.json", "schemas/*.schema.json"])
+def test_an_unreadable_working_folder_is_forgotten(pipeline: Pipeline, file: str, text: bytes) -> None:
+    assert not dlt_internals.drop_if_unreadable(Path(pipeline.working_dir))
+    pipeline.run(source_of([row(1, DAY_2)]))
+    assert not dlt_internals.drop_if_unreadable(Path(pipeline.working_dir))
+    (found,) = Path(pipeline.working_dir).glob(file)
+    found.write_bytes(text)
+    folder = str(Path(pipeline.working_dir).parent)
+    place = (pipeline.pipeline_name, folder, pipeline.destination, pipeline.dataset_name)
+    again, is_forgotten = dlt_internals.opened(*place)
+    assert is_forgotten
+    again.run(source_of([row(2, DAY_2)]))
+    assert ids(again) == [1, 2]
+    assert not dlt_internals.opened(*place)[1]
+
+
 def test_a_pipeline_that_keeps_no_state_stores_none(pipeline: Pipeline) -> None:
     dlt_internals.keep_no_state(pipeline)
     pipeline.run([{"id": 1}], table_name="surveys")

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import dlt
 from dlt import Pipeline
 
 from ..accounts import account
@@ -16,10 +15,10 @@ from ..destinations.layout import FILES, kind_of
 from ..destinations.locks import exclusive, kept_open
 from ..destinations.queries import Queries, is_empty
 from ..dlt_internals import (
-    drop_if_torn,
     drop_old_packages,
     keep_no_state,
     local_value,
+    opened,
     replacing_at_once,
     stored_state,
 )
@@ -166,13 +165,12 @@ def _described(name: str) -> dict[str, str]:
 
 def marts_pipeline(pipeline: Pipeline) -> Pipeline:
     """The pipeline of the marts of another's tables; of the same name, so that it has the same settings."""
-    marts = dlt.pipeline(
+    marts, _ = opened(
         pipeline.pipeline_name,
-        pipelines_dir=str(Path(pipeline.working_dir).parent / FOLDER),
-        destination=pipeline.destination if kind_of(pipeline) == FILES else replacing_at_once(pipeline.destination),
-        dataset_name=f"{pipeline.dataset_name}{SUFFIX}",
+        str(Path(pipeline.working_dir).parent / FOLDER),
+        pipeline.destination if kind_of(pipeline) == FILES else replacing_at_once(pipeline.destination),
+        f"{pipeline.dataset_name}{SUFFIX}",
     )
-    drop_if_torn(marts)
     keep_no_state(marts)
     return marts
 

@@ -17,7 +17,7 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from ..accounts import account
 from ..destinations.layout import kind_of
-from ..dlt_internals import drop_if_torn, pipelines_in, settle_credentials, stored_state, tables_in, trace_file
+from ..dlt_internals import opened, pipelines_in, settle_credentials, stored_state, tables_in, trace_file
 from ..errors import ConfigurationError
 from ..settings import shown
 from ..state import ACCOUNT
@@ -71,13 +71,11 @@ def pipeline_to(
     if is_own:
         # dlt would put it where a pipeline of that name first ran.
         to = dlt.destinations.duckdb(str(Path.cwd() / f"{_file_name(name)}.duckdb"))
-    pipeline = dlt.pipeline(
-        pipeline_name=name, destination=to, dataset_name=dataset, pipelines_dir=folder or get_dlt_pipelines_dir()
-    )
+    pipeline, is_forgotten = opened(name, folder or get_dlt_pipelines_dir(), to, dataset)
+    if is_forgotten:
+        log.info("The working folder was left in the midst of a change: it is restored from the destination.")
     if is_own:
         settle_credentials(pipeline)
-    if drop_if_torn(pipeline):
-        log.info("The working folder was left in the midst of a change: it is restored from the destination.")
     if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == _file_name(name):
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."

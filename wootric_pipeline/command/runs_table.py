@@ -21,7 +21,7 @@ from ..descriptions import RUNS, descriptions
 from ..destinations.delta import tend
 from ..destinations.layout import FILES, described_by, kind_of
 from ..destinations.stored import stored
-from ..dlt_internals import drop_if_torn, keep_no_state
+from ..dlt_internals import keep_no_state, opened
 from ..reading.notes import TableNotes
 from ..tables import RESPONSES
 from ..version import VERSION
@@ -93,13 +93,8 @@ def note(pipeline: Pipeline, run: Run, tables: Sequence[str], sentence: str, kin
 
 def _pipeline(pipeline: Pipeline) -> Pipeline:
     """Of the same name, so that it has the same settings."""
-    runs = dlt.pipeline(
-        pipeline.pipeline_name,
-        pipelines_dir=str(Path(pipeline.working_dir).parent / FOLDER),
-        destination=pipeline.destination,
-        dataset_name=pipeline.dataset_name,
-    )
-    drop_if_torn(runs)
+    folder = str(Path(pipeline.working_dir).parent / FOLDER)
+    runs, _ = opened(pipeline.pipeline_name, folder, pipeline.destination, pipeline.dataset_name)
     keep_no_state(runs)
     return runs
 
