@@ -16,6 +16,7 @@ PLACES = ["sqlite", "file-delta", "file-iceberg", "file-jsonl"]
 KINDS = {"sqlite": "sqlalchemy", "file": "filesystem"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [*PLACES, pytest.param("postgres", marks=postgres)])
 def test_figures_are_compared(place: str, serve: Serve, servers: Servers, tmp_path: Path) -> None:
     account = surveyed(90)

@@ -155,6 +155,7 @@ def crashing(serve: Serve, servers: Servers, tmp_path: Path) -> Prepare:
     return prepare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DESTINATIONS)
 def test_runs_killed_one_after_the_other_lose_nothing(crashing: Prepare, kind: str) -> None:
     loading = crashing(kind)
@@ -178,6 +179,7 @@ def test_readings_along_creation_that_are_killed_lose_nothing(crashing: Prepare)
         loading.completes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [{}, {"ignores_updated": frozenset({"responses"})}], ids=["updated", "created"])
 def test_a_first_load_killed_late_goes_on_near_there(crashing: Prepare, behaviour: dict[str, Any]) -> None:
     pages = 200
@@ -192,6 +194,7 @@ def test_a_first_load_killed_late_goes_on_near_there(crashing: Prepare, behaviou
     loading.completes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DESTINATIONS)
 def test_a_full_refresh_that_is_killed_is_made_good(crashing: Prepare, kind: str) -> None:
     loading = crashing(kind)

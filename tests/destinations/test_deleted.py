@@ -139,6 +139,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "deleted"),
     [

@@ -236,6 +236,7 @@ def test_mistakes_in_the_settings_of_postgres_are_told(to: To) -> None:
     loading.completes()
 
 
+@pytest.mark.slow
 @s3
 def test_mistakes_in_the_settings_of_s3_are_told(to: To) -> None:
     loading = to("s3-delta")
@@ -392,6 +393,7 @@ def down(server: Server, held: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @s3
 def test_a_killed_store_loses_nothing(to: To, servers: Servers) -> None:
     loading = to("s3-delta")

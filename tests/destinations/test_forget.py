@@ -80,6 +80,7 @@ def in_files(place: str, servers: Servers, folder: Path) -> set[int]:
     return {person for person in PEOPLE if f"canary-{person}".encode() in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_nothing_is_left_of_who_is_forgotten(place: str, serve: Serve, servers: Servers, tmp_path: Path) -> None:
     held = held_with_people(place, serve, servers, tmp_path)
@@ -134,6 +135,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file-delta", pytest.param("postgres", marks=[postgres, with_postgres])])
 def test_a_run_that_dies_is_finished_by_the_next(place: str, serve: Serve, servers: Servers, tmp_path: Path) -> None:
     is_delta, died = place == "file-delta", 0

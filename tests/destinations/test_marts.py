@@ -44,6 +44,7 @@ def check(pipeline: Pipeline, account: Account, *, as_columns: bool = True) -> N
     pipeline.activate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("destination", "properties"), PLACES, indirect=["destination"])
 def test_marts_follow_the_account(
     destination: str,  # noqa: F811
@@ -109,6 +110,7 @@ def test_readers_of_duckdb_see_all_rows_or_all(serve: Serve, pipeline: Pipeline)
     assert before[0][0] == 500
 
 
+@pytest.mark.slow
 @postgres
 def test_readers_of_postgres_see_all_rows_and_need_not_wait(
     serve: Serve, servers: Servers, monkeypatch: pytest.MonkeyPatch

@@ -206,6 +206,7 @@ def test_what_another_range_has_left_is_not_loaded_in_its_place(
     assert left(here) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [pytest.param("postgres", marks=postgres), "file-delta"])
 def test_twelve_months_by_two_processes_are_exact(
     kind: str, here: Path, account: Account, serve: Serve, servers: Servers, monkeypatch: pytest.MonkeyPatch

@@ -117,6 +117,7 @@ def assert_none_is_missing(before: Sequence[dict[str, Rows]], after: dict[str, R
             assert held[table].get(row_id) in [version for version in versions if version], (table, row_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "refreshing",
     ["duckdb", "sqlite", "file-delta", pytest.param("postgres", marks=[postgres, with_postgres])],
@@ -164,6 +165,7 @@ def test_a_full_refresh_may_die_at_each_step(refreshing: Refreshing) -> None:
     refreshing.completes("--full-refresh")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "refreshing",
     ["sqlite", "file-delta", "file-iceberg", pytest.param("postgres", marks=[postgres, with_postgres])],

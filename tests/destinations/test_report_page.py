@@ -18,6 +18,7 @@ from wootric_pipeline.sandbox import DemoAccount
 WANTED = Wanted(date(2022, 11, 15), date(2023, 11, 14), segments=["plan", "seats"], comments=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "destination",
     [

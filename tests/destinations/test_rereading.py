@@ -13,6 +13,7 @@ from tests.destinations.test_swapping import new_database
 from tests.rereading import live, old_account
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 def test_weeks_of_runs_leave_no_row_staler_than_its_age_allows(
     serve: Serve, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ PLACES = ["sqlite", "file-delta", "file-iceberg", "file-jsonl"]
 KINDS = {"sqlite": "sqlalchemy", "file": "filesystem"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [*PLACES, pytest.param("postgres", marks=postgres)])
 def test_what_is_missing_is_fetched(place: str, serve: Serve, servers: Servers, tmp_path: Path) -> None:
     account = Account()

@@ -45,6 +45,7 @@ def command(installed: Path, words: str) -> list[str | Path]:
 WAYS = pytest.mark.parametrize("words", [COMMAND, "-m wootric_pipeline"])
 
 
+@pytest.mark.slow
 def test_the_lines_for_a_clone_load_the_demo(installed: Path) -> None:
     assert right_answers(records(installed.parent / DEMO_FILE))
 
