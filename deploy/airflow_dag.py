@@ -2,7 +2,7 @@
 
 It belongs into the folder of DAGs, in an environment with `wootric-pipeline` and its extra of the destination. Settings
 are in `.dlt/` beside it, in the environment, or in the variable `dlt_secrets_toml`; `destination_type`, `dataset_name`,
-and for DuckDB a whole path, among them.
+and for DuckDB a whole path among what is secret. Change `FIRST_MONTH`.
 """
 
 import shutil
@@ -23,7 +23,10 @@ from wootric_pipeline.command.failures import USER_MISTAKE, explain
 from wootric_pipeline.ranges import load_range
 
 FIRST_MONTH = datetime(2026, 1, 1, tzinfo=timezone.utc)
-"""Of the backfill; the hourly load begins with `start_date` of the settings, or with all history."""
+"""Of the backfill: that of the account's first survey, or older rows are not loaded.
+
+The hourly load begins with `start_date` of the settings, or with all history.
+"""
 RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True}
 
 

@@ -2,7 +2,7 @@
 
 `dagster dev -f dagster_defs.py`, in an environment with `dagster-dlt`, `dagster-webserver`, and `wootric-pipeline` with
 its extra of the destination. Settings are in `.dlt/` where it is started, or in the environment; `destination_type`,
-`dataset_name`, and for DuckDB a whole path, among them.
+`dataset_name`, and for DuckDB a whole path among what is secret. Change `FIRST_MONTH`.
 """
 
 import json
@@ -22,7 +22,10 @@ from wootric_pipeline.command.failures import USER_MISTAKE, explain
 from wootric_pipeline.ranges import load_range
 
 FIRST_MONTH = "2026-01-01"
-"""Of the backfill; the hourly load begins with `start_date` of the settings, or with all history."""
+"""Of the backfill: that of the account's first survey, or older rows are not loaded.
+
+The hourly load begins with `start_date` of the settings, or with all history.
+"""
 GROUP = "wootric"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL)
 POOL = "wootric"

@@ -148,6 +148,16 @@ def inline_settings() -> list[tuple[str, str, str]]:
     return re.findall(r"`\[([\w.]+)\]`\s+`(\w+) = ([^`]+)`", TEXT)
 
 
+def test_where_to_load_to_is_read_from_the_files_that_are_named(serve: Serve, tmp_path: Path) -> None:
+    account = DemoAccount(NOON, end_users=3, responses=5, declines=0)
+    project = project_for(serve(account), tmp_path / "project", tables="responses")
+    document = "docs/operations.md"
+    project.write(".dlt/config.toml", block("toml", 'destination_type = "duckdb"', document))
+    project.write(".dlt/secrets.toml", block("toml", "[destination.duckdb]", document))
+    assert project.run().code == 0
+    assert project.ask("SELECT count(*) FROM wootric.responses", "surveys.duckdb") == [(5,)]
+
+
 def test_sections_named_in_the_text_have_the_settings() -> None:
     sections: dict[str, Any] = {
         "pipelines.wootric_pipeline": PipelineConfiguration,
