@@ -21,7 +21,7 @@ from ..destinations.delta import merging_few_files, tend
 from ..destinations.files import show_new_columns
 from ..destinations.indexes import add_indexes
 from ..destinations.layout import Describe
-from ..destinations.locks import exclusive, kept_open
+from ..destinations.locks import exclusive, kept_open, open_throughout
 from ..destinations.memory import sparing_memory
 from ..destinations.queries import is_missing_file
 from ..destinations.stored import stored
@@ -176,13 +176,14 @@ def _there(pipeline: Pipeline, run: Run, tables: Sequence[str]) -> list[str]:
 def load_extracted(pipeline: Pipeline) -> LoadInfo | None:
     """Loads what was extracted, and keeps the tables fit for the next load."""
     pipeline.normalize()
-    with merging_few_files(pipeline):
-        info = _loaded(pipeline)
-    # dlt answers None where there is nothing to load.
-    if info:
-        pipeline.set_local_state_val(COMMENTED, None)
-        add_indexes(pipeline)
-        tend(pipeline)
+    with open_throughout(pipeline):
+        with merging_few_files(pipeline):
+            info = _loaded(pipeline)
+        # dlt answers None where there is nothing to load.
+        if info:
+            pipeline.set_local_state_val(COMMENTED, None)
+            add_indexes(pipeline)
+            tend(pipeline)
     return info
 
 

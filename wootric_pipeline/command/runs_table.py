@@ -20,6 +20,7 @@ from dlt.sources import DltResource
 from ..descriptions import RUNS, descriptions
 from ..destinations.delta import tend
 from ..destinations.layout import FILES, described_by, kind_of
+from ..destinations.locks import open_throughout
 from ..destinations.stored import stored
 from ..dlt_internals import keep_no_state, opened
 from ..reading.notes import TableNotes
@@ -116,16 +117,17 @@ def _resource(rows: list[dict[str, Any]], runs: Pipeline) -> DltResource:
 
 def _load(runs: Pipeline) -> None:
     runs.normalize()
-    try:
-        runs.load()
-    except Exception:
-        with stored(runs) as destination:
-            if destination is None or not destination.gone([RUNS]):
-                raise
-            # Somebody has dropped it.
-            destination.restore(RUNS)
-        runs.load()
-    tend(runs)
+    with open_throughout(runs):
+        try:
+            runs.load()
+        except Exception:
+            with stored(runs) as destination:
+                if destination is None or not destination.gone([RUNS]):
+                    raise
+                # Somebody has dropped it.
+                destination.restore(RUNS)
+            runs.load()
+        tend(runs)
 
 
 def _row(run: Run, table: str, sentence: str) -> dict[str, Any]:

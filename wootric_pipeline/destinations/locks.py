@@ -142,6 +142,23 @@ def kept_open(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def open_throughout(pipeline: Pipeline) -> Iterator[None]:
+    """Keeps a DuckDB file open while dlt loads. Elsewhere it does nothing.
+
+    Each job of dlt's has a connection of its own, and DuckDB opens the file anew, and writes into it all that is new,
+    whenever the process has none left.
+
+    Raises:
+        Exception: DuckDB cannot open it.
+    """
+    if kind_of(pipeline) != "duckdb":
+        yield
+        return
+    with pipeline.sql_client():
+        yield
+
+
 def _opened(pipeline: Pipeline, stack: ExitStack) -> bool:
     try:
         _client(pipeline, stack)
