@@ -17,6 +17,7 @@ from benchmarks.accounts import uniform
 from benchmarks.processes import OUTPUT, Cost, ProgramFailed, arguments, machine, print_table
 from benchmarks.programs import first_loads, run_script
 from benchmarks.sandbox_process import SandboxProcess, sandbox_process
+from wootric_pipeline.tables import TABLES
 
 SIZES = (50_000, 1_000_000)
 PAGE_ROWS = 50
@@ -38,8 +39,8 @@ def load(rows: int, environment: dict[str, str], sandbox: SandboxProcess, folder
         ProgramFailed: It ended with an error, or rows are missing.
     """
     cost = run_script(sandbox, folder, **environment)
-    tables = json.loads((folder / OUTPUT).read_text())["tables"].values()
-    if (loaded := sum(table["rows"] for table in tables)) != rows:
+    tables = json.loads((folder / OUTPUT).read_text())["tables"]
+    if (loaded := sum(tables[name]["rows"] for name in TABLES)) != rows:
         raise ProgramFailed(f"{loaded:,} of {rows:,} rows were loaded")
     return cost
 

@@ -1,6 +1,7 @@
 """What the benchmarks measure with: costs of processes, accounts and what is lost of them."""
 
 import os
+import subprocess
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +13,7 @@ from benchmarks.accounts import MANY_TIED_ROWS, TIED_ROWS, imported, uniform, up
 from benchmarks.peers import loaded, lost
 from benchmarks.processes import OUTPUT, ProgramFailed, run
 from benchmarks.sandbox_process import SandboxProcess, sandbox_process
-from tests.conftest import NOON
+from tests.conftest import NOON, PROJECT
 from tests.scripted import connected
 from wootric_pipeline.api.client import Client, Credentials
 from wootric_pipeline.sandbox import SECOND, Account
@@ -112,3 +113,22 @@ def test_a_sandbox_of_its_own_changes_rows_until_it_rests(changes: int, expected
         changed = [second for row_id, second in after.items() if second != before[row_id]]
         assert len(changed) == expected
         assert min(changed) > max(before.values())
+
+
+SMALL = {
+    "budget": ["500"],
+    "connections": ["--rows", "300", "--runs", "1"],
+    "cpu": ["--rows", "300", "--runs", "1"],
+    "growth": ["--sizes", "300", "600", "--runs", "1"],
+    "sharing": ["--rows", "300"],
+}
+"""Options with which a benchmark takes seconds. Whether it keeps its bounds shows nothing then."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_measures(name: str) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *SMALL[name]]
+    measured = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert "Traceback" not in measured.stderr
+    assert measured.stdout.count("\n|") > 2

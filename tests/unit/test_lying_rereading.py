@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tests.unit.lying_accounts import KINDS, Scenario, scenarios
@@ -76,7 +76,7 @@ def test_what_has_changed_in_parts_that_are_read_again_is_found(scenario: Scenar
 
 
 @pytest.mark.slow
-@settings(THOUSANDS, max_examples=1_000)
+@THOUSANDS
 @given(scenarios(KINDS), st.integers(0, 2**32))
-def test_what_has_changed_is_found_behind_a_thousand_servers_that_lie(scenario: Scenario, seed: int) -> None:
+def test_what_has_changed_is_found_behind_thousands_of_servers_that_lie(scenario: Scenario, seed: int) -> None:
     assert fault_of_rereading(scenario, seed) is None

@@ -191,9 +191,9 @@ def test_servers_that_lie_about_rows_that_change(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
-@settings(THOUSANDS, max_examples=300)
+@THOUSANDS
 @given(scenarios(KINDS, changes=True))
-def test_hundreds_of_servers_that_lie_about_rows_that_change(scenario: Scenario) -> None:
+def test_thousands_of_servers_that_lie_about_rows_that_change(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 
 
@@ -204,9 +204,9 @@ def test_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
-@settings(THOUSANDS, max_examples=300)
+@THOUSANDS
 @given(scenarios({**KINDS, **SUPPOSED_KINDS}, changes=True))
-def test_hundreds_of_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
+def test_thousands_of_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 
 
@@ -259,9 +259,9 @@ def test_an_honest_server_brings_back_what_a_lying_one_left_out(scenario: Scenar
 
 
 @pytest.mark.slow
-@settings(THOUSANDS, max_examples=1_000)
+@THOUSANDS
 @given(scenarios(KINDS, changes=True))
-def test_an_honest_server_brings_back_what_a_thousand_left_out(scenario: Scenario) -> None:
+def test_an_honest_server_brings_back_what_thousands_left_out(scenario: Scenario) -> None:
     brought_back(scenario)
 
 
