@@ -143,12 +143,27 @@ class Walk:
         if is_the_end and self._seen.position is None and self._doubts_emptiness:
             yield from self._again(page)
             return self._seen.position is None
+        if is_the_end and (more := self._behind_both_ends(page, newest)):
+            self._listing.is_cut = True
+            yield from self._wanted(self._seen.take(more, moves=False))
+            return False
         if unseen and self._reaches_back(newest):
             # Had the order been what it seems, the pages would show them, and may still do so.
             yield from self._wanted(self._seen.take(unseen, moves=False))
         if not is_the_end:
             yield from self._again(page)
         return is_the_end
+
+    def _behind_both_ends(self, page: Page, newest: Page) -> Page:
+        """Rows of the second page of a list whose first one is the same from both ends, as if that were all of it.
+
+        That is so of rows of one second, also where the list ignores the direction and cuts its pages. Of a single row
+        it is believed: it is nearly always so.
+        """
+        same = [row[PRIMARY_KEY] for row in page] == [row[PRIMARY_KEY] for row in reversed(newest)]
+        if not same or len(page) < 2 or not self._has_new_rows():
+            return []
+        return [row for row in self._ask(self._asked[0], 2) if not self._seen.has(row)]
 
     def _is_beyond_the_horizon(self) -> bool:
         """Whether all was read that was there when the end was first looked for: a busy list has no end of its own."""
