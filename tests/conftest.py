@@ -11,6 +11,7 @@ from typing import Any
 import dlt
 import duckdb
 import pytest
+from _pytest.mark import ParameterSet
 from dlt.pipeline.pipeline import Pipeline
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
@@ -46,6 +47,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Leaves what was imported out of all later collections of garbage, which would go through it again and again."""
     gc.freeze()
+
+
+def first(case: Any, *others: Any) -> list[Any]:
+    """Parameters of a test: CI takes the first one, the others are slow. Each may be a tuple, or have marks already."""
+    params = [each if isinstance(each, ParameterSet) else pytest.param(*_tuple(each)) for each in others]
+    return [case, *(pytest.param(*each.values, marks=[*each.marks, pytest.mark.slow], id=each.id) for each in params)]
+
+
+def _tuple(case: Any) -> tuple[Any, ...]:
+    return case if isinstance(case, tuple) else (case,)
 
 
 @pytest.fixture(autouse=True)

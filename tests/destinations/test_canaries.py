@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.destinations.test_destinations import destination, pipeline_to, run
 from tests.unit.test_hashing import KEY, hashed
 from wootric_pipeline import wootric_source
@@ -88,7 +88,7 @@ def held(pipeline: Pipeline, folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("destination", PLACES, indirect=True)
-@pytest.mark.parametrize("properties", ["columns", "json"])
+@pytest.mark.parametrize("properties", first("columns", "json"))
 def test_no_value_that_is_hashed_or_left_out_is_on_a_disk(
     destination: str,
     properties: str,

@@ -19,7 +19,10 @@ from wootric_pipeline.destinations.comments import QUERIES, write_comments
 from wootric_pipeline.sandbox import DemoAccount
 from wootric_pipeline.tables import DELETED_AT, TABLES
 
-COMMENTED = [pytest.param(name, marks=GROUPS[name]) for name in ("duckdb", "ducklake", "postgres")]
+COMMENTED = [
+    *(pytest.param(name, marks=GROUPS[name]) for name in ("duckdb", "postgres")),
+    pytest.param("ducklake", marks=[GROUPS["ducklake"], pytest.mark.slow]),
+]
 LOADED = (*TABLES, "responses__tags", "responses__notes")
 # The tests' own words for where comments are, beside those of the program.
 SQL = {

@@ -21,8 +21,9 @@ MERGING = ("duckdb", "ducklake", "sqlite", "postgres", "s3-delta", "s3-iceberg",
 GROUPS = {name: pytest.mark.xdist_group(name.partition("-")[0]) for name in MERGING}
 # These take many times as long; DuckLake runs DuckDB's statements, and files of Iceberg are written as Delta's are.
 SLOW = ("ducklake", "s3-iceberg")
+IN_CI = {(name, "columns") for name in MERGING if name != "ducklake"} | {("duckdb", "json"), ("postgres", "json")}
 PLACES_AND_FORMS = [
-    pytest.param(name, form, marks=group)
+    pytest.param(name, form, marks=group if (name, form) in IN_CI else [group, pytest.mark.slow])
     for name, group in GROUPS.items()
     for form in ("columns", "json")
     if form == "columns" or name not in SLOW

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 import tomlkit
 
-from tests.conftest import NOON, Serve, Servers
+from tests.conftest import NOON, Serve, Servers, first
 from tests.destinations.test_destinations import change, extension, pipeline_to, run
 from tests.documents import COMMAND, block, section, shell_lines, with_comments, with_lines, words
 from tests.end_to_end import test_readme
@@ -295,7 +295,7 @@ def assert_views_show(connection: duckdb.DuckDBPyConnection, account: Account) -
     assert shown == sorted(tag for response in account.rows["responses"].values() for tag in response["tags"])
 
 
-@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+@pytest.mark.parametrize("files", first("parquet", "jsonl"))
 @pytest.mark.parametrize("store", STORES, indirect=True)
 def test_views_of_plain_files_follow_the_account(store: Store, files: str, serve: Serve, settings_file: Path) -> None:
     account = small_account()

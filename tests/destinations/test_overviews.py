@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import Serve, Servers
+from tests.conftest import Serve, Servers, first
 from tests.destinations.test_destinations import configuration, pipeline_to, run
 from tests.overviews import DAY, counted, last_day, surveyed
 from tests.tables import selected
@@ -27,7 +27,7 @@ NAMES = ("segments", "survey_templates", "nps_summary", "email_stats", "email_so
 LANGUAGES = [{"code": "en", "name": "English"}, {"code": "de", "name": "German"}]
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=first(*PLACES))
 def to(
     request: pytest.FixtureRequest, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Pipeline]:

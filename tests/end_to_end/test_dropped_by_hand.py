@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import NOON, Serve, row
+from tests.conftest import NOON, Serve, first, row
 from tests.script import TABLE_NAMES, expected, project_for
 from wootric_pipeline.sandbox import Account
 
@@ -18,11 +18,11 @@ def account() -> Account:
     return account
 
 
-DROPPED = [
+DROPPED = first(
     ("DROP TABLE wootric.responses", "table responses"),
     ("DROP TABLE wootric.responses__tags", "table responses__tags"),
     ("ALTER TABLE wootric.responses DROP COLUMN score", "column responses.score"),
-]
+)
 
 
 @pytest.mark.parametrize(("statement", "what"), DROPPED)

@@ -12,7 +12,7 @@ from typing import Any
 import dlt
 import pytest
 
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.destinations.test_refreshes import CLIENTS, DIES_ANYWHERE
 from tests.script import TABLE_NAMES, Project, project_for
 from tests.unit.test_hashing import KEY
@@ -106,7 +106,9 @@ def files_with(folder: Path, *words: str) -> set[str]:
     return {str(file) for file in files if any(word.encode() in file.read_bytes() for word in words)}
 
 
-@pytest.mark.parametrize(("behaviour", "properties"), [({}, "columns"), (CREATED, "json")], ids=["updated", "created"])
+@pytest.mark.parametrize(
+    ("behaviour", "properties"), first(({}, "columns"), (CREATED, "json")), ids=["updated", "created"]
+)
 def test_a_person_is_removed_and_not_loaded_again(loaded: Load, behaviour: dict[str, Any], properties: str) -> None:
     project, sandbox = loaded({"properties": properties}, **behaviour)
     before, asked = whole(project), len(sandbox.requests)

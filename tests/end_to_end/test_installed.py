@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, first
 from tests.documents import COMMAND, THIS_REPOSITORY, block
 from tests.end_to_end.test_documented_runs import DEMO_FILE, kinds, records, right_answers
 from tests.repository import environment, repository, run
@@ -42,7 +42,7 @@ def command(installed: Path, words: str) -> list[str | Path]:
     return [installed / "bin" / COMMAND] if words == COMMAND else [installed / "bin/python", *words.split()]
 
 
-WAYS = pytest.mark.parametrize("words", [COMMAND, "-m wootric_pipeline"])
+WAYS = pytest.mark.parametrize("words", first(COMMAND, "-m wootric_pipeline"))
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Serve, row
+from tests.conftest import Serve, first, row
 from tests.script import project_for
 from wootric_pipeline.sandbox import Account
 
@@ -15,7 +15,7 @@ OTHERS: list[Any] = [CANARY, [CANARY], [{"text": CANARY}, CANARY], NUMBER]
 HASHING = {"hash_key": "a key of some length"}
 
 
-@pytest.mark.parametrize("properties", ["columns", "json"])
+@pytest.mark.parametrize("properties", first("columns", "json"))
 @pytest.mark.parametrize("other", OTHERS, ids=["text", "list", "mixed list", "number"])
 @pytest.mark.parametrize("setting", ["hash_columns", "exclude_columns"])
 @pytest.mark.parametrize("patterns", ["personal,*.properties__*,*.end_user__properties__*"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import NOON, Serve, row
+from tests.conftest import NOON, Serve, first, row
 from tests.end_to_end.test_verify import fits
 from tests.script import TABLE_NAMES, Project, expected, project_for
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour, Refused, Sandbox
@@ -15,7 +15,7 @@ DAY = 86_400
 FIT = "All people and last responses that rows refer to are there."
 MISSING = "Rows that Wootric lists are missing; --verify full --repair asks for them by their ids."
 CREATED = {"ignores_updated": frozenset(TABLE_NAMES)}
-MODES = pytest.mark.parametrize("behaviour", [{}, CREATED], ids=["updated", "created"])
+MODES = pytest.mark.parametrize("behaviour", first({}, CREATED), ids=["updated", "created"])
 Load = Callable[..., tuple[Project, Sandbox]]
 
 
