@@ -274,7 +274,7 @@ def test_each_line_for_cron_could_be_run(line: str, offered: dict[str, str]) -> 
 
 def test_options_named_in_the_text_exist(offered: dict[str, str]) -> None:
     named = {option for code in named_in_code(TEXT) for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)}
-    of_benchmarks = {"--grow", "--only", "--rows", "--rows-a-day", "--sizes"}
+    of_benchmarks = {"--grow", "--only", "--rows", "--rows-a-day", "--scattered", "--sizes"}
     of_schedulers = {"--entrypoint", "--env-file", "--now"}
     others = {"--help", "--latency-ms", "--profile", "--runs", "--strict", "--time-zone"}
     assert {"--check", "--wait", "--json"} <= named
