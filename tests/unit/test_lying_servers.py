@@ -173,6 +173,13 @@ def test_behind_a_second_that_cannot_be_read_reading_goes_on() -> None:
         "end_users",
     )
 )
+@example(
+    Scenario(
+        Plan(rows=397, seconds_apart=0.01, updated_later=1.0, future=46),
+        Lies(glitches=(Glitch("short", rate=0.3, where="anywhere"),)),
+        seed=3,
+    )
+)
 def test_servers_that_lie(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

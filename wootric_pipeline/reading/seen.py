@@ -31,6 +31,10 @@ class Seen:
         known = self._rows.get(row[PRIMARY_KEY])
         return known is not None and known[1] == row[UPDATED.field]
 
+    def knows(self, row: Row) -> bool:
+        """Whether a row was seen, wherever and in whatever version."""
+        return row[PRIMARY_KEY] in self._rows
+
     def stands(self, row: Row) -> bool:
         """Whether a row was seen in this second of the list, in whatever version."""
         known = self._rows.get(row[PRIMARY_KEY])

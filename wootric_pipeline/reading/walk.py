@@ -87,7 +87,7 @@ class Walk:
         self._windows = Windows(listing, bounds.axis, within, self._seen, self._proof, bounds.since)
         self._newest_second: int | None = None
         self._tied_second: int | None = None
-        self._horizon: int | None = None
+        self._horizon: Page = []
         self._asked: tuple[int | None, int, int | None] = bounds.since, 1, None
 
     def pieces(self) -> Iterator[Piece]:
@@ -168,9 +168,10 @@ class Walk:
     def _is_beyond_the_horizon(self) -> bool:
         """Whether all was read that was there when the end was first looked for: a busy list has no end of its own."""
         position, horizon = self._seen.position, self._horizon
-        if position is None or horizon is None or self._started is None:
+        if position is None or not horizon or self._started is None:
             return False
-        return position > max(horizon, self._started())
+        is_beyond = position > max(self.bounds.axis.second(horizon[-1]), self._started())
+        return is_beyond and all(self._seen.knows(row) or self._lies_before(row) for row in horizon)
 
     def _lies_before_the_newest(self, page: Page) -> bool:
         newest = self._newest_second
@@ -260,7 +261,7 @@ class Walk:
             page = self._listing.page(Bounds(self.bounds.axis), *self._within, order="desc")[::-1]
             if page:
                 self._newest_second = self.bounds.axis.second(page[-1])
-                self._horizon = self._newest_second if self._horizon is None else self._horizon
+                self._horizon = self._horizon or page
                 if not self._listing.is_lossy or not all(map(self._seen.has, page)):
                     break
         return page
