@@ -35,6 +35,8 @@ from .layout import kind_of
 LOCK_POLL_SECONDS = 0.2
 SERVERS = ("postgres", "sqlalchemy")
 """Kinds of destinations whose server may keep a lock."""
+KEPT_OPEN_BYTES_MAX = 20_000_000
+"""Of a DuckDB file: twice as many are held in memory at most."""
 MYSQL_DIALECTS = ("mysql", "mariadb")
 MYSQL_IDLE_SECONDS_MAX = 2_147_483
 """The longest that MySQL lets a connection be idle on every system."""
@@ -144,19 +146,25 @@ def kept_open(pipeline: Pipeline, *, wait: bool) -> Iterator[None]:
 
 @contextmanager
 def open_throughout(pipeline: Pipeline) -> Iterator[None]:
-    """Keeps a DuckDB file open while dlt loads. Elsewhere it does nothing.
+    """Keeps a small DuckDB file open while dlt loads. Elsewhere it does nothing.
 
     Each job of dlt's has a connection of its own, and DuckDB opens the file anew, and writes into it all that is new,
-    whenever the process has none left.
+    whenever the process has none left. Of a large file too much would stay in memory until then.
 
     Raises:
         Exception: DuckDB cannot open it.
     """
-    if kind_of(pipeline) != "duckdb":
+    with ExitStack() as stack:
+        if kind_of(pipeline) == "duckdb" and _is_small(local_path(pipeline.destination_client())):
+            _client(pipeline, stack)
         yield
-        return
-    with pipeline.sql_client():
-        yield
+
+
+def _is_small(file: str | None) -> bool:
+    """Whether a file has few bytes, or is not there yet."""
+    with suppress(FileNotFoundError):
+        return file is not None and Path(file).stat().st_size <= KEPT_OPEN_BYTES_MAX
+    return True
 
 
 def _opened(pipeline: Pipeline, stack: ExitStack) -> bool:
