@@ -389,3 +389,28 @@ def test_what_has_changed_asks_little(table: str, changed: int) -> None:
     assert updated.items() <= second.rows.items()
     assert second.error is None
     assert second.requests <= honest_budget(len(updated))
+
+
+class CutOnce(LyingServer):
+    """Its first answer lacks a row, and of the newest rows it shows one alone, once."""
+
+    has_cut = False
+
+    def get(self, path: str, params: Any) -> Any:
+        page = super().get(path, params)
+        if self.requests == 1:
+            return [*page[:15], *page[16:]]
+        if params["sort_order"] == "desc" and not self.has_cut:
+            self.has_cut = True
+            return page[:1]
+        return page
+
+
+def test_newest_rows_that_are_fewer_than_were_seen_are_no_proof_of_the_end() -> None:
+    # In an order that could be no other one, which proves that of the list: else its rows would be counted.
+    first = NOW - 100_000
+    rows = [Row(each, (first + each) * SECOND, (first + 60 * (each * 7 % 31)) * SECOND) for each in range(1, 31)]
+    server = CutOnce({row.id: row for row in rows}, table="responses")
+    outcome = read(server, "responses")
+    assert outcome.rows.keys() == set(range(1, 31))
+    assert outcome.complete

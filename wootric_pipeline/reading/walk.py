@@ -88,6 +88,7 @@ class Walk:
         self._newest_second: int | None = None
         self._tied_second: int | None = None
         self._horizon: Page = []
+        self._has_doubted = False
         self._asked: tuple[int | None, int, int | None] = bounds.since, 1, None
 
     def pieces(self) -> Iterator[Piece]:
@@ -139,7 +140,7 @@ class Walk:
             return False
         newest = self._newest()
         unseen = [row for row in newest if not (self._seen.has(row) or self._lies_before(row))]
-        is_the_end = not unseen and self._reaches_the_position(newest)
+        is_the_end = not unseen and self._reaches_the_position(newest) and not self._is_doubtful(newest)
         if is_the_end and self._seen.position is None and self._doubts_emptiness:
             yield from self._again(page)
             return self._seen.position is None
@@ -153,6 +154,13 @@ class Walk:
         if not is_the_end:
             yield from self._again(page)
         return is_the_end
+
+    def _is_doubtful(self, newest: Page) -> bool:
+        """Whether the newest rows are fewer than were seen; once, since rows may be left out of each page, or go."""
+        least = min(self._seen.count(Bounds(self.bounds.axis)), self._listing.full_rows)
+        is_doubtful = len(newest) < least and not self._has_doubted
+        self._has_doubted |= is_doubtful
+        return is_doubtful
 
     def _behind_both_ends(self, page: Page, newest: Page) -> Page:
         """Rows of the second page of a list whose first one is the same from both ends, as if that were all of it.
