@@ -1,6 +1,9 @@
 """DuckDB is a part of the process: what it is told so that it loads within little memory, and files stay compact."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import dlt
 import pytest
@@ -10,6 +13,8 @@ from tests.conftest import NOON, Serve, access
 from tests.tables import expected, loaded
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
+from wootric_pipeline.destinations import locks
+from wootric_pipeline.destinations.locks import open_throughout
 from wootric_pipeline.destinations.memory import sparing_memory
 from wootric_pipeline.sandbox import SECOND, DemoAccount
 
@@ -70,3 +75,18 @@ def test_what_hourly_runs_scatter_is_put_together_again(
     assert pieces > 2
     assert groups(pipeline) < pieces
     assert loaded(pipeline, "responses") == expected(account, "responses")
+
+
+def is_free(folder: Path) -> bool:
+    """Whether another process can open the file."""
+    opened = f"import duckdb; duckdb.connect({str(folder / 'wootric_pipeline.duckdb')!r})"
+    return subprocess.run([sys.executable, "-c", opened], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def test_a_small_file_alone_is_kept_open(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_throughout(pipeline):
+        assert not is_free(Path.cwd())
+    assert is_free(Path.cwd())
+    monkeypatch.setattr(locks, "KEPT_OPEN_BYTES_MAX", 1)
+    with open_throughout(pipeline):
+        assert is_free(Path.cwd())

@@ -36,7 +36,7 @@ LOCK_POLL_SECONDS = 0.2
 SERVERS = ("postgres", "sqlalchemy")
 """Kinds of destinations whose server may keep a lock."""
 KEPT_OPEN_BYTES_MAX = 20_000_000
-"""Of a DuckDB file: twice as many are held in memory at most."""
+"""Of a DuckDB file: what DuckDB has read of it stays in memory while it is open."""
 MYSQL_DIALECTS = ("mysql", "mariadb")
 MYSQL_IDLE_SECONDS_MAX = 2_147_483
 """The longest that MySQL lets a connection be idle on every system."""
