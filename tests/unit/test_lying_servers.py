@@ -180,6 +180,14 @@ def test_behind_a_second_that_cannot_be_read_reading_goes_on() -> None:
         seed=3,
     )
 )
+@example(
+    Scenario(
+        Plan(rows=294, seconds_apart=0.01, seed=3185242, updated_later=0.0, future=48),
+        Lies(glitches=(Glitch("empty", rate=0.3, rows=5),), gte_is_gt="seconds"),
+        "end_users",
+        seed=86,
+    )
+)
 def test_servers_that_lie(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

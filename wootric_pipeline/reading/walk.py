@@ -296,7 +296,7 @@ class Walk:
         asked, position, fruitless, has_found = self._asked, self._seen.position, 0, False
         for _ in range(AGAIN_MAX):
             again = self._ask(*asked)
-            is_joined = not page or any(map(self._seen.stands, again))
+            is_joined = position is None or any(map(self._seen.stands, again))
             fresh = self._seen.take(again) if is_joined else []
             yield from self._wanted(fresh)
             has_found, fruitless = has_found or bool(fresh), 0 if fresh else fruitless + 1
