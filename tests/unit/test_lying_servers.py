@@ -214,6 +214,12 @@ def test_thousands_of_servers_that_lie_about_rows_that_change(scenario: Scenario
 
 @FEW
 @given(scenarios({**KINDS, **SUPPOSED_KINDS}))
+@example(
+    Scenario(
+        Plan(rows=40, seconds_apart=0.4, seed=28987, updated_later=0.0),
+        Lies(page_rows=2, glitches=(Glitch("empty", rate=0.3),), per_page_ignored=True, order_ignored="desc"),
+    )
+)
 def test_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

@@ -18,6 +18,8 @@ DISTINCT_SECONDS_PROVING = 10
 """By chance not one page in a million that holds so many comes in their order."""
 WINDOW_PAGES = PAGES_MAX - 2
 WINDOWS_COUNTED = 1
+READINGS_MAX = 3
+"""How often a window is read by numbered pages that lack rows which its count has shown."""
 PAGES_FOR_A_LOOK = 120
 """Behind the first window one request in so many: to count all would take three in a hundred."""
 
@@ -119,24 +121,33 @@ class Windows:
         if not pages or window.since == until or (self._proof.is_proven and not is_first):
             return
         if always or self._proof.may_count() or is_first:
-            if not self._is_whole(window):
-                yield from self._numbered(window)
+            yield from self._completed(window)
         elif self._proof.may_look_back():
             yield from self._looked_back(until)
 
-    def _is_whole(self, window: Bounds) -> bool:
-        """Whether a window has no other rows than those seen: its page where they end shows only such, and no more."""
+    def _completed(self, window: Bounds) -> Iterator[Page]:
+        """The rows of a window that were not seen; it is read again while that lacks rows that its count has shown."""
+        shown = self._surplus(window)
+        for _ in range(READINGS_MAX if shown is not None else 0):
+            yield from self._numbered(window)
+            if all(map(self._seen.has, shown or [])):
+                return
+        # They are gone, or have moved, and come again.
+        yield self._seen.take(shown or [], moves=False)
+
+    def _surplus(self, window: Bounds) -> Page | None:
+        """The page of a window where the rows end that were seen, if it shows others, or more; None: it is whole."""
         number, size, expected = self._behind_all_seen(window)
         if number > self._listing.pages_max:
-            return False
+            return []
         # One that is as expected is believed; rows may be missing from it by mistake, or since they have moved.
         for _ in range(2):
             page = self._listing.page(window, *self._within, number=number, rows=size)
             if len(page) > expected or not all(map(self._seen.stands, page)):
-                return False
+                return page
             if len(page) == expected > 0:
                 break
-        return True
+        return None
 
     def _behind_all_seen(self, window: Bounds) -> tuple[int, int, int]:
         """The page of a window in which the rows that were seen end: number, size, and how many of them it holds."""
