@@ -220,6 +220,18 @@ def test_thousands_of_servers_that_lie_about_rows_that_change(scenario: Scenario
         Lies(page_rows=2, glitches=(Glitch("empty", rate=0.3),), per_page_ignored=True, order_ignored="desc"),
     )
 )
+@example(
+    Scenario(
+        Plan(rows=72, seconds_apart=60.0, seed=1335, updated_later=1.0, future=12),
+        Lies(
+            page_rows=5,
+            per_page_refused_above=37,
+            glitches=(Glitch("short", at=8, rows=4, where="anywhere"),),
+            order_ignored="asc",
+        ),
+        seed=1,
+    )
+)
 def test_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

@@ -178,8 +178,11 @@ class Walk:
         position, horizon = self._seen.position, self._horizon
         if position is None or not horizon or self._started is None:
             return False
-        is_beyond = position > max(self.bounds.axis.second(horizon[-1]), self._started())
-        return is_beyond and all(self._seen.knows(row) or self._lies_before(row) for row in horizon)
+        newest, started = self.bounds.axis.second(horizon[-1]), self._started()
+        is_beyond = position > max(newest, started)
+        # Rows that are newer, and were there before, show that it was not the end.
+        is_the_end = not self._seen.count(Bounds(self.bounds.axis, newest + 1, int(started)))
+        return is_beyond and is_the_end and all(self._seen.knows(row) or self._lies_before(row) for row in horizon)
 
     def _lies_before_the_newest(self, page: Page) -> bool:
         newest = self._newest_second
