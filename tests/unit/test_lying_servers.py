@@ -232,6 +232,26 @@ def test_thousands_of_servers_that_lie_about_rows_that_change(scenario: Scenario
         seed=1,
     )
 )
+@example(
+    Scenario(
+        Plan(rows=100, seconds_apart=0.0, seed=362880, updated_later=0.0, tied_created=12, future=24),
+        Lies(page_rows=24, per_page_refused_above=31, order_ignored="asc"),
+        "end_users",
+    )
+)
+@example(
+    Scenario(
+        Plan(rows=238, seconds_apart=60.0, seed=24593160, updated_later=0.0, tied_updated=29),
+        Lies(
+            page_rows=13,
+            per_page_refused_above=32,
+            glitches=(Glitch("empty", rate=0.3, rows=2, where="anywhere"),),
+            order_ignored="desc",
+        ),
+        since=1731494462,
+        until=1731495749,
+    )
+)
 def test_servers_that_lie_as_none_is_known_to(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

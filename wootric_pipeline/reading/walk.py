@@ -22,6 +22,8 @@ BACK_ROWS = (1, 5, 25)
 BACK_SECONDS = (3_600, 86_400)
 AGAIN_MAX = 12
 """How often a page is asked for of a list that was seen to leave rows out by chance."""
+READING_SECONDS_MAX = 7 * 86_400
+"""How long no reading takes."""
 FRUITLESS_MAX = 3
 """How often the same is asked where the answer contradicts what is known."""
 
@@ -179,7 +181,8 @@ class Walk:
         if position is None or not horizon or self._started is None:
             return False
         newest, started = self.bounds.axis.second(horizon[-1]), self._started()
-        is_beyond = position > max(newest, started)
+        # A row that came meanwhile is not from the future.
+        is_beyond = max(newest, started) < position < started + READING_SECONDS_MAX
         # Rows that are newer, and were there before, show that it was not the end.
         is_the_end = not self._seen.count(Bounds(self.bounds.axis, newest + 1, int(started)))
         return is_beyond and is_the_end and all(self._seen.knows(row) or self._lies_before(row) for row in horizon)
@@ -206,7 +209,7 @@ class Walk:
                 page = self._ask(begin)
                 if page and second(page[0]) < since:
                     return page
-        return self._ask(None)
+        return self._from_the_first_row(self._ask(None))
 
     def _answered(self, since: int | None) -> Page:
         """The next page that was answered already, as if it had been asked for; none if there is none."""
@@ -298,7 +301,7 @@ class Walk:
         """What a page that was short, or brought nothing new, lacks; nothing where the list cuts its pages."""
         asked, position, fruitless, has_found = self._asked, self._seen.position, 0, False
         for _ in range(AGAIN_MAX):
-            again = self._ask(*asked)
+            again = self._ask(*asked) if position is not None else self._begin()
             is_joined = position is None or any(map(self._seen.stands, again))
             fresh = self._seen.take(again) if is_joined else []
             yield from self._wanted(fresh)
