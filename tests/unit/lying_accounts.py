@@ -344,18 +344,19 @@ INDISTINGUISHABLE = (
     {"extra", "glitches"},
     {"gte", "ties"},
     {"gte", "order"},
-    {"direction", "pages"},
-    {"direction", "per_page"},
-    {"direction", "per_page ignored"},
-    {"direction", "cached"},
     {"lags", "glitch"},
+    *(
+        {"direction", cut, numbers}
+        for cut in ("pages", "per_page", "per_page ignored")
+        for numbers in ("page ignored", "page", "beyond")
+    ),
 )
 """Kinds that are not told at once. Where a list is in another order, one answer may be all there is to show it: whoever
 falsifies each answer by chance sooner or later falsifies every proof. A page that should have a row more than asked for
 and lacks one looks full. A row of a whole second that `gte` leaves out is missed where its page shows it; where a
-second is in another order, the page may have shown another. A list that is cut, or cached, and answers the same from
-both ends, looks like one that has no more rows, unless its pages are counted. Two answers running that lack a row, one
-because it is old and one by mistake, agree that there is none."""
+second is in another order, the page may have shown another. A list that is cut and answers the same from both ends
+looks like one that has no more rows, unless its pages can be asked for by their numbers. Two answers running that lack
+a row, one because it is old and one by mistake, agree that there is none."""
 
 
 @st.composite
@@ -367,8 +368,8 @@ def lies(draw: st.DrawFn, kinds: dict[str, st.SearchStrategy[Lies]], at_once: in
         if not any(forbidden <= names | {name} for forbidden in INDISTINGUISHABLE):
             names.add(name)
             told |= draw(kinds[name])
-    # From both ends of a second, few rows in any order may happen to be the same.
-    return replace(told, page_rows=max(told.page_rows, 10)) if told.ties_anew else told
+    # From both ends of a second, few rows in any order may happen to be the same, and a single one is.
+    return replace(told, page_rows=max(told.page_rows, 10 if told.ties_anew else 2 if told.order_ignored else 1))
 
 
 @st.composite

@@ -168,10 +168,11 @@ class Walk:
         """Rows of the second page of a list whose first one is the same from both ends, as if that were all of it.
 
         That is so of rows of one second, also where the list ignores the direction and cuts its pages. Of a single row
-        it is believed: it is nearly always so.
+        along creation it is believed: it is nearly always so, and other requests were spent.
         """
         same = [row[PRIMARY_KEY] for row in page] == [row[PRIMARY_KEY] for row in reversed(newest)]
-        if not same or len(page) < 2 or not self._has_new_rows():
+        least = 1 if self.bounds.axis is UPDATED else 2
+        if not same or len(page) < least or not self._has_new_rows():
             return []
         return [row for row in self._ask(self._asked[0], 2) if not self._seen.has(row)]
 
