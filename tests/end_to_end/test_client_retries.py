@@ -66,6 +66,26 @@ def test_the_last_allowed_repetition_of_a_broken_answer_counts() -> None:
         assert talk.get() == [{"id": 1}]
 
 
+def wrong(elements: list[Any]) -> str:
+    return "rows of declines" if elements == [{"id": 2}] else ""
+
+
+OF_ANOTHER = answer([{"id": 2}])
+
+
+def test_the_rows_of_another_list_are_asked_for_again() -> None:
+    with talking(OF_ANOTHER, DOWN, OF_ANOTHER, PAGE) as talk:
+        assert talk.client.get("/v1/responses", {}, wrong) == [{"id": 1}]
+        assert_backoff_grows(talk.clock.sleeps)
+
+
+def test_the_rows_of_another_list_are_given_up_in_the_end() -> None:
+    with talking(OF_ANOTHER) as talk:
+        with pytest.raises(UnexpectedAnswer, match=r"^Wootric answered /v1/responses with rows of declines\.$"):
+            talk.client.get("/v1/responses", {}, wrong)
+        assert len(talk.server.sent("GET")) == BROKEN_ANSWERS_MAX
+
+
 def assert_asked_for_as_long_as_allowed(talk: Talk) -> None:
     assert talk.clock.elapsed == pytest.approx(RETRY_SECONDS_MAX)
     assert_backoff_grows(talk.clock.sleeps[:-1])

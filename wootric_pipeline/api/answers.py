@@ -23,6 +23,7 @@ class Answer:
         is_json: Whether it was any.
         is_web_page: Whether it was HTML instead.
         retry_after_seconds: How long to wait at least before asking again.
+        oddity: What was found to be odd about it, in words, so that it is asked for again.
     """
 
     status: int
@@ -30,6 +31,7 @@ class Answer:
     is_json: bool = False
     is_web_page: bool = False
     retry_after_seconds: float = 0.0
+    oddity: str = ""
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes, retry_after_seconds: float) -> "Answer":
@@ -48,6 +50,8 @@ class Answer:
     @property
     def is_broken(self) -> bool:
         """Whether it is none that the API gives, so that it may have been cut on its way, or come from elsewhere."""
+        if self.oddity:
+            return True
         if self.status >= 400 or self.status in REDIRECTS:
             return self.is_by_another
         return not self.is_json or self.status == 206
@@ -125,6 +129,8 @@ def object_of(answer: Answer, path: str, host: str) -> dict[str, Any] | None:
 
 def what(answer: Answer) -> str:
     """An answer in the words of a message."""
+    if answer.oddity:
+        return answer.oddity
     return "something that is not JSON" if answer.status == 200 and not answer.is_json else f"status {answer.status}"
 
 

@@ -1,6 +1,7 @@
 """One authorised GET; how it is sent is in `transport`, what an answer means in `answers`."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,9 @@ ONE_RETRY_SECONDS_MAX = 60.0
 """What is asked for by its id comes with a list as well, so it is not waited for through an outage; nor are overviews,
 which each run reads again, and behind which the lists would wait.
 """
+
+Foreign = Callable[[list[Any]], str]
+"""What is wrong with the elements of a list, in words; empty if nothing is."""
 
 log = logging.getLogger("wootric_pipeline.api")
 
@@ -57,12 +61,13 @@ class Client:
         self.connections = connections
         self.accounts: tuple[str, ...] = credentials.account(base_url), credentials.former_account(base_url)
 
-    def get(self, path: str, params: Params) -> list[Any]:
+    def get(self, path: str, params: Params, foreign: Foreign = lambda _elements: "") -> list[Any]:
         """One page of a list.
 
         Args:
             path: Below the base URL, for example `/v1/responses`.
             params: The query.
+            foreign: Tells an answer that is none of this list; it is asked for again, as one that is no JSON.
 
         Returns:
             The elements of the JSON list, as they came.
@@ -71,9 +76,10 @@ class Client:
             AuthenticationFailed: A fresh token is refused, too.
             ApiUnavailable: No usable answer in the time that retries may take; `RateLimitExceeded`, where a limit is
                 why.
-            UnexpectedAnswer: Anything but a JSON list.
+            UnexpectedAnswer: Anything but a JSON list, or one of another list.
         """
-        return list_of(self._answer(path, params), path, self._transport.host)
+        oddity = partial(_oddity, foreign)
+        return list_of(self._answer(path, params, oddity=oddity), path, self._transport.host)
 
     def get_one(self, path: str) -> dict[str, Any] | None:
         """What is at a path of its own, such as `/v1/end_users/1/responses/2`; None if there is nothing.
@@ -91,10 +97,10 @@ class Client:
         answer = self._answer(path, params, retry_seconds_max=ONE_RETRY_SECONDS_MAX)
         return content_of(answer, path, self._transport.host)
 
-    def _answer(self, path: str, params: Params, retry_seconds_max: float | None = None) -> Answer:
+    def _answer(self, path: str, params: Params, **how: Any) -> Answer:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
-        send = partial(self._transport.send, "GET", path, params, started, retry_seconds_max=retry_seconds_max)
+        send = partial(self._transport.send, "GET", path, params, started, **how)
         answer = send(auth=token)
         if answer.status == 401 and not answer.is_by_another:
             log.info("%s: the token is refused before its end; asks for another.", path)
@@ -135,3 +141,7 @@ class Client:
     def close(self) -> None:
         """Closes the connections."""
         self._transport.close()
+
+
+def _oddity(foreign: Foreign, answer: Answer) -> str:
+    return foreign(answer.content) if answer.status == 200 and isinstance(answer.content, list) else ""

@@ -10,7 +10,8 @@ import platform
 import random
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -46,10 +47,12 @@ SIGN_IN_RETRY_SECONDS_MAX = 5.0
 """How long the first connection is retried when there is no answer at all: a wrong host shall not take minutes."""
 BACKOFF_SECONDS_MAX = 60.0
 BROKEN_ANSWERS_MAX = 5
-"""How often an answer that is no JSON is asked for again."""
+"""How often an answer that is no JSON, or odd otherwise, is asked for in all."""
 
 Params = Mapping[str, str | int]
 Outcome = Answer | requests.RequestException
+Oddity = Callable[[Answer], str]
+"""What is odd about an answer, in words; empty if nothing is."""
 
 _NOT_ACCEPTED, _NO_SUCH_NAME = "its TLS certificate is not accepted", "its name cannot be resolved"
 _HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated|date|date_range)\[\w+\]")
@@ -110,6 +113,7 @@ class Transport:
         auth: requests.auth.AuthBase,
         form: Mapping[str, str] | None = None,
         retry_seconds_max: float | None = None,
+        oddity: Oddity = lambda _answer: "",
     ) -> Answer:
         """The first answer worth looking at: retried through errors, 5xx, 408, 425, 429 and answers that break off.
 
@@ -121,6 +125,7 @@ class Transport:
             auth: Signs the request.
             form: What is posted to sign in.
             retry_seconds_max: How long to go on with that, by default `RETRY_SECONDS_MAX`.
+            oddity: Tells whether an answer is to be asked for again, for some times.
 
         Raises:
             ConfigurationError: The host was never reached, and the setting is why.
@@ -137,6 +142,7 @@ class Transport:
                 with self.rate_limit.slot(until=started + seconds_max):
                     outcome = self._attempt(method, path, params, auth, form)
             if isinstance(outcome, Answer) and not outcome.is_transient:
+                outcome = replace(outcome, oddity=oddity(outcome))
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
                     return outcome
