@@ -140,5 +140,5 @@ def test_a_file_that_is_opened_elsewhere_for_a_moment_while_a_run_reads_stops_no
     sandbox.behaviour.before_answer = hold
     outcome = project.run()
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert [holder.communicate() for holder in holders] == [(b"", None)]
+    assert [holder.communicate()[0] for holder in holders] == [b""]
     assert {table: project.held(table) for table in TABLES} == {table: held(account, table) for table in TABLES}
