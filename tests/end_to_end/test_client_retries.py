@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON
-from tests.scripted import PAGE, RESET, TOKEN, Answer, FakeClock, Scripted, Talk, answer, connected, talking
+from tests.scripted import PAGE, RESET, TOKEN, Answer, FakeClock, Scripted, Talk, answer, connected, issued, talking
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import BACKOFF_SECONDS_MAX, BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
 from wootric_pipeline.errors import (
     ApiUnavailable,
+    ConfigurationError,
     HostUnreachable,
     RateLimitExceeded,
     UnexpectedAnswer,
+    WootricError,
 )
 
 TRUNCATED = Answer(200, b'[{"id": 1}]', missing=100)
@@ -110,6 +112,45 @@ def test_endless_429_answers_end_the_run_after_the_time_for_retries() -> None:
         with pytest.raises(RateLimitExceeded, match="with 429, too many requests, for 900 seconds"):
             talk.get()
         assert_asked_for_as_long_as_allowed(talk)
+
+
+ELSEWHERE = answer({}, 302, location="https://maintenance.example.com")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_behind_a_good_answer_is_a_passing_failure(status: int) -> None:
+    redirect = answer({}, status, location="https://maintenance.example.com")
+    with talking(PAGE, *[redirect] * (BROKEN_ANSWERS_MAX + 1), PAGE) as talk:
+        assert talk.get() == talk.get() == [{"id": 1}]
+        assert_backoff_grows(talk.clock.sleeps)
+
+
+def test_a_redirect_behind_a_good_answer_is_given_up_as_an_outage() -> None:
+    with talking(PAGE, ELSEWHERE) as talk:
+        talk.get()
+        with pytest.raises(
+            ApiUnavailable, match=r"no usable answer to /v1/responses for 900 seconds \(last: status 302\)"
+        ):
+            talk.get()
+        assert_asked_for_as_long_as_allowed(talk)
+        with pytest.raises(ApiUnavailable, match="for 60 seconds"):
+            talk.client.get_one("/v1/end_users/1")
+
+
+def test_a_redirected_sign_in_behind_a_good_answer_is_a_passing_failure() -> None:
+    with talking(PAGE, sign_in=(issued("short", expires_in=1), ELSEWHERE, TOKEN)) as talk:
+        talk.get()
+        talk.clock.elapsed += 60
+        assert talk.get() == [{"id": 1}]
+        assert len(talk.server.sent("POST")) == 3
+
+
+@pytest.mark.parametrize("first", [answer({"type": "error"}, 404), answer({}, 403), answer([], 206)])
+def test_a_redirect_behind_no_good_answer_means_a_wrong_address(first: Answer) -> None:
+    with talking(first, ELSEWHERE) as talk:
+        for error in (WootricError, ConfigurationError):
+            with pytest.raises(error):
+                talk.get()
 
 
 def test_an_outage_at_sign_in_is_no_mistake_in_the_settings() -> None:

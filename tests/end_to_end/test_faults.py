@@ -254,8 +254,9 @@ def test_a_full_refresh_keeps_the_rows_of_tables_that_cannot_be_read(
     assert_equal(pipeline, account)
 
 
+@pytest.mark.parametrize("status", [503, 302])
 def test_an_outage_of_ten_minutes_is_waited_out(
-    pipeline: Pipeline, account: Account, serve: Serve, clock: SharedClock
+    pipeline: Pipeline, account: Account, serve: Serve, clock: SharedClock, status: int
 ) -> None:
     sandbox = serve(account)
     over: list[float] = []
@@ -263,7 +264,7 @@ def test_an_outage_of_ten_minutes_is_waited_out(
     def refuse(_table: str) -> None:
         over.append(clock.elapsed + 600) if not over else None
         if clock.elapsed < over[0]:
-            raise Refused(503, "unavailable")
+            raise Refused(status, "unavailable")
 
     once_under_way(sandbox, lambda: setattr(sandbox.behaviour, "before_answer", refuse))
     assert read(pipeline, sandbox).ok

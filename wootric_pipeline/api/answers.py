@@ -48,11 +48,21 @@ class Answer:
         return self.status >= 500 or self.status in (408, 425, 429)
 
     @property
+    def is_redirect(self) -> bool:
+        """Whether it sends the client elsewhere."""
+        return self.status in REDIRECTS
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is one that the API gives to what it takes."""
+        return self.status == 200 and self.is_json and not self.oddity
+
+    @property
     def is_broken(self) -> bool:
         """Whether it is none that the API gives, so that it may have been cut on its way, or come from elsewhere."""
         if self.oddity:
             return True
-        if self.status >= 400 or self.status in REDIRECTS:
+        if self.status >= 400 or self.is_redirect:
             return self.is_by_another
         return not self.is_json or self.status == 206
 
@@ -83,7 +93,7 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
         NotThere: There is nothing.
         UnexpectedAnswer: It is any other error, or no JSON.
     """
-    if answer.status in REDIRECTS:
+    if answer.is_redirect:
         raise ConfigurationError(
             f"{host} redirects elsewhere, which is not followed; set base_url to the API's own address."
         )

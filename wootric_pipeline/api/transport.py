@@ -97,7 +97,7 @@ class Transport:
         self._turns = Turns(connections)
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
-        self._answered = False
+        self._answered = self._served = False
         self.server_ahead_seconds = 0.0
         self._retry_wait_seconds = 0.0
         self.requests = 0
@@ -116,6 +116,8 @@ class Transport:
         oddity: Oddity = lambda _answer: "",
     ) -> Answer:
         """The first answer worth looking at: retried through errors, 5xx, 408, 425, 429 and answers that break off.
+
+        So are redirects, once the API has answered anything but a sign-in: before, the address may be wrong.
 
         Args:
             method: Of HTTP.
@@ -141,13 +143,18 @@ class Transport:
                 started += self.clock.monotonic() - asked
                 with self.rate_limit.slot(until=started + seconds_max):
                     outcome = self._attempt(method, path, params, auth, form)
-            if isinstance(outcome, Answer) and not outcome.is_transient:
+            if isinstance(outcome, Answer) and not self._is_passing(outcome):
                 outcome = replace(outcome, oddity=oddity(outcome))
+                self._served |= outcome.is_good and form is None
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
                     return outcome
             self._back_off(path, outcome, attempt, started, seconds_max)
         raise AssertionError("unreachable")
+
+    def _is_passing(self, answer: Answer) -> bool:
+        """Whether asking again may bring another; so may a redirect where the API has answered, as for maintenance."""
+        return answer.is_transient or (answer.is_redirect and self._served)
 
     def _back_off(self, path: str, outcome: Outcome, attempt: int, started: float, retry_seconds_max: float) -> None:
         """Waits before a request is repeated; see `send` for what is raised where there is no time left for that."""
