@@ -16,7 +16,10 @@ from wootric_pipeline.errors import (
     ApiUnavailable,
     ConfigurationError,
     HostUnreachable,
+    ListRefused,
+    NotThere,
     RateLimitExceeded,
+    RequestRefused,
     UnexpectedAnswer,
     WootricError,
 )
@@ -112,6 +115,46 @@ def test_endless_429_answers_end_the_run_after_the_time_for_retries() -> None:
         with pytest.raises(RateLimitExceeded, match="with 429, too many requests, for 900 seconds"):
             talk.get()
         assert_asked_for_as_long_as_allowed(talk)
+
+
+@pytest.mark.parametrize("status", [402, 404, 405, 409, 410, 423])
+def test_an_odd_error_of_a_list_that_was_answered_is_asked_for_again(status: int) -> None:
+    odd = answer({"type": "error"}, status)
+    with talking(PAGE, *[odd] * (BROKEN_ANSWERS_MAX - 1), PAGE) as talk:
+        assert talk.get() == talk.get() == [{"id": 1}]
+        assert_backoff_grows(talk.clock.sleeps)
+
+
+def test_an_odd_error_that_stays_is_given_up_soon_with_its_sentence() -> None:
+    with talking(PAGE, answer({"type": "error"}, 404)) as talk:
+        talk.get()
+        with pytest.raises(NotThere, match=r"^Wootric answered /v1/responses with status 404\.$"):
+            talk.get()
+        assert len(talk.server.sent("GET")) == 1 + BROKEN_ANSWERS_MAX
+        assert talk.clock.elapsed < 16
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, RequestRefused), (403, ListRefused), (422, RequestRefused), (404, NotThere)]
+)
+def test_a_refusal_that_has_a_meaning_is_not_repeated(status: int, error: type[WootricError]) -> None:
+    with talking(PAGE, answer({"type": "error"}, status)) as talk:
+        talk.get()
+        with pytest.raises(error):
+            # Of another list nothing was answered yet.
+            talk.get("/v1/declines" if status == 404 else "/v1/responses")
+        assert len(talk.server.sent("GET")) == 2
+
+
+def test_an_answer_to_a_path_of_its_own_is_not_repeated() -> None:
+    none = answer({"type": "error_list", "errors": [{"status": "record_not_found"}]}, 404)
+    with talking(PAGE, PAGE, none, none) as talk:
+        talk.get()
+        talk.client.get_overview("/v1/segments", {})
+        assert talk.client.get_one("/v1/end_users/1/responses/2") is None
+        with pytest.raises(NotThere):
+            talk.client.get_overview("/v1/segments", {})
+        assert len(talk.server.sent("GET")) == 4
 
 
 ELSEWHERE = answer({}, 302, location="https://maintenance.example.com")

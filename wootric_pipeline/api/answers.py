@@ -58,6 +58,11 @@ class Answer:
         return self.status == 200 and self.is_json and not self.oddity
 
     @property
+    def is_odd_error(self) -> bool:
+        """Whether it is an error that is about neither credentials nor parameters, and that no limit or outage is."""
+        return self.status >= 400 and not self.is_transient and self.status not in (400, 401, 403, 422)
+
+    @property
     def is_broken(self) -> bool:
         """Whether it is none that the API gives, so that it may have been cut on its way, or come from elsewhere."""
         if self.oddity:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import AuthenticationFailed
-from .answers import Answer, content_of, list_of, object_of
+from .answers import Answer, content_of, list_of, object_of, what
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
@@ -58,6 +58,7 @@ class Client:
     ) -> None:
         self._transport = Transport(base_url, connections, clock, setting=setting)
         self._tokens = Tokens(credentials, self._transport)
+        self._listed: set[str] = set()
         self.connections = connections
         self.accounts: tuple[str, ...] = credentials.account(base_url), credentials.former_account(base_url)
 
@@ -67,7 +68,8 @@ class Client:
         Args:
             path: Below the base URL, for example `/v1/responses`.
             params: The query.
-            foreign: Tells an answer that is none of this list; it is asked for again, as one that is no JSON.
+            foreign: Tells an answer that is none of this list; it is asked for again, as one that is no JSON, and as
+                an odd error of a list that was answered before.
 
         Returns:
             The elements of the JSON list, as they came.
@@ -78,8 +80,17 @@ class Client:
                 why.
             UnexpectedAnswer: Anything but a JSON list, or one of another list.
         """
-        oddity = partial(_oddity, foreign)
-        return list_of(self._answer(path, params, oddity=oddity), path, self._transport.host)
+        oddity = partial(self._oddity, path, foreign)
+        elements = list_of(self._answer(path, params, oddity=oddity), path, self._transport.host)
+        self._listed.add(path)
+        return elements
+
+    def _oddity(self, path: str, foreign: Foreign, answer: Answer) -> str:
+        """What of an answer to a list is to be asked for again, in words."""
+        if answer.is_good and isinstance(answer.content, list):
+            return foreign(answer.content)
+        # A list that was there a moment ago is not gone; one that never was need not be waited for.
+        return what(answer) if answer.is_odd_error and path in self._listed else ""
 
     def get_one(self, path: str) -> dict[str, Any] | None:
         """What is at a path of its own, such as `/v1/end_users/1/responses/2`; None if there is nothing.
@@ -141,7 +152,3 @@ class Client:
     def close(self) -> None:
         """Closes the connections."""
         self._transport.close()
-
-
-def _oddity(foreign: Foreign, answer: Answer) -> str:
-    return foreign(answer.content) if answer.status == 200 and isinstance(answer.content, list) else ""
