@@ -29,6 +29,9 @@ WITHOUT_BACKOFF = "import wootric_pipeline.api.transport as c; c.BACKOFF_SECONDS
 LOG_AT_ONCE = "import dlt.common.runtime.collector as c; c.LogCollector.maybe_log = lambda self: self.on_log()"
 """A prelude: what changes is shown at once with `--progress log`."""
 
+WITHOUT_PATIENCE = "import wootric_pipeline.destinations.locks as c; c.OPEN_ELSEWHERE_SECONDS_MAX = 0"
+"""A prelude: a DuckDB file that is open in another process is not waited for."""
+
 AT_ANY_PORT = "from wootric_pipeline.api.token import Credentials as c; c.account = c.former_account"
 """A prelude: servers on loopback are the same account, whatever their ports."""
 

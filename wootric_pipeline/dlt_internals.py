@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
@@ -46,6 +47,7 @@ from dlt.common.schema.utils import get_nested_tables, has_table_seen_data, is_c
 from dlt.common.storages.load_package import load_package_state
 from dlt.common.utils import custom_environ
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract.hints import TResourceNestedHints
@@ -58,6 +60,8 @@ from dlt.sources import DltResource
 Cursor = dlt.sources.incremental[datetime]
 SqlClient = SqlJobClientBase
 DATA_WRITER = "data_writer"
+LOCKED_FILE = "Could not set lock on file"
+"""DuckDB's, of a file that is open in another process."""
 SqlConnection = SqlClientBase[Any]
 
 
@@ -624,6 +628,41 @@ def opening_with(pipeline: Pipeline, statements: Sequence[str]) -> Iterator[None
         given.update(before)
 
 
+@contextmanager
+def opening_patiently(seconds_max: float, poll_seconds: float) -> Iterator[None]:
+    """Has dlt wait a while for a DuckDB file that is open in another process, wherever it opens one in this one.
+
+    DuckDB fails at once, and dlt has a pool of connections for each job, client and copy of credentials.
+
+    Args:
+        seconds_max: How long to wait; after one wait in vain no longer, until a file was opened again.
+        poll_seconds: How long to sleep before each further attempt.
+    """
+    borrow, waits = DuckDbConnectionPool.borrow_conn, True
+
+    def patient(pool: DuckDbConnectionPool, *args: Any, **kwargs: Any) -> Any:
+        nonlocal waits
+        began = time.monotonic()
+        while True:
+            try:
+                connection = borrow(pool, *args, **kwargs)
+            except Exception as error:
+                waits = waits and time.monotonic() - began < seconds_max
+                if not waits or LOCKED_FILE not in str(error):
+                    raise
+            else:
+                waits = True
+                return connection
+            raise_if_signalled()
+            time.sleep(poll_seconds)
+
+    DuckDbConnectionPool.borrow_conn = patient  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        DuckDbConnectionPool.borrow_conn = borrow  # type: ignore[method-assign]
+
+
 def credentials(pipeline: Pipeline) -> Any:
     """Who signs in to a destination, and how, from all settings."""
     client: Any = pipeline.destination_client()
@@ -786,7 +825,7 @@ def is_failed_connection(error: BaseException) -> bool:
 
 def is_open_elsewhere(error: BaseException) -> bool:
     """Whether a DuckDB file cannot be opened since another process has it open, which only DuckDB's message tells."""
-    return is_failed_connection(error) and "Could not set lock on file" in str(error.__cause__ or error)
+    return is_failed_connection(error) and LOCKED_FILE in str(error.__cause__ or error)
 
 
 def is_refused_statement(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -18,7 +18,7 @@ from dlt.common.data_types import TDataType
 
 from .dlt_internals import coerced, variant
 from .errors import UnexpectedAnswer
-from .tables import BIGINT, BOOL, CURSOR, DATE, DOUBLE, PRIMARY_KEY, TEXT, TIMESTAMP, DataType, Table
+from .tables import BIGINT, BOOL, CURSOR, DATE, DOUBLE, PRIMARY_KEY, TABLES, TEXT, TIMESTAMP, DataType, Table
 
 Row = dict[str, Any]
 
@@ -126,6 +126,36 @@ def usable(table: Table, elements: Iterable[Any]) -> tuple[list[Row], dict[int, 
         except UnexpectedAnswer as error:
             unusable[_digest(element)] = str(error)
     return rows, unusable
+
+
+def foreign(table: Table, elements: Iterable[Any]) -> str:
+    """What is wrong with a list answer that has a row of another list, as far as that is sure; else an empty text.
+
+    Sure is what has no documented field that is not the other list's as well, and has all of the other's `signs`. All
+    fields of declines are fields of responses, too: there the signs must have values, since a service may show them as
+    null.
+
+    Args:
+        table: Of the list that was asked for.
+        elements: As they came, before anything is left out.
+    """
+    others = _others(table.name)
+    for row in elements:
+        if type(row) is not dict:
+            continue
+        for name, own, signs in others:
+            if own.isdisjoint(row) and signs <= row.keys() and (own or not any(row[sign] is None for sign in signs)):
+                return f"rows of {name} in place of {table.name}"
+    return ""
+
+
+@cache
+def _others(name: str) -> Sequence[tuple[str, frozenset[str], frozenset[str]]]:
+    """The other lists, each with the fields that the list of a name has and it has not, and with its signs."""
+    mine = TABLES[name]
+    return [
+        (each.name, mine.fields - each.fields, frozenset(each.signs)) for each in TABLES.values() if each is not mine
+    ]
 
 
 def _digest(element: Any) -> int:

@@ -46,6 +46,7 @@ class Table:
         elements: Fields that hold a list of objects of which fields are documented, and these with their types.
         key: What identifies a row; rows are merged on it.
         needed: Fields without which rows cannot be read or merged.
+        signs: Fields that each row has, as it comes, by which it is told from a row of another list.
         default_sort_key: The field the API sorts by when it is told nothing, or ignores what it is told.
     """
 
@@ -60,12 +61,18 @@ class Table:
     elements: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
     key: tuple[str, ...] = (PRIMARY_KEY,)
     needed: tuple[str, ...] = (PRIMARY_KEY, CURSOR)
+    signs: tuple[str, ...] = ()
     default_sort_key: str = "created_at"
 
     @cached_property
     def children(self) -> Mapping[str, Mapping[str, DataType]]:
         """The columns of the tables dlt makes of lists, as far as they are documented, by the field of the list."""
         return {**{name: {"value": TEXT} for name in self.text_lists}, **self.elements}
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """Those of a row that are documented, as the API names them."""
+        return frozenset((*self.columns, *self.objects, *self.lists))
 
     @cached_property
     def documented(self) -> Mapping[str, DataType]:
@@ -111,6 +118,7 @@ END_USERS = Table(
     },
     objects=("last_response", "settings", "properties"),
     properties=("properties",),
+    signs=("email", "properties"),
     default_sort_key="email",
 )
 
@@ -136,6 +144,7 @@ RESPONSES = Table(
     properties=("end_user__properties",),
     lists=("tags", "notes"),
     text_lists=("tags",),
+    signs=("score", "completed"),
 )
 
 DECLINES = Table(
@@ -152,6 +161,8 @@ DECLINES = Table(
     },
     objects=("end_user",),
     properties=("end_user__properties",),
+    # None is a decline's alone, so that it takes all of them to be one.
+    signs=("end_user_id", "survey_id", "ip_address", "origin_url"),
 )
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (END_USERS, RESPONSES, DECLINES)}

@@ -20,6 +20,7 @@ from tests.script import (
     OVERVIEW_NAMES,
     TABLE_NAMES,
     WITHOUT_BACKOFF,
+    WITHOUT_PATIENCE,
     Outcome,
     Project,
     expected,
@@ -373,7 +374,7 @@ def test_a_database_file_open_in_another_process_is_told(project: Project, words
 
     def outcome() -> Outcome:
         with held_open():
-            return project.run(*words)
+            return project.run(*words, prelude=WITHOUT_PATIENCE)
 
     sentence = "The DuckDB file is open in another process; close it there, or run again with --wait."
     assert_is_told(project, FAILURE, sentence, outcome)

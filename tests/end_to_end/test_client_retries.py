@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON
-from tests.scripted import PAGE, RESET, TOKEN, Answer, FakeClock, Scripted, Talk, answer, connected, talking
+from tests.scripted import PAGE, RESET, TOKEN, Answer, FakeClock, Scripted, Talk, answer, connected, issued, talking
 from wootric_pipeline.api.rate_limit import RATE_WAIT_SECONDS_MAX
 from wootric_pipeline.api.transport import BACKOFF_SECONDS_MAX, BROKEN_ANSWERS_MAX, RETRY_SECONDS_MAX
 from wootric_pipeline.errors import (
     ApiUnavailable,
+    ConfigurationError,
     HostUnreachable,
+    ListRefused,
+    NotThere,
     RateLimitExceeded,
+    RequestRefused,
     UnexpectedAnswer,
+    WootricError,
 )
 
 TRUNCATED = Answer(200, b'[{"id": 1}]', missing=100)
@@ -66,6 +71,26 @@ def test_the_last_allowed_repetition_of_a_broken_answer_counts() -> None:
         assert talk.get() == [{"id": 1}]
 
 
+def wrong(elements: list[Any]) -> str:
+    return "rows of declines" if elements == [{"id": 2}] else ""
+
+
+OF_ANOTHER = answer([{"id": 2}])
+
+
+def test_the_rows_of_another_list_are_asked_for_again() -> None:
+    with talking(OF_ANOTHER, DOWN, OF_ANOTHER, PAGE) as talk:
+        assert talk.client.get("/v1/responses", {}, wrong) == [{"id": 1}]
+        assert_backoff_grows(talk.clock.sleeps)
+
+
+def test_the_rows_of_another_list_are_given_up_in_the_end() -> None:
+    with talking(OF_ANOTHER) as talk:
+        with pytest.raises(UnexpectedAnswer, match=r"^Wootric answered /v1/responses with rows of declines\.$"):
+            talk.client.get("/v1/responses", {}, wrong)
+        assert len(talk.server.sent("GET")) == BROKEN_ANSWERS_MAX
+
+
 def assert_asked_for_as_long_as_allowed(talk: Talk) -> None:
     assert talk.clock.elapsed == pytest.approx(RETRY_SECONDS_MAX)
     assert_backoff_grows(talk.clock.sleeps[:-1])
@@ -90,6 +115,85 @@ def test_endless_429_answers_end_the_run_after_the_time_for_retries() -> None:
         with pytest.raises(RateLimitExceeded, match="with 429, too many requests, for 900 seconds"):
             talk.get()
         assert_asked_for_as_long_as_allowed(talk)
+
+
+@pytest.mark.parametrize("status", [402, 404, 405, 409, 410, 423])
+def test_an_odd_error_of_a_list_that_was_answered_is_asked_for_again(status: int) -> None:
+    odd = answer({"type": "error"}, status)
+    with talking(PAGE, *[odd] * (BROKEN_ANSWERS_MAX - 1), PAGE) as talk:
+        assert talk.get() == talk.get() == [{"id": 1}]
+        assert_backoff_grows(talk.clock.sleeps)
+
+
+def test_an_odd_error_that_stays_is_given_up_soon_with_its_sentence() -> None:
+    with talking(PAGE, answer({"type": "error"}, 404)) as talk:
+        talk.get()
+        with pytest.raises(NotThere, match=r"^Wootric answered /v1/responses with status 404\.$"):
+            talk.get()
+        assert len(talk.server.sent("GET")) == 1 + BROKEN_ANSWERS_MAX
+        assert talk.clock.elapsed < 16
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, RequestRefused), (403, ListRefused), (422, RequestRefused), (404, NotThere)]
+)
+def test_a_refusal_that_has_a_meaning_is_not_repeated(status: int, error: type[WootricError]) -> None:
+    with talking(PAGE, answer({"type": "error"}, status)) as talk:
+        talk.get()
+        with pytest.raises(error):
+            # Of another list nothing was answered yet.
+            talk.get("/v1/declines" if status == 404 else "/v1/responses")
+        assert len(talk.server.sent("GET")) == 2
+
+
+def test_an_answer_to_a_path_of_its_own_is_not_repeated() -> None:
+    none = answer({"type": "error_list", "errors": [{"status": "record_not_found"}]}, 404)
+    with talking(PAGE, PAGE, none, none) as talk:
+        talk.get()
+        talk.client.get_overview("/v1/segments", {})
+        assert talk.client.get_one("/v1/end_users/1/responses/2") is None
+        with pytest.raises(NotThere):
+            talk.client.get_overview("/v1/segments", {})
+        assert len(talk.server.sent("GET")) == 4
+
+
+ELSEWHERE = answer({}, 302, location="https://maintenance.example.com")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_behind_a_good_answer_is_a_passing_failure(status: int) -> None:
+    redirect = answer({}, status, location="https://maintenance.example.com")
+    with talking(PAGE, *[redirect] * (BROKEN_ANSWERS_MAX + 1), PAGE) as talk:
+        assert talk.get() == talk.get() == [{"id": 1}]
+        assert_backoff_grows(talk.clock.sleeps)
+
+
+def test_a_redirect_behind_a_good_answer_is_given_up_as_an_outage() -> None:
+    with talking(PAGE, ELSEWHERE) as talk:
+        talk.get()
+        with pytest.raises(
+            ApiUnavailable, match=r"no usable answer to /v1/responses for 900 seconds \(last: status 302\)"
+        ):
+            talk.get()
+        assert_asked_for_as_long_as_allowed(talk)
+        with pytest.raises(ApiUnavailable, match="for 60 seconds"):
+            talk.client.get_one("/v1/end_users/1")
+
+
+def test_a_redirected_sign_in_behind_a_good_answer_is_a_passing_failure() -> None:
+    with talking(PAGE, sign_in=(issued("short", expires_in=1), ELSEWHERE, TOKEN)) as talk:
+        talk.get()
+        talk.clock.elapsed += 60
+        assert talk.get() == [{"id": 1}]
+        assert len(talk.server.sent("POST")) == 3
+
+
+@pytest.mark.parametrize("first", [answer({"type": "error"}, 404), answer({}, 403), answer([], 206)])
+def test_a_redirect_behind_no_good_answer_means_a_wrong_address(first: Answer) -> None:
+    with talking(first, ELSEWHERE) as talk:
+        for error in (WootricError, ConfigurationError):
+            with pytest.raises(error):
+                talk.get()
 
 
 def test_an_outage_at_sign_in_is_no_mistake_in_the_settings() -> None:

@@ -10,6 +10,8 @@ import pytest
 from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, Serve, access
+from tests.script import DUCKDB_FILE, project_for
+from tests.script import expected as held
 from tests.tables import expected, loaded
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
@@ -17,6 +19,7 @@ from wootric_pipeline.destinations import locks
 from wootric_pipeline.destinations.locks import open_throughout
 from wootric_pipeline.destinations.memory import sparing_memory
 from wootric_pipeline.sandbox import SECOND, DemoAccount
+from wootric_pipeline.tables import TABLES
 
 
 @pytest.fixture
@@ -90,3 +93,52 @@ def test_a_small_file_alone_is_kept_open(pipeline: Pipeline, monkeypatch: pytest
     monkeypatch.setattr(locks, "KEPT_OPEN_BYTES_MAX", 1)
     with open_throughout(pipeline):
         assert is_free(Path.cwd())
+
+
+OPEN_FOR_A_WHILE = """
+import duckdb, sys, time
+with duckdb.connect(sys.argv[1]):
+    print(flush=True)
+    time.sleep(2)
+"""
+
+
+def opened_elsewhere(folder: Path) -> subprocess.Popen[bytes]:
+    """A process that has the file open by now, and for some moments."""
+    command = [sys.executable, "-c", OPEN_FOR_A_WHILE, str(folder / DUCKDB_FILE)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    return holder
+
+
+@pytest.mark.parametrize("words", [["--status"], ["--verify"], ["--report", "page.html"], ["--check"]])
+def test_a_file_that_is_open_elsewhere_for_a_moment_stops_nothing_that_reads_it(
+    serve: Serve, tmp_path: Path, words: list[str]
+) -> None:
+    project = project_for(serve(DemoAccount(NOON, end_users=5, responses=5, declines=5)), tmp_path)
+    assert project.run().code == 0
+    with opened_elsewhere(tmp_path) as holder:
+        outcome = project.run(*words)
+        assert (holder.wait(), outcome.code, outcome.stderr) == (0, 0, "")
+
+
+def test_a_file_that_is_opened_elsewhere_for_a_moment_while_a_run_reads_stops_no_load(
+    serve: Serve, tmp_path: Path
+) -> None:
+    account = DemoAccount(NOON, end_users=5, responses=5, declines=5)
+    sandbox = serve(account)
+    project = project_for(sandbox, tmp_path)
+    assert project.run().code == 0
+    account.advance(NOON + 600)
+    holders: list[subprocess.Popen[bytes]] = []
+
+    def hold(_table: str) -> None:
+        sandbox.behaviour.before_answer = None
+        holders.append(opened_elsewhere(tmp_path))
+
+    sandbox.behaviour.before_answer = hold
+    outcome = project.run()
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert [holder.communicate()[0] for holder in holders] == [b""]
+    assert {table: project.held(table) for table in TABLES} == {table: held(account, table) for table in TABLES}

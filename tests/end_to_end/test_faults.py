@@ -5,6 +5,7 @@ The client's part, what it retries and for how long, is in `test_client_retries`
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from wootric_pipeline.api.transport import RETRY_SECONDS_MAX
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.run import Run, source_for
 from wootric_pipeline.sandbox import Account, Behaviour, DemoAccount, Refused, Sandbox
+from wootric_pipeline.sandbox.server import Request
 from wootric_pipeline.tables import TABLES
 
 HOUR = 3_600
@@ -123,6 +125,48 @@ def test_tokens_revoked_in_the_middle_are_replaced(
     assert_equal(pipeline, account)
 
 
+class Misled(Sandbox):
+    """Some answers to the query for one list are those to the same query for another."""
+
+    def __init__(self, account: Account, asked: str, answered: str) -> None:
+        super().__init__(account)
+        self.path, self.other = TABLES[asked].path, TABLES[answered].path
+        self.misled: Callable[[int], bool] = lambda _number: False
+        self.answers = 0
+
+    def answer(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        """That of the other list, for some."""
+        if request.path == self.path:
+            self.answers += 1
+            if self.misled(self.answers):
+                request = replace(request, path=self.other)
+        return super().answer(request)
+
+
+LISTS_MIXED_UP = [("responses", "declines"), ("declines", "responses"), ("end_users", "responses")]
+
+
+@pytest.mark.parametrize(("asked", "answered"), LISTS_MIXED_UP)
+def test_rows_of_another_list_are_loaded_by_no_run(
+    pipeline: Pipeline, account: DemoAccount, asked: str, answered: str
+) -> None:
+    sandbox = Misled(account, asked, answered)
+    with sandbox:
+        sandbox.misled = lambda number: number in (1, 3, 4)
+        assert read(pipeline, sandbox).ok
+        assert_equal(pipeline, account)
+        account.advance(NOON + 600)
+        before = loaded(pipeline, asked)
+        sandbox.misled = lambda _number: True
+        run = read(pipeline, sandbox)
+        errors = {name: notes.error for name, notes in run.tables.items() if notes.error}
+        assert errors == {asked: f"Wootric answered {TABLES[asked].path} with rows of {answered} in place of {asked}."}
+        assert loaded(pipeline, asked) == before
+        sandbox.misled = lambda _number: False
+        assert read(pipeline, sandbox).ok
+        assert_equal(pipeline, account)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "sentence"),
@@ -210,8 +254,9 @@ def test_a_full_refresh_keeps_the_rows_of_tables_that_cannot_be_read(
     assert_equal(pipeline, account)
 
 
+@pytest.mark.parametrize("status", [503, 302])
 def test_an_outage_of_ten_minutes_is_waited_out(
-    pipeline: Pipeline, account: Account, serve: Serve, clock: SharedClock
+    pipeline: Pipeline, account: Account, serve: Serve, clock: SharedClock, status: int
 ) -> None:
     sandbox = serve(account)
     over: list[float] = []
@@ -219,7 +264,7 @@ def test_an_outage_of_ten_minutes_is_waited_out(
     def refuse(_table: str) -> None:
         over.append(clock.elapsed + 600) if not over else None
         if clock.elapsed < over[0]:
-            raise Refused(503, "unavailable")
+            raise Refused(status, "unavailable")
 
     once_under_way(sandbox, lambda: setattr(sandbox.behaviour, "before_answer", refuse))
     assert read(pipeline, sandbox).ok

@@ -175,6 +175,7 @@ def test_a_service_that_does_not_answer_by_id_is_a_warning(
         raise Refused(status, "no")
 
     monkeypatch.setattr(sandbox, "_one", refuse)
+    monkeypatch.setattr("wootric_pipeline.api.client.ONE_RETRY_SECONDS_MAX", 1.0)
     notes = run(pipeline, sandbox)
     assert (notes.ok, len(set(by_id(sandbox))), len(notes.warnings)) == (True, 1, 1)
     assert "No more responses were asked for by their ids" in notes.warnings[0]

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, access
-from tests.script import SCRIPT, Project
+from tests.script import SCRIPT, WITHOUT_PATIENCE, Project
 from wootric_pipeline.command.lock import exclusive_run
 from wootric_pipeline.destinations import locks
 from wootric_pipeline.errors import ConfigurationError
@@ -192,12 +192,12 @@ def test_a_file_that_a_loader_has_open_is_told_as_its_run(tmp_path: Path, serve:
     loader = dlt.pipeline("another", str(tmp_path / "another"), destination=destination, dataset_name="wootric")
     with duckdb.connect(file):
         with locks.exclusive(loader, wait=False):
-            outcome = project.run(**SURVEYS)
+            outcome = project.run(**SURVEYS, prelude=WITHOUT_PATIENCE)
         assert (outcome.code, outcome.sentence) == (
             2,
             "Another run loads into the dataset wootric; run again when it has ended, or with --wait.",
         )
-        outcome = project.run(**SURVEYS)
+        outcome = project.run(**SURVEYS, prelude=WITHOUT_PATIENCE)
         assert (outcome.code, outcome.sentence) == (
             1,
             "The DuckDB file is open in another process; close it there, or run again with --wait.",

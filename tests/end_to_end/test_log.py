@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.conftest import NOON, Serve, row
-from tests.script import DUCKDB_FILE, TABLE_NAMES, Project, expected, project_for
+from tests.script import DUCKDB_FILE, TABLE_NAMES, WITHOUT_PATIENCE, Project, expected, project_for
 from tests.scripted import TOKEN, Answer, answer, talking
 from wootric_pipeline.command.lock import exclusive_run
 from wootric_pipeline.sandbox import SECOND, Account, Refused
@@ -169,7 +169,7 @@ def test_a_database_file_that_is_open_elsewhere_is_waited_for(serve: Serve, acco
     waiting = "INFO wootric_pipeline.destinations: Waits for the DuckDB file to be closed in another process."
     log = project.folder / LOG
     with duckdb.connect(str(project.folder / DUCKDB_FILE), read_only=True):
-        process = project.start(*project.command("--wait", "--log-file", LOG))
+        process = project.start(*project.command("--wait", "--log-file", LOG, prelude=WITHOUT_PATIENCE))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (log.exists() and waiting in lines_of(log.read_text())):
             time.sleep(0.05)

@@ -8,6 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
@@ -26,6 +28,7 @@ from dlt.common.configuration.exceptions import ValueNotSecretException
 from dlt.common.configuration.providers import ConfigTomlProvider, EnvironProvider, SecretsTomlProvider
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import signals
+from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.pipeline import trace as tracing
 from dlt.sources.credentials import ConnectionStringCredentials
@@ -577,6 +580,31 @@ def test_a_file_that_is_open_elsewhere_is_told_from_other_failures(pipeline: Pip
     with pytest.raises(Exception, match="folder") as failure:
         dlt_internals.connect(pipeline_of(file="folder"))
     assert not dlt_internals.is_open_elsewhere(failure.value)
+
+
+def test_a_file_that_is_open_elsewhere_is_waited_for_a_while(pipeline: Pipeline) -> None:
+    command = [sys.executable, "-c", HOLD_OPEN, "internals.duckdb"]
+    with (
+        dlt_internals.opening_patiently(0.5, 0.01),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder,
+    ):
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        # After one wait in vain, it fails at once, until it was opened again.
+        for seconds_min, seconds_max in ((0.5, 30.0), (0.0, 0.4)):
+            began = time.monotonic()
+            with pytest.raises(Exception, match="internals") as failure:
+                dlt_internals.connect(pipeline)
+            assert dlt_internals.is_open_elsewhere(failure.value)
+            assert seconds_min <= time.monotonic() - began < seconds_max
+        holder.communicate()
+        dlt_internals.connect(pipeline)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as another:
+            assert another.stdout is not None
+            another.stdout.readline()
+            threading.Timer(0.1, another.kill).start()
+            dlt_internals.connect(pipeline)
+    assert DuckDbConnectionPool.borrow_conn.__module__ == DuckDbConnectionPool.__module__
 
 
 def test_what_lies_on_this_machine_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wootric_pipeline.errors import UnexpectedAnswer
 from wootric_pipeline.reading.notes import TableNotes
-from wootric_pipeline.records import NESTING_MAX, OddRow, odd_values, parse_time, to_record, usable
+from wootric_pipeline.records import NESTING_MAX, OddRow, foreign, odd_values, parse_time, to_record, usable
 from wootric_pipeline.tables import DECLINES, END_USERS, RESPONSES, TABLES, Table
 
 SHOWN = "2018-01-02 23:03:41 -0800"
@@ -376,3 +376,44 @@ def test_a_time_as_long_as_a_book_is_none() -> None:
     assert parse_time("2018-01-02 23:03:41.000000000000001 -0800") == utc(2018, 1, 3, 7, 3, 41)
     with pytest.raises(ValueError, match="not a time"):
         parse_time("2018-01-02 23:03:41." + "0" * 1_000_000)
+
+
+OF_BOTH: dict[str, Any] = {
+    "end_user_id": 7,
+    "survey_id": 3,
+    "ip_address": None,
+    "origin_url": None,
+    "end_user": {"properties": {}},
+}
+AS_DOCUMENTED: dict[str, dict[str, Any]] = {
+    "end_users": shown(email=None, last_surveyed=None, properties={"plan": "Pro"}, last_response=None, settings={}),
+    "responses": shown(**OF_BOTH, score=0, text="", completed=False, excluded_from_calculations=False, tags=[]),
+    "declines": shown(**OF_BOTH),
+}
+
+
+@pytest.mark.parametrize("asked", AS_DOCUMENTED)
+@pytest.mark.parametrize("answered", AS_DOCUMENTED)
+def test_a_row_of_another_list_is_told_wherever_it_is(asked: str, answered: str) -> None:
+    mine, other = (AS_DOCUMENTED[name] for name in (asked, answered))
+    wrong = "" if answered == asked else f"rows of {answered} in place of {asked}"
+    for page in ([other], [mine, mine, other, mine], [None, "text", other]):
+        assert foreign(TABLES[asked], page) == wrong
+
+
+OF_ANY = [
+    *(shown(), shown(unknown=5), shown(email="a"), shown(properties={}), shown(score=9), shown(end_user_id=7)),
+    shown(end_user_id=7, survey_id=3),
+    shown(end_user_id=7, survey_id=3, ip_address="192.0.2.1"),
+]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_row_that_may_be_of_the_list_is_none_of_another(name: str) -> None:
+    every_field = {field for table in TABLES.values() for field in table.fields}
+    row = AS_DOCUMENTED[name]
+    # A service may show all lists the fields of one another, and leave out some of their own.
+    with_nulls = {**dict.fromkeys(every_field), **row}
+    for field in TABLES[name].fields:
+        assert foreign(TABLES[name], [{key: value for key, value in row.items() if key != field}]) == ""
+    assert foreign(TABLES[name], [*OF_ANY, with_nulls, dict.fromkeys(row), {**row, "unknown": 5}, {}, None]) == ""

@@ -23,6 +23,7 @@ class Answer:
         is_json: Whether it was any.
         is_web_page: Whether it was HTML instead.
         retry_after_seconds: How long to wait at least before asking again.
+        oddity: What was found to be odd about it, in words, so that it is asked for again.
     """
 
     status: int
@@ -30,6 +31,7 @@ class Answer:
     is_json: bool = False
     is_web_page: bool = False
     retry_after_seconds: float = 0.0
+    oddity: str = ""
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes, retry_after_seconds: float) -> "Answer":
@@ -46,9 +48,26 @@ class Answer:
         return self.status >= 500 or self.status in (408, 425, 429)
 
     @property
+    def is_redirect(self) -> bool:
+        """Whether it sends the client elsewhere."""
+        return self.status in REDIRECTS
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is one that the API gives to what it takes."""
+        return self.status == 200 and self.is_json and not self.oddity
+
+    @property
+    def is_odd_error(self) -> bool:
+        """Whether it is an error that is about neither credentials nor parameters, and that no limit or outage is."""
+        return self.status >= 400 and not self.is_transient and self.status not in (400, 401, 403, 422)
+
+    @property
     def is_broken(self) -> bool:
         """Whether it is none that the API gives, so that it may have been cut on its way, or come from elsewhere."""
-        if self.status >= 400 or self.status in REDIRECTS:
+        if self.oddity:
+            return True
+        if self.status >= 400 or self.is_redirect:
             return self.is_by_another
         return not self.is_json or self.status == 206
 
@@ -79,7 +98,7 @@ def content_of(answer: Answer, path: str, host: str) -> Any:
         NotThere: There is nothing.
         UnexpectedAnswer: It is any other error, or no JSON.
     """
-    if answer.status in REDIRECTS:
+    if answer.is_redirect:
         raise ConfigurationError(
             f"{host} redirects elsewhere, which is not followed; set base_url to the API's own address."
         )
@@ -125,6 +144,8 @@ def object_of(answer: Answer, path: str, host: str) -> dict[str, Any] | None:
 
 def what(answer: Answer) -> str:
     """An answer in the words of a message."""
+    if answer.oddity:
+        return answer.oddity
     return "something that is not JSON" if answer.status == 200 and not answer.is_json else f"status {answer.status}"
 
 

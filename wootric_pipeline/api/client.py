@@ -1,11 +1,12 @@
 """One authorised GET; how it is sent is in `transport`, what an answer means in `answers`."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from ..errors import AuthenticationFailed
-from .answers import Answer, content_of, list_of, object_of
+from .answers import Answer, content_of, list_of, object_of, what
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
@@ -17,6 +18,9 @@ ONE_RETRY_SECONDS_MAX = 60.0
 """What is asked for by its id comes with a list as well, so it is not waited for through an outage; nor are overviews,
 which each run reads again, and behind which the lists would wait.
 """
+
+Foreign = Callable[[list[Any]], str]
+"""What is wrong with the elements of a list, in words; empty if nothing is."""
 
 log = logging.getLogger("wootric_pipeline.api")
 
@@ -54,15 +58,18 @@ class Client:
     ) -> None:
         self._transport = Transport(base_url, connections, clock, setting=setting)
         self._tokens = Tokens(credentials, self._transport)
+        self._listed: set[str] = set()
         self.connections = connections
         self.accounts: tuple[str, ...] = credentials.account(base_url), credentials.former_account(base_url)
 
-    def get(self, path: str, params: Params) -> list[Any]:
+    def get(self, path: str, params: Params, foreign: Foreign = lambda _elements: "") -> list[Any]:
         """One page of a list.
 
         Args:
             path: Below the base URL, for example `/v1/responses`.
             params: The query.
+            foreign: Tells an answer that is none of this list; it is asked for again, as one that is no JSON, and as
+                an odd error of a list that was answered before.
 
         Returns:
             The elements of the JSON list, as they came.
@@ -71,9 +78,19 @@ class Client:
             AuthenticationFailed: A fresh token is refused, too.
             ApiUnavailable: No usable answer in the time that retries may take; `RateLimitExceeded`, where a limit is
                 why.
-            UnexpectedAnswer: Anything but a JSON list.
+            UnexpectedAnswer: Anything but a JSON list, or one of another list.
         """
-        return list_of(self._answer(path, params), path, self._transport.host)
+        oddity = partial(self._oddity, path, foreign)
+        elements = list_of(self._answer(path, params, oddity=oddity), path, self._transport.host)
+        self._listed.add(path)
+        return elements
+
+    def _oddity(self, path: str, foreign: Foreign, answer: Answer) -> str:
+        """What of an answer to a list is to be asked for again, in words."""
+        if answer.is_good and isinstance(answer.content, list):
+            return foreign(answer.content)
+        # A list that was there a moment ago is not gone; one that never was need not be waited for.
+        return what(answer) if answer.is_odd_error and path in self._listed else ""
 
     def get_one(self, path: str) -> dict[str, Any] | None:
         """What is at a path of its own, such as `/v1/end_users/1/responses/2`; None if there is nothing.
@@ -91,10 +108,10 @@ class Client:
         answer = self._answer(path, params, retry_seconds_max=ONE_RETRY_SECONDS_MAX)
         return content_of(answer, path, self._transport.host)
 
-    def _answer(self, path: str, params: Params, retry_seconds_max: float | None = None) -> Answer:
+    def _answer(self, path: str, params: Params, **how: Any) -> Answer:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
-        send = partial(self._transport.send, "GET", path, params, started, retry_seconds_max=retry_seconds_max)
+        send = partial(self._transport.send, "GET", path, params, started, **how)
         answer = send(auth=token)
         if answer.status == 401 and not answer.is_by_another:
             log.info("%s: the token is refused before its end; asks for another.", path)

@@ -10,7 +10,8 @@ import platform
 import random
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -46,10 +47,12 @@ SIGN_IN_RETRY_SECONDS_MAX = 5.0
 """How long the first connection is retried when there is no answer at all: a wrong host shall not take minutes."""
 BACKOFF_SECONDS_MAX = 60.0
 BROKEN_ANSWERS_MAX = 5
-"""How often an answer that is no JSON is asked for again."""
+"""How often an answer that is no JSON, or odd otherwise, is asked for in all."""
 
 Params = Mapping[str, str | int]
 Outcome = Answer | requests.RequestException
+Oddity = Callable[[Answer], str]
+"""What is odd about an answer, in words; empty if nothing is."""
 
 _NOT_ACCEPTED, _NO_SUCH_NAME = "its TLS certificate is not accepted", "its name cannot be resolved"
 _HARMLESS = re.compile(r"page|per_page|sort_key|sort_order|(?:created|updated|date|date_range)\[\w+\]")
@@ -94,7 +97,7 @@ class Transport:
         self._turns = Turns(connections)
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
-        self._answered = False
+        self._answered = self._served = False
         self.server_ahead_seconds = 0.0
         self._retry_wait_seconds = 0.0
         self.requests = 0
@@ -110,8 +113,11 @@ class Transport:
         auth: requests.auth.AuthBase,
         form: Mapping[str, str] | None = None,
         retry_seconds_max: float | None = None,
+        oddity: Oddity = lambda _answer: "",
     ) -> Answer:
         """The first answer worth looking at: retried through errors, 5xx, 408, 425, 429 and answers that break off.
+
+        So are redirects, once the API has answered anything but a sign-in: before, the address may be wrong.
 
         Args:
             method: Of HTTP.
@@ -121,6 +127,7 @@ class Transport:
             auth: Signs the request.
             form: What is posted to sign in.
             retry_seconds_max: How long to go on with that, by default `RETRY_SECONDS_MAX`.
+            oddity: Tells whether an answer is to be asked for again, for some times.
 
         Raises:
             ConfigurationError: The host was never reached, and the setting is why.
@@ -136,12 +143,18 @@ class Transport:
                 started += self.clock.monotonic() - asked
                 with self.rate_limit.slot(until=started + seconds_max):
                     outcome = self._attempt(method, path, params, auth, form)
-            if isinstance(outcome, Answer) and not outcome.is_transient:
+            if isinstance(outcome, Answer) and not self._is_passing(outcome):
+                outcome = replace(outcome, oddity=oddity(outcome))
+                self._served |= outcome.is_good and form is None
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
                     return outcome
             self._back_off(path, outcome, attempt, started, seconds_max)
         raise AssertionError("unreachable")
+
+    def _is_passing(self, answer: Answer) -> bool:
+        """Whether asking again may bring another; so may a redirect where the API has answered, as for maintenance."""
+        return answer.is_transient or (answer.is_redirect and self._served)
 
     def _back_off(self, path: str, outcome: Outcome, attempt: int, started: float, retry_seconds_max: float) -> None:
         """Waits before a request is repeated; see `send` for what is raised where there is no time left for that."""

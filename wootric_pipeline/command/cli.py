@@ -18,7 +18,7 @@ from .. import settings, wootric_source
 from ..accounts import Account, account, others
 from ..accounts import about as about_account
 from ..destinations.layout import kind_of, require_packages
-from ..destinations.locks import exclusive, kept_open
+from ..destinations.locks import exclusive, kept_open, patient
 from ..dlt_internals import destination_settings, is_open_elsewhere, look_for_no_settings_files
 from ..misspelling import refuse_misspelled, refuse_misspelled_of_destination
 from ..starting import FAILURE, started
@@ -104,7 +104,7 @@ def _endings(options: argparse.Namespace) -> Iterator[Ending]:
 def _ending(options: argparse.Namespace, whose: Account) -> Ending:
     ending = Ending(account=whose.name)
     run, about = ending.run, ending.about
-    with about_account(whose), _logged(ending):
+    with about_account(whose), _logged(ending), patient():
         about["pipeline"] = pipeline_name(is_demo=options.demo)
         lock = exclusive_run(about["pipeline"], get_dlt_pipelines_dir(), wait=options.wait)
         with nullcontext() if options.check or options.status else lock:

@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from ..dlt_internals import (
     is_open_elsewhere,
     local_path,
     location,
+    opening_patiently,
     raise_if_signalled,
     sql_client,
     staging_dataset,
@@ -33,6 +34,8 @@ from .file_lock import try_lock
 from .layout import kind_of
 
 LOCK_POLL_SECONDS = 0.2
+OPEN_ELSEWHERE_SECONDS_MAX = 10.0
+"""How long the command waits at least, with or without `--wait`, for a DuckDB file that another process has open."""
 SERVERS = ("postgres", "sqlalchemy")
 """Kinds of destinations whose server may keep a lock."""
 KEPT_OPEN_BYTES_MAX = 20_000_000
@@ -158,6 +161,11 @@ def open_throughout(pipeline: Pipeline) -> Iterator[None]:
         if kind_of(pipeline) == "duckdb" and _is_small(local_path(pipeline.destination_client())):
             _client(pipeline, stack)
         yield
+
+
+def patient() -> AbstractContextManager[None]:
+    """Waits for some seconds wherever a DuckDB file is open in another process: whoever reads it is soon done."""
+    return opening_patiently(OPEN_ELSEWHERE_SECONDS_MAX, LOCK_POLL_SECONDS)
 
 
 def _is_small(file: str | None) -> bool:

@@ -1,7 +1,9 @@
 """Along which time a table can be read, asked before anything of it is."""
 
+from functools import partial
+
 from ..api.client import Client
-from ..records import to_record
+from ..records import foreign, to_record
 from ..tables import Table
 from .listing import UPDATED, Listing, Page, Params
 from .notes import Mode
@@ -18,7 +20,8 @@ def mode_of(client: Client, table: Table, wanted: RowFilter = ALL) -> Mode:
     """
 
     def fetch(params: Params) -> Page:
-        return [to_record(table, wanted.left(row)) for row in client.get(table.path, params)]
+        elements = client.get(table.path, params, partial(foreign, table))
+        return [to_record(table, wanted.left(row)) for row in elements]
 
     fetch({"per_page": 1})
     return "updated" if Listing(table, fetch, rows_max=1).honours(UPDATED) else "created"

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import dlt
@@ -33,7 +34,7 @@ from ..errors import (
     ListRefused,
     WootricError,
 )
-from ..records import usable
+from ..records import foreign, usable
 from ..tables import CURSOR, END_USERS, PRIMARY_KEY, RESPONSES, Table
 from .history import DEFAULT_PACE, History, Pace
 from .last_responses import LastResponses, newest
@@ -362,7 +363,7 @@ class Reader:
         def fetch(params: Params) -> Page:
             with self._counting:
                 notes.requests += 1
-            elements = [wanted.left(row) for row in self.client.get(table.path, params)]
+            elements = [wanted.left(row) for row in self.client.get(table.path, params, partial(foreign, table))]
             self._offsets[table.name].note(elements)
             rows, unusable = usable(table, elements)
             with self._counting:
