@@ -1,9 +1,10 @@
 # Two commands do everything on a fresh machine with Python 3.10+: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
 
-.PHONY: demo test lint imports types quick coverage test-ci test-all test-newest test-browser test-bigquery test-mariadb test-peer \
-	test-dbt dbt test-deploy test-airflow test-dagster \
+.PHONY: demo test lint imports types quick coverage test-ci at-once test-all test-newest test-browser test-bigquery test-mariadb \
+	test-peer test-dbt dbt test-deploy test-airflow test-dagster \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing clean
 
@@ -38,14 +39,22 @@ coverage: .venv/installed-dev
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-# And what needs real servers, which the tests start on loopback, and stop: what CI runs.
-test-ci: CASES = (destinations or installs) and not slow
+# What CI runs: that, and what needs real servers, which the tests start on loopback, and stop. All of it goes on at once,
+# since one part after another would leave a core idle in turn, and import and collect everything each time.
+test-ci: .venv/installed-all
+	$(MAKE) lint
+	$(MAKE) -j 2 types at-once
+
+at-once: .venv/installed-all
+	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then \
+		WOOTRIC_TEST_BROWSER=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "not slow"; \
+	else \
+		$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "not (slow or browser)" && \
+		echo "The report page is not tested in a browser: chromium is not installed."; fi
+
 # And whatever takes longer, which is most of an hour.
-test-all: CASES = destinations or installs or slow
-test-ci test-all: test .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "$(CASES)"
-	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then $(MAKE) test-browser; \
-		else echo "The report page is not tested in a browser: chromium is not installed."; fi
+test-all: test-ci
+	$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m slow
 
 # The tests of `make test` with the newest releases that pyproject.toml allows, in an environment of its own.
 test-newest:
@@ -98,7 +107,7 @@ benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-g
 	$(BIN)/python -m benchmarks.$* $(OPTIONS)
 
 .venv/installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
+	$(CHECK_PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
@@ -114,6 +123,13 @@ benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-g
 .venv/installed-browser: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[browser]'
 	touch $@
+
+# Each of the above is in it.
+.venv/installed-all: requirements.txt pyproject.toml
+	$(CHECK_PYTHON)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[destinations,browser]'
+	touch .venv/installed .venv/installed-dev .venv/installed-destinations .venv/installed-browser $@
 
 .venv/installed-bigquery: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[bigquery]'
