@@ -18,6 +18,7 @@ from tests.conftest import PROJECT, Serve, Servers, access, row
 from tests.destinations.test_destination_failures import postgres
 from tests.destinations.test_destinations import configuration, pipeline_to
 from tests.documents import block
+from tests.script import Project
 from tests.tables import expected, loaded
 from wootric_pipeline.dlt_internals import active_pipeline_name
 from wootric_pipeline.errors import ConfigurationError, WootricError
@@ -95,8 +96,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Known:
 
 def command(*words: str) -> int:
     """Runs the command in a process of its own, with the settings of this one."""
-    run = [sys.executable, "-m", "wootric_pipeline", *words]
-    return subprocess.run(run, env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdout=subprocess.DEVNULL).returncode
+    return Project(Path.cwd()).run(*words, **os.environ).code
 
 
 def left(folder: Path) -> list[str]:
