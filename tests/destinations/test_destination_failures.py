@@ -192,7 +192,7 @@ def to(serve: Serve, servers: Servers, tmp_path: Path) -> To:
         file = {"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "surveys.duckdb")} if kind == "duckdb" else {}
         settings = {**configuration(kind, servers, tmp_path), **names, **file}
         # No overlap of runs makes good what one has lost.
-        project = project_for(serve(account), tmp_path / "project", lookback_seconds=0)
+        project = project_for(serve(account), tmp_path / "project", tables=",".join(TABLES), lookback_seconds=0)
         return Loading(account, project, settings)
 
     return prepare

@@ -53,9 +53,9 @@ class Loader:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    def begin(self, **order: Any) -> None:
+    def begin(self, *, source: dict[str, Any], **order: Any) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.write(json.dumps({**order, "source": {"tables": list(TABLES), **source}}) + "\n")
         self.process.stdin.flush()
 
     def answers(self) -> dict[str, Any]:

@@ -27,6 +27,9 @@ from tests.script import (
 )
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
+# What the tests of this file share is made once, in one process.
+pytestmark = pytest.mark.xdist_group("bad_input")
+
 USER_MISTAKE = 2
 FAILURE = 1
 
@@ -49,9 +52,6 @@ NOT_WRITABLE = (
 )
 DROP_THE_RIGHT_TO_WRITE_ANYWHERE = """
 import ctypes, os, sys
-
-# What the tests of this file share is made once, in one process.
-pytestmark = pytest.mark.xdist_group("bad_input")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 if ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0):
     sys.exit("cannot drop a capability")
