@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint imports types quick coverage test-ci test-all test-newest test-browser test-bigquery test-mariadb test-peer \
-	test-dbt dbt test-deploy test-airflow test-dagster \
+.PHONY: demo test lint imports types quick coverage test-ci test-all test-newest test-browser test-bigquery test-mariadb \
+	test-peer test-dbt dbt test-deploy test-airflow test-dagster \
 	benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-growth benchmark-soak \
 	benchmark-loader benchmark-increments benchmark-marts benchmark-staleness benchmark-edits benchmark-sharing clean
 
@@ -29,7 +29,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy -c "$$(cat wootric_pipeline.py)"
 
 quick: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "(unit or end_to_end) and not (slow or installs)"
+	$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "(unit or end_to_end) and not (slow or installs)"
 
 # The same with the lines that no test reaches, which takes much longer.
 coverage: .venv/installed-dev
@@ -38,14 +38,17 @@ coverage: .venv/installed-dev
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-# And what needs real servers, which the tests start on loopback, and stop: what CI runs.
-test-ci: CASES = (destinations or installs) and not slow
+# And what needs real servers, which the tests start on loopback, and stop, and the report page where there is a browser:
+# what CI runs.
+test-ci: CASES = (destinations or installs or browser) and not slow
 # And whatever takes longer, which is most of an hour.
-test-all: CASES = destinations or installs or slow
-test-ci test-all: test .venv/installed-destinations
-	$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "$(CASES)"
-	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then $(MAKE) test-browser; \
-		else echo "The report page is not tested in a browser: chromium is not installed."; fi
+test-all: CASES = destinations or installs or browser or slow
+test-ci test-all: test .venv/installed-all
+	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then \
+		WOOTRIC_TEST_BROWSER=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "$(CASES)"; \
+	else \
+		$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "($(CASES)) and not browser" && \
+		echo "The report page is not tested in a browser: chromium is not installed."; fi
 
 # The tests of `make test` with the newest releases that pyproject.toml allows, in an environment of its own.
 test-newest:
@@ -114,6 +117,11 @@ benchmark-budget benchmark-connections benchmark-peers benchmark-cpu benchmark-g
 .venv/installed-browser: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[browser]'
 	touch $@
+
+# Both at once, which takes less time than one after the other.
+.venv/installed-all: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[destinations,browser]'
+	touch .venv/installed-destinations .venv/installed-browser $@
 
 .venv/installed-bigquery: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[bigquery]'

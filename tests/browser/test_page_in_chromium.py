@@ -9,6 +9,8 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="make test-browser installs playwright")
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 SCHEMES = ("light", "dark")
 TEXT_SIZE_MIN = 12

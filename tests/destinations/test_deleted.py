@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import NOON, Serve, Servers
+from tests.conftest import NOON, Serve, Servers, first
 from tests.destinations.test_crashes import with_postgres
 from tests.destinations.test_destination_failures import postgres
 from tests.destinations.test_destinations import configuration, pipeline_to
@@ -18,7 +18,10 @@ from wootric_pipeline.sandbox import SECOND, DemoAccount
 from wootric_pipeline.tables import DELETED_AT, TABLES
 
 KINDS = {"sqlite": "sqlalchemy", "file": "filesystem"}
-PLACES = ["sqlite", "file-delta", "file-iceberg", pytest.param("postgres", marks=[postgres, with_postgres])]
+PLACES = [
+    *first(pytest.param("postgres", marks=[postgres, with_postgres]), "sqlite"),
+    *first("file-delta", "file-iceberg"),
+]
 LISTS = ",".join(TABLES)
 
 

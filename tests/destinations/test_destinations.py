@@ -8,7 +8,7 @@ import dlt
 import pytest
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, Servers, access, row
+from tests.conftest import NOON, Serve, Servers, access, first, row
 from tests.servers import ACCESS_KEY, SECRET_KEY
 from tests.tables import contents, expected, loaded, plain
 from wootric_pipeline.command.loading import load
@@ -21,13 +21,17 @@ MERGING = ("duckdb", "ducklake", "sqlite", "postgres", "s3-delta", "s3-iceberg",
 GROUPS = {name: pytest.mark.xdist_group(name.partition("-")[0]) for name in MERGING}
 # These take many times as long; DuckLake runs DuckDB's statements, and files of Iceberg are written as Delta's are.
 SLOW = ("ducklake", "s3-iceberg")
-IN_CI = {(name, "columns") for name in MERGING if name != "ducklake"} | {("duckdb", "json"), ("postgres", "json")}
-PLACES_AND_FORMS = [
-    pytest.param(name, form, marks=group if (name, form) in IN_CI else [group, pytest.mark.slow])
-    for name, group in GROUPS.items()
-    for form in ("columns", "json")
-    if form == "columns" or name not in SLOW
-]
+IN_CI = {(name, "columns") for name in ("duckdb", "sqlite", "postgres", "file-delta")} | {("duckdb", "json")}
+
+
+def places_and_forms(*others: tuple[str, str]) -> list[Any]:
+    """Destinations and forms of properties; CI takes one of each kind, and others that are named."""
+    return [
+        pytest.param(name, form, marks=group if (name, form) in {*IN_CI, *others} else [group, pytest.mark.slow])
+        for name, group in GROUPS.items()
+        for form in ("columns", "json")
+        if form == "columns" or name not in SLOW
+    ]
 
 
 @pytest.fixture
@@ -105,7 +109,9 @@ def change(account: DemoAccount, step: str, second: int) -> None:
         account.advance(NOON + second)
 
 
-@pytest.mark.parametrize(("destination", "properties"), PLACES_AND_FORMS, indirect=["destination"])
+@pytest.mark.parametrize(
+    ("destination", "properties"), places_and_forms(("s3-iceberg", "columns")), indirect=["destination"]
+)
 def test_the_tables_follow_the_account(destination: str, properties: str, serve: Serve) -> None:
     account = DemoAccount(NOON, end_users=40, responses=110, declines=30)
     sandbox = serve(account)
@@ -152,7 +158,7 @@ def properties_of_all_types(shift: int) -> dict[str, Any]:
     return properties
 
 
-@pytest.mark.parametrize(("destination", "properties"), PLACES_AND_FORMS, indirect=["destination"])
+@pytest.mark.parametrize(("destination", "properties"), places_and_forms(), indirect=["destination"])
 def test_properties_of_any_key_and_type_are_kept(destination: str, properties: str, serve: Serve) -> None:
     account = Account()
     sandbox = serve(account)
@@ -171,7 +177,8 @@ def test_properties_of_any_key_and_type_are_kept(destination: str, properties: s
 
 @pytest.mark.parametrize(
     "destination",
-    [pytest.param(name, marks=GROUPS[name]) for name in ("duckdb", "sqlite", "postgres", "s3-iceberg", "file-delta")],
+    first(*(pytest.param(name, marks=GROUPS[name]) for name in ("postgres", "duckdb", "sqlite")))
+    + first(*(pytest.param(name, marks=GROUPS[name]) for name in ("file-delta", "s3-iceberg"))),
     indirect=True,
 )
 def test_tables_without_a_row_are_there_and_can_be_filled(destination: str, serve: Serve) -> None:

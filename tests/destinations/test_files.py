@@ -7,7 +7,7 @@ import base64
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,9 @@ LOCAL = "file:///srv/surveys"
 DATASET = "wootric"
 SAME_SECOND = "again in the same second"
 STEPS = ("as it is", "updated rows", "fewer tags", "no tags", SAME_SECOND, "a new column", "a new type", "unchanged")
-# To read a view, DuckDB asks the S3 store hundreds of times.
 FEW_STEPS = ("as it is", "fewer tags", SAME_SECOND, "no tags", "a new type")
+# To read a view, DuckDB asks the S3 store hundreds of times.
+STEPS_OF_S3 = ("as it is", "fewer tags", "no tags")
 KINDS_OF_FILES = {
     "delta": {"_delta_log", "parquet"},
     "iceberg": {"data", "metadata"},
@@ -121,9 +122,9 @@ def load_with(settings: str, sandbox: Sandbox, settings_file: Path, *words: str,
     return project
 
 
-def assert_loaded(destination: str, account: Account, dataset: str = DATASET) -> None:
+def assert_loaded(destination: str, account: Account, dataset: str = DATASET, tables: Iterable[str] = TABLES) -> None:
     pipeline = pipeline_to(destination, dataset)
-    for table in TABLES:
+    for table in tables:
         assert loaded(pipeline, table) == expected(account, table)
 
 
@@ -149,8 +150,9 @@ def test_the_settings_of_a_database_are_enough(
         monkeypatch.setenv("HOME", str(tmp_path))
         for name in ("ducklake", "sqlite_scanner"):
             extension(name)
-    load_with(settings, serve(account), settings_file, "--destination", destination, "--dataset", "settings")
-    assert_loaded(destination, account, "settings")
+    words = ("--destination", destination, "--dataset", "settings", "--tables", "responses")
+    load_with(settings, serve(account), settings_file, *words)
+    assert_loaded(destination, account, "settings", ["responses"])
 
 
 def address_in(text: str) -> str:
@@ -187,8 +189,8 @@ def test_the_credentials_of_the_machine_do_for_s3(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     put_in_force(settings, settings_file)
-    run(pipeline_to("filesystem", DATASET), serve(account))
-    assert_loaded("filesystem", account)
+    run(pipeline_to("filesystem", DATASET), serve(account), "responses")
+    assert_loaded("filesystem", account, tables=["responses"])
 
 
 def test_azure_takes_the_key_of_the_account(settings_file: Path) -> None:
@@ -225,10 +227,10 @@ def scores_of(account: Account) -> dict[str, list[int]]:
 def test_delta_tables_are_read_as_shown(store: Store, serve: Serve, settings_file: Path) -> None:
     account = small_account()
     sandbox = serve(account)
-    load_with(store.settings, sandbox, settings_file, "--destination", "filesystem")
-    for second, step in enumerate(FEW_STEPS[1:], 1):
+    load_with(store.settings, sandbox, settings_file, "--destination", "filesystem", "--tables", "responses")
+    for second, step in enumerate(FEW_STEPS[1:] if store.snippet == LOCAL else FEW_STEPS[1:2], 1):
         happen(account, step, second)
-        run(pipeline_to("filesystem", DATASET), sandbox)
+        run(pipeline_to("filesystem", DATASET), sandbox, "responses")
     shown: dict[str, Any] = {}
     exec(store.here(with_lines(READ_DELTA)), shown)
     rows = {"responses": shown["responses"].to_pylist()}
@@ -246,7 +248,8 @@ def test_delta_tables_are_read_as_shown(store: Store, serve: Serve, settings_fil
 def test_iceberg_tables_are_read_as_shown(store: Store, serve: Serve, settings_file: Path, tmp_path: Path) -> None:
     account = small_account()
     sandbox = serve(account)
-    load_with(store.settings, sandbox, settings_file, "--destination", "filesystem", files="iceberg")
+    words = ("--destination", "filesystem", "--tables", "responses")
+    load_with(store.settings, sandbox, settings_file, *words, files="iceberg")
     # Somebody else, who has loaded nothing.
     reader = Project(tmp_path / "reader")
     reader.write(".dlt/secrets.toml", store.settings)
@@ -302,7 +305,7 @@ def test_views_of_plain_files_follow_the_account(store: Store, files: str, serve
     sandbox = serve(account)
     put_in_force(store.settings, settings_file)
     read_rows = dict.fromkeys(TABLES, 0)
-    for second, step in enumerate(STEPS if store.snippet == LOCAL else FEW_STEPS):
+    for second, step in enumerate(STEPS if store.snippet == LOCAL else STEPS_OF_S3):
         happen(account, step, second)
         if step == "no tags":
             for table in ("end_users", "declines"):

@@ -13,7 +13,7 @@ from dlt.common.schema.typing import TTableSchema
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, Servers, access, row
+from tests.conftest import NOON, Serve, Servers, access, first, row
 from tests.destinations.test_destinations import configuration, run
 from tests.end_to_end.test_losses import DAY, add
 from tests.end_to_end.test_losses import run as run_responses
@@ -34,7 +34,7 @@ Place = Callable[..., Pipeline]
 # Tests of one server run in one process, which alone starts it.
 with_postgres = pytest.mark.xdist_group("postgres")
 POSTGRES = pytest.param("postgres", marks=with_postgres)
-PLACES = ["duckdb", POSTGRES, "file-delta"]
+PLACES = first(POSTGRES, "duckdb", "file-delta")
 
 
 @pytest.fixture
@@ -115,10 +115,13 @@ def test_a_new_destination_receives_all_history_and_an_old_one_goes_on(at: Place
 @pytest.mark.parametrize(
     ("place", "other"),
     [
-        pytest.param("postgres", {"dataset": "other"}, marks=with_postgres),
-        ("file-delta", {"dataset": "other"}),
-        ("file-delta", {"DESTINATION__FILESYSTEM__BUCKET_URL": "other-bucket"}),
-        ("duckdb", {"DESTINATION__DUCKDB__CREDENTIALS": "other.duckdb"}),
+        *first(
+            ("file-delta", {"dataset": "other"}), pytest.param("postgres", {"dataset": "other"}, marks=with_postgres)
+        ),
+        *first(
+            ("duckdb", {"DESTINATION__DUCKDB__CREDENTIALS": "other.duckdb"}),
+            ("file-delta", {"DESTINATION__FILESYSTEM__BUCKET_URL": "other-bucket"}),
+        ),
     ],
 )
 def test_places_fed_by_turns_never_share_a_cursor(
@@ -171,7 +174,7 @@ def test_another_machine_goes_on_from_what_the_destination_knows(
         assert (asked(sandbox) <= IDLE_REQUESTS) == (turn > 0)
 
 
-@pytest.mark.parametrize("place", [POSTGRES, "file-delta"])
+@pytest.mark.parametrize("place", first(POSTGRES, "file-delta"))
 def test_a_restored_backup_is_filled_up_again(
     at: Place, serve: Serve, servers: Servers, tmp_path: Path, place: str
 ) -> None:
@@ -212,7 +215,7 @@ def backup(servers: Servers, folder: Path, place: str) -> Callable[[], None]:
     return restore
 
 
-@pytest.mark.parametrize("place", [POSTGRES, "file-delta"])
+@pytest.mark.parametrize("place", first(POSTGRES, "file-delta"))
 def test_what_holds_of_a_pipeline_that_is_run_without_the_script(
     at: Place, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

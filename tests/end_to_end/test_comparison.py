@@ -13,6 +13,9 @@ from tests.overviews import counted, last_day, surveyed
 from tests.script import Outcome, Project, project_for
 from wootric_pipeline.sandbox import SECOND, Account, Sandbox
 
+# What the tests of this file share is made once, in one process.
+pytestmark = pytest.mark.xdist_group("comparison")
+
 MISSING = "Wootric counts responses that are not loaded, or have other scores there."
 FIGURES = ("/v1/nps_summary", "/v2/email_stats", "/v1/responses")
 DAYS = 420

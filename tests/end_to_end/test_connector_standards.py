@@ -29,7 +29,7 @@ from dlt.common.configuration.specs.base_configuration import is_secret_hint
 from dlt.common.schema import Schema
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, PROJECT, Serve, access, row
+from tests.conftest import NOON, PROJECT, Serve, access, first, row
 from tests.end_to_end.test_odd_values import OddAccount
 from tests.end_to_end.test_privacy import assert_nothing_is_shown
 from tests.end_to_end.test_source import assert_equal, extract
@@ -47,6 +47,9 @@ from wootric_pipeline.reading.mode import mode_of
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, SECOND, Account, DemoAccount, Refused
 from wootric_pipeline.tables import CURSOR, DEFAULT_TABLES, TABLES
 from wootric_pipeline.version import VERSION
+
+# What the tests of this file share is made once, in one process.
+pytestmark = pytest.mark.xdist_group("connector_standards")
 
 LOOKBACK_SECONDS = 300
 FUTURE = datetime(2999, 12, 31, tzinfo=timezone.utc)
@@ -279,7 +282,7 @@ def test_airbyte_incremental_two_sequential_reads(tmp_path: Path, serve: Serve) 
     assert all_rows(pipeline) == all_rows(refreshed)
 
 
-@pytest.mark.parametrize("pages", [1, 2, 3])
+@pytest.mark.parametrize("pages", first(2, 1, 3))
 def test_airbyte_incremental_read_sequential_slices(
     pipeline: Pipeline, tmp_path: Path, serve: Serve, pages: int
 ) -> None:
@@ -377,25 +380,29 @@ def test_singer_attribute_is(sample: Sample, catalog: Schema, kind: str, holds: 
             assert sample.project.ask(f"SELECT {name} FROM wootric.{table} WHERE NOT ({holds.format(name)})") == []
 
 
-@pytest.mark.parametrize(
-    ("standard", "fields", "column", "value"),
-    [
-        ("array_data", {"tags": ["b", "a", "b"]}, "tags", ["b", "a", "b"]),
-        ("camelcase", {"firstPage": "/"}, "first_page", "/"),
-        ("camelcase_complex_schema", {"end_user": {"homePage": {"urlPath": 1}}}, "end_user__home_page__url_path", 1),
-        ("encoded_string_data", {"text": TEXT}, "text", TEXT),
-        ("special_chars_in_attributes", {"a:b-c/d e": 1}, "a_b_c_d_e", 1),
-        ("optional_attributes", {}, "score", None),
-    ],
-)
+STANDARDS = [
+    ("array_data", {"tags": ["b", "a", "b"]}, "tags", ["b", "a", "b"]),
+    ("camelcase", {"firstPage": "/"}, "first_page", "/"),
+    ("camelcase_complex_schema", {"end_user": {"homePage": {"urlPath": 1}}}, "end_user__home_page__url_path", 1),
+    ("encoded_string_data", {"text": TEXT}, "text", TEXT),
+    ("special_chars_in_attributes", {"a:b-c/d e": 1}, "a_b_c_d_e", 1),
+    ("optional_attributes", {}, "score", None),
+]
+
+
+@pytest.mark.parametrize("standards", first(STANDARDS, *([standard] for standard in STANDARDS)))
 def test_singer_target(
-    pipeline: Pipeline, serve: Serve, standard: str, fields: dict[str, Any], column: str, value: object
+    pipeline: Pipeline, serve: Serve, standards: list[tuple[str, dict[str, Any], str, object]]
 ) -> None:
     """TargetArrayData and others, by their names."""
     account = Account()
-    account.fill("responses", [row(1, score=9), row(2, NOON + 1, **fields)])
+    account.put("responses", row(1, score=9))
+    for row_id, (_, fields, *_) in enumerate(standards, 2):
+        account.put("responses", row(row_id, NOON + row_id, **fields))
     extract(pipeline, serve(account), "responses")
-    assert loaded(pipeline, "responses")[2].get(column) == value, standard
+    found = loaded(pipeline, "responses")
+    for row_id, (standard, _, column, value) in enumerate(standards, 2):
+        assert found[row_id].get(column) == value, standard
 
 
 @pytest.mark.parametrize("bad", [{"id": None}, {"created_at": None}])
@@ -408,7 +415,7 @@ def test_singer_target_invalid_schema(pipeline: Pipeline, serve: Serve, bad: dic
     assert (notes.complete, len(notes.left_out), set(loaded(pipeline, "responses"))) == (False, 1, {1, 2})
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", first(429, 503))
 def test_beyond_passing_errors(pipeline: Pipeline, serve: Serve, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """Errors that pass, too many requests among them, are waited out, and nothing is missing."""
     monkeypatch.setattr("wootric_pipeline.api.transport.BACKOFF_SECONDS_MAX", 0)

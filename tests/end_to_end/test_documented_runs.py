@@ -25,6 +25,9 @@ from wootric_pipeline.insight.statistics import Counts
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
 from wootric_pipeline.tables import DEFAULT_TABLES
 
+# What the tests of this file share is made once, in one process.
+pytestmark = pytest.mark.xdist_group("documented_runs")
+
 DEMO_FILE = "wootric_demo.duckdb"
 DEMO = block("sh", "make demo", "README.md")
 DEMO_REPORT = block("", "latest change (UTC)", "README.md")

@@ -44,6 +44,9 @@ from wootric_pipeline.reading.ties import PASSES_MAX
 from wootric_pipeline.records import NESTING_MAX
 from wootric_pipeline.tables import DELETED_AT, TABLES, TIMESTAMP
 
+# What the tests of this file share is made once, in one process.
+pytestmark = pytest.mark.xdist_group("documents")
+
 README_LINES_MAX = 150
 OPTIONS = block("", "--full-refresh")
 WINGS = block("", "wootric_pipeline/\n")

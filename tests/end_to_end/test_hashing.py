@@ -7,7 +7,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.script import Project, project_for
 from tests.tables import loaded
 from tests.unit.test_hashing import KEY, hashed
@@ -205,7 +205,7 @@ def test_a_value_that_would_not_fit_is_hashed_into_the_column(serve: Serve, tmp_
     assert project.ask("SELECT score FROM wootric.responses") == [(hashed("N/A"),)]
 
 
-@pytest.mark.parametrize("words", [(), ("--check",)])
+@pytest.mark.parametrize("words", first((), ("--check",)))
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

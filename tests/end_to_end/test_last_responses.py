@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from dlt import Pipeline
 
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.tables import expected, loaded
 from wootric_pipeline.command.loading import load
 from wootric_pipeline.command.report import as_json, as_text
@@ -116,40 +116,44 @@ def test_excluded_columns_are_left_out_of_them(pipeline: Pipeline, account: Acco
     assert "text" not in loaded(pipeline, "responses")[1_003]
 
 
+OTHERS: dict[int, dict[str, Any]] = {
+    3: {"updated_at": "2023-11-17 22:14:20 +0000"},  # before the list was read, which showed what was there then
+    4: {"score": 7},  # as it was in some cache
+    5: {"id": 1_099},
+    6: {"id": "1006"},
+    7: {"updated_at": None},
+    8: {"created_at": "never"},
+    9: {"end_user_id": 4},
+    10: {"score": None, "text": None},
+    11: {"score": ABSENT},
+    12: {"text": ABSENT},
+}
+"""What is answered instead, by the person."""
+
+
 @pytest.mark.parametrize(
-    "found",
-    [
-        {"score": 7},  # as it was in some cache
-        {"id": 1_099},
-        {"id": "1003"},
-        {"updated_at": None},
-        {"created_at": "never"},
-        {"end_user_id": 4},
-        {"updated_at": "2023-11-17 22:14:20 +0000"},  # before the list was read, which showed what was there then
-        {"score": None, "text": None},
-        {"score": ABSENT},
-        {"text": ABSENT},
-    ],
-    ids=str,
+    "others", first(pytest.param(OTHERS, id="all"), *({person: other} for person, other in OTHERS.items()))
 )
 def test_what_is_not_the_response_that_was_told_of_is_not_loaded(
     pipeline: Pipeline,
     account: Account,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
-    found: dict[str, Any],
+    others: dict[int, dict[str, Any]],
 ) -> None:
     run(pipeline, sandbox)
     before = loaded(pipeline, "responses")
-    answer(account, 3, NOON + 200 * DAY, score=2)
+    for person in others:
+        answer(account, person, NOON + 200 * DAY, score=2)
     one = sandbox._one
 
     def another(path: str) -> dict[str, Any]:
-        return {key: value for key, value in {**one(path), **found}.items() if value != ABSENT}
+        other = others[int(path.split("/")[3])]
+        return {key: value for key, value in {**one(path), **other}.items() if value != ABSENT}
 
     monkeypatch.setattr(sandbox, "_one", another)
     notes = run(pipeline, sandbox)
-    assert (notes.ok, len(by_id(sandbox)), notes.table("responses").rows_by_id) == (True, 1, 0)
+    assert (notes.ok, len(by_id(sandbox)), notes.table("responses").rows_by_id) == (True, len(others), 0)
     assert loaded(pipeline, "responses") == before
 
 
@@ -163,7 +167,7 @@ def test_a_text_that_is_left_out_of_people_is_not_compared(
     assert loaded(pipeline, "responses")[1_003]["score"] == 2
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 422])
+@pytest.mark.parametrize("status", [301, *first(403, 400, 401, 422)])
 def test_a_service_that_does_not_answer_by_id_is_a_warning(
     pipeline: Pipeline, account: Account, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:

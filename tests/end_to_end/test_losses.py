@@ -8,7 +8,7 @@ import pytest
 from dlt.pipeline.pipeline import Pipeline
 
 from tests.api_model import Model, account_of
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.script import Project
 from tests.tables import expected, loaded
 from wootric_pipeline.command.loading import load
@@ -18,6 +18,9 @@ from wootric_pipeline.reading.listing import Page, Params
 from wootric_pipeline.sandbox import Account, Behaviour, Sandbox
 
 DAY = 86_400
+
+
+IGNORES = {"ignores_updated": frozenset({"responses"})}
 
 
 def to(dataset: str = "wootric", file: str = "wootric_pipeline") -> Pipeline:
@@ -48,8 +51,13 @@ def test_a_start_date_after_the_cursor_leaves_no_gap(serve: Serve, behaviour: di
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
-@pytest.mark.parametrize("ignores", [{}, {"ignores_updated": frozenset({"responses"})}])
-@pytest.mark.parametrize("then", ["2023-11-01", None])
+@pytest.mark.parametrize(
+    ("ignores", "then"),
+    [
+        *first(({}, "2023-11-01"), ({}, None)),
+        *first((IGNORES, None), (IGNORES, "2023-11-01")),
+    ],
+)
 def test_a_start_date_that_found_no_rows_may_be_moved_back(
     serve: Serve, ignores: dict[str, object], then: str | None
 ) -> None:

@@ -9,7 +9,7 @@ from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.end_to_end.test_losses import DAY, add, run, to
 from tests.tables import expected, loaded
 from wootric_pipeline import wootric_source
@@ -35,7 +35,7 @@ def asked(sandbox: Sandbox) -> int:
     return count
 
 
-@pytest.mark.parametrize("step", ["normalize", "load"])
+@pytest.mark.parametrize("step", first("load", "normalize"))
 def test_a_package_is_given_up_and_read_again(serve: Serve, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     account = Account()
     sandbox = serve(account)
@@ -132,7 +132,7 @@ def test_a_destination_that_is_away_for_a_while_misses_nothing(
     assert loaded(to(), "responses") == expected(account, "responses")
 
 
-@pytest.mark.parametrize("steps", [["extract"], ["extract", "normalize"]])
+@pytest.mark.parametrize("steps", first(["extract", "normalize"], ["extract"]))
 def test_plain_dlt_loads_what_it_is_asked_for(serve: Serve, steps: list[str]) -> None:
     account = Account()
     sandbox = serve(account)

@@ -15,7 +15,7 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tests.conftest import NOON, Serve, row
+from tests.conftest import NOON, Serve, first, row
 from tests.script import DUCKDB_FILE, WITHOUT_BACKOFF, Outcome, Project, project_for
 from tests.scripted import FakeClock
 from wootric_pipeline import wootric_source
@@ -147,7 +147,7 @@ def test_a_load_that_the_destination_refuses_shows_nothing(
     assert trace.read_bytes() == traced
 
 
-@pytest.mark.parametrize("table", ["end_users", "responses"])
+@pytest.mark.parametrize("table", first("responses", "end_users"))
 def test_odd_values_are_not_shown(serve: Serve, tmp_path: Path, table: str) -> None:
     account = canary_account()
     bad = end_user(4, NOON, last_seen_at=0) if table == "end_users" else response(4, NOON, score=TEXT)
@@ -291,7 +291,7 @@ def assert_rows_are_kept_in_tables_only(sandbox: Sandbox, project: Project) -> N
         assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in kept] == [], place
 
 
-@pytest.mark.parametrize("sign_in", [by_client, by_person])
+@pytest.mark.parametrize("sign_in", first(by_person, by_client))
 def test_what_dlt_keeps_beside_the_rows_shows_none_of_them(serve: Serve, tmp_path: Path, sign_in: Any) -> None:
     sandbox = serve(canary_account())
     project = sign_in(sandbox, tmp_path)
@@ -338,7 +338,7 @@ def test_a_traceback_in_a_program_of_ones_own_shows_nothing(
     assert [word for word in (*SECRETS.values(), *CONTENT, *tokens(sandbox)) if word in shown] == []
 
 
-@pytest.mark.parametrize("files", ["", "delta", "parquet"])
+@pytest.mark.parametrize("files", ["", *first("delta", "parquet")])
 def test_what_is_written_is_for_its_owner_only(serve: Serve, tmp_path: Path, files: str) -> None:
     if files == "delta":
         pytest.importorskip("deltalake", reason="needs deltalake; make test-all")

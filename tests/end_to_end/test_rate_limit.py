@@ -13,7 +13,7 @@ from typing import Any
 import dlt
 import pytest
 
-from tests.conftest import NOON, Serve, row
+from tests.conftest import NOON, Serve, first, row
 from tests.end_to_end.test_source import assert_equal, extract
 from tests.script import LOG_AT_ONCE, project_for
 from tests.scripted import PAGE, Answer, FakeClock, SharedClock, answer, connected, talking
@@ -333,7 +333,7 @@ def stormy(sandbox: Counting) -> None:
     sandbox.behaviour.rate_limit = 0 if 30 < sandbox.now() - NOON < 180 else 20
 
 
-@pytest.mark.parametrize("meanwhile", [two_thirds, by_turns, shrinking, stormy])
+@pytest.mark.parametrize("meanwhile", first(stormy, by_turns, shrinking, two_thirds))
 def test_a_load_completes_with_what_others_leave_of_the_budget(
     clock: SharedClock, meanwhile: Callable[[Counting], None]
 ) -> None:

@@ -18,6 +18,9 @@ from tests.pages import Page
 from tests.script import DUCKDB_FILE, Project, project_for
 from wootric_pipeline.sandbox import SECOND, Account, DemoAccount
 
+# What the tests of this file share is made once, in one process.
+pytestmark = pytest.mark.xdist_group("report_page")
+
 ZONE = "America/Los_Angeles"
 SINCE, UNTIL = date(2022, 11, 15), date(2023, 11, 14)
 BEFORE = date(2021, 11, 16)

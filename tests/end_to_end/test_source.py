@@ -8,7 +8,7 @@ import dlt
 import pytest
 from dlt.pipeline.pipeline import Pipeline
 
-from tests.conftest import NOON, Serve, access, row
+from tests.conftest import NOON, Serve, access, first, row
 from tests.tables import expected, loaded
 from wootric_pipeline import wootric_source
 from wootric_pipeline.command.loading import load
@@ -68,7 +68,7 @@ def test_a_load_in_which_nothing_changed_costs_two_requests_a_table(
     assert list_requests(sandbox) == 6 + 2
 
 
-@pytest.mark.parametrize("changed", [60, 2_500])
+@pytest.mark.parametrize("changed", first(60, 2_500))
 def test_what_has_changed_costs_three_requests_more_than_it_fills_pages(
     pipeline: Pipeline, serve: Serve, changed: int
 ) -> None:
@@ -119,14 +119,14 @@ def test_a_row_with_all_values_null_is_loaded(pipeline: Pipeline, serve: Serve) 
     assert_equal(pipeline, account)
 
 
-@pytest.mark.parametrize("time_zone", ["America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "UTC"])
+@pytest.mark.parametrize("time_zone", first("America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "UTC"))
 def test_times_of_any_account_zone_are_loaded_in_utc(pipeline: Pipeline, serve: Serve, time_zone: str) -> None:
     account = Account(time_zone)
     # 2023-11-05 09:00 UTC ends daylight saving in Los Angeles: 01:30 there comes twice.
     for index, second in enumerate(range(1_699_171_200 - 2 * HOUR, 1_699_171_200 + 2 * HOUR, HOUR // 2)):
         account.put("declines", row(index, second))
-    extract(pipeline, serve(account))
-    assert_equal(pipeline, account)
+    extract(pipeline, serve(account), "declines")
+    assert loaded(pipeline, "declines") == expected(account, "declines")
 
 
 def test_unknown_fields_become_columns_and_are_noted(pipeline: Pipeline, serve: Serve) -> None:

@@ -22,9 +22,11 @@ sys.addaudithook(watch)
 """
 SCHEMA = "pipelines/wootric_pipeline/schemas/wootric.schema.json"
 SCHEMA_OF_RUNS = "runs/wootric_pipeline/schemas/wootric_runs.schema.json"
+STATE = "pipelines/wootric_pipeline/state.json"
+MOMENTS = [(file, number) for number in (2, 1, 3) for file in (SCHEMA, SCHEMA_OF_RUNS, STATE)]
 
 
-@pytest.mark.parametrize("file", [SCHEMA, SCHEMA_OF_RUNS, "pipelines/wootric_pipeline/state.json"])
+@pytest.mark.parametrize("file", [SCHEMA, SCHEMA_OF_RUNS, STATE])
 def test_what_a_loss_of_power_has_left_unreadable_is_restored(serve: Serve, tmp_path: Path, file: str) -> None:
     account = Account()
     account.put("responses", row(1))
@@ -39,9 +41,8 @@ def test_what_a_loss_of_power_has_left_unreadable_is_restored(serve: Serve, tmp_
     assert project.ask("SELECT count(*) FROM wootric.wootric_runs") == [(2,)]
 
 
-@pytest.mark.parametrize("file", [SCHEMA, SCHEMA_OF_RUNS, "pipelines/wootric_pipeline/state.json"])
-@pytest.mark.parametrize("number", first(2, 1, 3))
 @pytest.mark.parametrize("is_lost", [True, False], ids=["restored", "going on"])
+@pytest.mark.parametrize(("file", "number"), first(*MOMENTS))
 def test_the_next_run_goes_on(serve: Serve, tmp_path: Path, file: str, number: int, is_lost: bool) -> None:
     account = Account()
     account.put("responses", row(1))

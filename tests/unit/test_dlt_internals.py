@@ -53,8 +53,10 @@ def pipeline_of(name: str = "internals", dataset: str = "data", file: str = "int
 
 
 @pytest.fixture
-def pipeline() -> Pipeline:
-    return pipeline_of()
+def pipeline() -> Iterator[Pipeline]:
+    """Loads into a DuckDB file that stays open: to open and close it a dozen times takes as long as a small load."""
+    with duckdb.connect("internals.duckdb"):
+        yield pipeline_of()
 
 
 def source_of(rows: Rows, during: During = nothing, start: datetime | None = DAY_1) -> Any:
@@ -568,7 +570,8 @@ def test_a_connection_is_tried(pipeline: Pipeline) -> None:
 HOLD_OPEN = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
 
 
-def test_a_file_that_is_open_elsewhere_is_told_from_other_failures(pipeline: Pipeline) -> None:
+def test_a_file_that_is_open_elsewhere_is_told_from_other_failures() -> None:
+    pipeline = pipeline_of()
     command = [sys.executable, "-c", HOLD_OPEN, "internals.duckdb"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

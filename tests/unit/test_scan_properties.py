@@ -71,22 +71,37 @@ page_sizes = st.one_of(st.just(PAGE_ROWS), st.integers(1, PAGE_ROWS))
 orders = st.one_of(st.none(), st.randoms(use_true_random=False))
 
 
-@settings(
+SCANS: dict[str, st.SearchStrategy[Any]] = {
+    "rows": rows_with_ties(),
+    "changes": changes,
+    "behaviour": behaviours,
+    "since": st.integers(0, 12),
+    "incremental": st.booleans(),
+    "order": orders,
+    "page_rows_max": page_sizes,
+}
+FEW = settings(
     derandomize=True,
-    max_examples=600,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(
-    rows=rows_with_ties(),
-    changes=changes,
-    behaviour=behaviours,
-    since=st.integers(0, 12),
-    incremental=st.booleans(),
-    order=orders,
-    page_rows_max=page_sizes,
-)
-def test_a_scan_is_complete_or_says_that_it_is_not(
+
+
+@FEW
+@given(**SCANS)
+def test_a_scan_is_complete_or_says_that_it_is_not(**scan: Any) -> None:
+    complete_or_said(**scan)
+
+
+@pytest.mark.slow
+@settings(FEW, max_examples=2_000)
+@given(**SCANS)
+def test_thousands_of_scans_are_complete_or_say_that_they_are_not(**scan: Any) -> None:
+    complete_or_said(**scan)
+
+
+def complete_or_said(
     rows: list[dict[str, Any]],
     changes: list[Change],
     behaviour: Behaviour,
@@ -95,6 +110,7 @@ def test_a_scan_is_complete_or_says_that_it_is_not(
     order: random.Random | None,
     page_rows_max: int,
 ) -> None:
+    """Whether a scan brings all rows that did not change meanwhile, in as many requests as it may take, or fails."""
     # Pages of one or two rows leave no room for one that overlaps them: what leaves meanwhile may hide another.
     changes = changes if page_rows_max == PAGE_ROWS else []
     model = Model(
