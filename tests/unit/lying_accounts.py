@@ -346,17 +346,17 @@ INDISTINGUISHABLE = (
     {"gte", "order"},
     {"lags", "glitch"},
     *(
-        {"direction", cut, numbers}
+        {"direction", cut, hidden}
         for cut in ("pages", "per_page", "per_page ignored")
-        for numbers in ("page ignored", "page", "beyond")
+        for hidden in ("page ignored", "page", "beyond", "glitch", "glitches", "another")
     ),
 )
 """Kinds that are not told at once. Where a list is in another order, one answer may be all there is to show it: whoever
 falsifies each answer by chance sooner or later falsifies every proof. A page that should have a row more than asked for
 and lacks one looks full. A row of a whole second that `gte` leaves out is missed where its page shows it; where a
 second is in another order, the page may have shown another. A list that is cut and answers the same from both ends
-looks like one that has no more rows, unless its pages can be asked for by their numbers. Two answers running that lack
-a row, one because it is old and one by mistake, agree that there is none."""
+looks like one that has no more rows, unless its second page shows others. Two answers running that lack a row, one
+because it is old and one by mistake, agree that there is none."""
 
 
 @st.composite
