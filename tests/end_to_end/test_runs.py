@@ -54,8 +54,8 @@ def test_each_run_is_a_row_for_each_table(account: Account, serve: Serve, tmp_pa
     end = (None, None, VERSION, True, True)
     after = CURSOR + timedelta(minutes=1)
     assert runs(project) == [
-        ("declines", True, 1, 0, 4, "updated", CURSOR, *end),
-        ("end_users", True, 1, 0, 4, "updated", CURSOR, *end),
+        ("declines", True, 1, 0, 5, "updated", CURSOR, *end),
+        ("end_users", True, 1, 0, 5, "updated", CURSOR, *end),
         ("declines", True, 1, 1, 2, "updated", after, *end),
     ]
     assert project.ask("SELECT count(DISTINCT run_id), count(DISTINCT started_at) FROM wootric.wootric_runs") == [

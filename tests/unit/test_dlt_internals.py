@@ -585,16 +585,17 @@ def test_a_file_that_is_open_elsewhere_is_told_from_other_failures() -> None:
     assert not dlt_internals.is_open_elsewhere(failure.value)
 
 
-def test_a_file_that_is_open_elsewhere_is_waited_for_a_while(pipeline: Pipeline) -> None:
+def test_a_file_that_is_open_elsewhere_is_waited_for_a_while() -> None:
+    pipeline = pipeline_of()
     command = [sys.executable, "-c", HOLD_OPEN, "internals.duckdb"]
     with (
-        dlt_internals.opening_patiently(0.5, 0.01),
+        dlt_internals.opening_patiently(2.0, 0.01),
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder,
     ):
         assert holder.stdout is not None
         holder.stdout.readline()
         # After one wait in vain, it fails at once, until it was opened again.
-        for seconds_min, seconds_max in ((0.5, 30.0), (0.0, 0.4)):
+        for seconds_min, seconds_max in ((2.0, 60.0), (0.0, 1.9)):
             began = time.monotonic()
             with pytest.raises(Exception, match="internals") as failure:
                 dlt_internals.connect(pipeline)
