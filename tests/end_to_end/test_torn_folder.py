@@ -56,3 +56,25 @@ def test_the_next_run_goes_on(serve: Serve, tmp_path: Path, file: str, number: i
     outcome = project.run("--json", *words)
     assert (outcome.code, outcome.report["warnings"]) == (0, [])
     assert project.held("responses") == expected(account, "responses")
+
+
+KILLED_BEFORE_A_TABLE_IS_CREATED = """
+import os, signal
+from dlt.destinations.job_client_impl import SqlJobClientBase
+update = SqlJobClientBase.update_stored_schema
+def killed(client, *args, **kwargs):
+    return update(client, *args, **kwargs) if args or kwargs else os.kill(os.getpid(), signal.SIGKILL)
+SqlJobClientBase.update_stored_schema = killed
+"""
+
+
+def test_tables_that_no_row_is_for_are_created_by_the_next_run(serve: Serve, tmp_path: Path) -> None:
+    account = Account()
+    account.put("responses", row(1))
+    project = project_for(serve(account), tmp_path / "project", tables="responses")
+    assert project.run(prelude=KILLED_BEFORE_A_TABLE_IS_CREATED).code == -signal.SIGKILL
+    for score in (1, 2):
+        account.put("responses", row(1, NOON + 60 * score, score=score))
+        assert project.run().code == 0
+        assert project.held("responses") == expected(account, "responses")
+    assert project.ask("SELECT count(*) FROM wootric.responses__tags") == [(0,)]

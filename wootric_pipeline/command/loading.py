@@ -42,7 +42,7 @@ from .refresh import begin_refresh, complete_refresh, to_catch_up
 from .run import Run, SchemaChange
 
 SECONDS_PER_MINUTE = 60
-LOCATION, COMMENTED = "destination_location", "commented"
+LOCATION, COMMENTED, CREATES_TABLES = "destination_location", "commented", "creates_tables"
 PACKAGES_KEPT = 10
 CHECKPOINT_ROWS = 50_000
 """Of one table: what a destination merges at once, and its memory grows with it."""
@@ -151,6 +151,7 @@ def _begin(pipeline: Pipeline, run: Run, refreshed: Sequence[str]) -> None:
     # A job that fails for good must fail the run: the cursor would be committed without its rows.
     os.environ["LOAD__RAISE_ON_FAILED_JOBS"] = "true"
     follow_destination(pipeline)
+    _go_on_creating_tables(pipeline)
     if pipeline.has_pending_data:
         log.info("Loads what an earlier run has read.")
         # Of a destination that keeps no state: nothing tells that it could be read again.
@@ -264,4 +265,13 @@ def _create_child_tables(pipeline: Pipeline, tables: Sequence[str]) -> None:
     schema = pipeline.default_schema
     children = [f"{name}__{field}" for name in tables for field in ALL_TABLES[name].children]
     if [name for name in children if mark_as_seen(schema, name)]:
+        pipeline.set_local_state_val(CREATES_TABLES, True)
         pipeline.sync_schema()
+        pipeline.set_local_state_val(CREATES_TABLES, None)
+
+
+def _go_on_creating_tables(pipeline: Pipeline) -> None:
+    """Creates what a run that broke off had begun to: a load would note the schema as created, without them."""
+    if local_value(pipeline, CREATES_TABLES):
+        pipeline.sync_schema()
+        pipeline.set_local_state_val(CREATES_TABLES, None)
