@@ -178,6 +178,11 @@ class Listing:
         """How many rows a page has behind which more are expected."""
         return self._longest if self.is_cut else self.rows_max
 
+    @property
+    def longest(self) -> int:
+        """How many rows a page has had at most."""
+        return self._longest
+
     def note_step(self, step: int) -> None:
         """Notes from how far back a page joined; two in a row that agree are where the next ones begin."""
         if step == self._stepped:

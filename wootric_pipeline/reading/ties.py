@@ -201,7 +201,8 @@ class Tied:
     """All rows of a second that no filter splits any further.
 
     A row that leaves between two pages moves the ones behind it up, so that one is skipped: the second is read until
-    all rows of one pass are found again by the next, so that none can have left during the former.
+    all rows of one pass are found again by the next, so that none can have left during the former. Their pages end in
+    turn at other rows, since the numbers of pages that are counted otherwise leave the same ones out again.
 
     Args:
         listing: The list.
@@ -215,6 +216,7 @@ class Tied:
     def __init__(self, listing: Listing, second: Bounds, *within: Bounds) -> None:
         self.is_whole = False
         self._is_too_long = False
+        self._rows = listing.longest
         self._listing = listing
         self._second = second
         self._within = within
@@ -224,6 +226,7 @@ class Tied:
         found: set[int] = set()
         before: set[int] = set()
         for attempt in range(PASSES_MAX):
+            self._rows = self._page_rows(attempt, len(found))
             rows, whole = self._pass()
             if fresh := [row for row in rows if row[PRIMARY_KEY] not in found]:
                 yield fresh
@@ -235,6 +238,11 @@ class Tied:
             if self._is_too_long or (attempt > 1 and not whole):
                 return
             before = now
+
+    def _page_rows(self, attempt: int, rows: int) -> int:
+        """How many rows to ask for a page: in turn one less, where page numbers reach as far with that."""
+        shorter = self._listing.longest - attempt % 2
+        return shorter if rows <= shorter * self._listing.pages_max else self._listing.longest
 
     def _pass(self) -> tuple[Page, bool]:
         """What one reading finds, and whether it is whole: both ends meet, and no row came twice.
@@ -255,7 +263,7 @@ class Tied:
         rows: Page = []
         empty = 0
         for number in range(1, self._listing.pages_max + 1):
-            page = self._listing.page(self._second, *self._within, number=number, order=order)
+            page = self._listing.page(self._second, *self._within, number=number, rows=self._rows, order=order)
             if number > self._listing.pages_max:
                 break
             if not page:
