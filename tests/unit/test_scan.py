@@ -120,7 +120,7 @@ def test_end_users_who_were_never_updated_take_no_more_requests() -> None:
 def test_queries_seek_with_whole_seconds_gte_and_lt_only() -> None:
     model = Model(account_of(spread(120)))
     model.read()
-    first, probe, *following, newest = model.queries
+    first, probe, *following, newest, count = model.queries
     assert first == {"sort_key": "updated_at", "sort_order": "asc", "per_page": 50}
     # Where the filter is ignored, the answer is the first page along creation.
     assert probe == {
@@ -130,6 +130,8 @@ def test_queries_seek_with_whole_seconds_gte_and_lt_only() -> None:
         "per_page": 50,
     }
     assert newest == {"sort_key": "updated_at", "sort_order": "desc", "per_page": 50}
+    # Behind all 120 rows, of which two pages of 50 hold all but 20.
+    assert count == {"updated[lt]": NOON, "sort_key": "updated_at", "sort_order": "asc", "per_page": 50, "page": 3}
     for query in following:
         assert {key for key in query if "[" in key} == {"updated[gte]"}
         assert (query["sort_key"], query["sort_order"], query["per_page"]) == ("updated_at", "asc", 50)

@@ -2,9 +2,9 @@
 
 A list that ignores `sort_key` answers in another order, and a page can be in both at once: rows that belong before its
 end then lie somewhere behind it, and no page that begins later shows them. A page that could be in no other order
-proves the order. Until there is one, the first and the last window of what was read are counted: the last page of a
-window, asked for by its number, must hold known rows, and no more than they leave for it. Between them a walk looks
-back from time to time: the rows before a second, asked for in descending order, must be those it has seen. A list
+proves the order. The first window of what was read is counted, and until there is such a page the last one, too: the
+last page of a window, asked for by its number, must hold known rows, and no more than they leave for it. Between them a
+walk looks back from time to time, until then: the rows before a second, asked for in descending order, must be those it has seen. A list
 that is sorted by id begins there with those that were imported later with older dates.
 """
 
@@ -20,16 +20,26 @@ WINDOW_PAGES = PAGES_MAX - 2
 WINDOWS_COUNTED = 1
 READINGS_MAX = 3
 """How often a window is read by numbered pages that lack rows which its count has shown."""
+LATE_ROWS_MAX = 5
+"""So many rows of a page may have come late to a list that has shown its order."""
 PAGES_FOR_A_LOOK = 120
 """Behind the first window one request in so many: to count all would take three in a hundred."""
 
 
 class OrderProof:
-    """What is known of the order of one list along one axis."""
+    """What is known of the order of one list along one axis.
 
-    def __init__(self, table: Table, axis: Axis) -> None:
+    Args:
+        table: Whose list it is.
+        axis: What it is sorted by.
+        trusts_pages: Whether a page that proves the order does so for the first window, too: what has changed since a
+            time shall take no request more.
+    """
+
+    def __init__(self, table: Table, axis: Axis, *, trusts_pages: bool = False) -> None:
         self._table = table
         self._axis = axis
+        self._trusts_pages = trusts_pages
         self._counted = 0
         self._looked = 0
         self._pages = 0
@@ -43,12 +53,16 @@ class OrderProof:
             return
         self.is_proven = len(set(map(self._axis.second, page))) >= DISTINCT_SECONDS_PROVING
 
-    def may_count(self) -> bool:
-        """Whether to spend a request on counting a window; if so, takes it as done."""
-        if self.is_broken or self._counted < WINDOWS_COUNTED:
-            self._counted += 1
-            return not self.is_proven
-        return False
+    def may_count(self, *, always: bool) -> bool:
+        """Whether to spend a request on counting a window; if so, takes it as done.
+
+        The first one of all is counted whatever its pages look like: they may have been cut in another order and sorted
+        then.
+        """
+        is_first = self._counted < WINDOWS_COUNTED and not (self._trusts_pages and self.is_proven)
+        may_count = is_first or self.is_broken or (always and not self.is_proven)
+        self._counted += may_count
+        return may_count
 
     def may_look_back(self) -> bool:
         """Whether to spend a request on looking back; if so, takes it as done."""
@@ -109,7 +123,7 @@ class Windows:
 
         Args:
             until: Its end, UNIX seconds.
-            always: Whether to count it in any case, unless the order is proven.
+            always: Whether to count it unless the order is proven.
 
         Raises:
             OrderIgnored: The list is in another order, along which it cannot be read.
@@ -118,26 +132,30 @@ class Windows:
         self.begin(until)
         # Along creation nothing else tells whether the first page was the first.
         is_first = window.since is None and self._axis is CREATED
-        if not pages or window.since == until or (self._proof.is_proven and not is_first):
+        if not pages or window.since == until:
             return
-        if always or self._proof.may_count() or is_first:
+        if self._proof.may_count(always=always) or is_first:
             yield from self._completed(window)
         elif self._proof.may_look_back():
             yield from self._looked_back(until)
 
     def _completed(self, window: Bounds) -> Iterator[Page]:
         """The rows of a window that were not seen; it is read again while that lacks rows that its count has shown."""
-        shown = self._surplus(window)
-        for _ in range(READINGS_MAX if shown is not None else 0):
-            yield from self._numbered(window)
-            if all(map(self._seen.has, shown or [])):
-                return
-        # They are gone, or have moved, and come again.
-        yield self._seen.take(shown or [], moves=False)
-
-    def _surplus(self, window: Bounds) -> Page | None:
-        """The page of a window where the rows end that were seen, if it shows others, or more; None: it is whole."""
         number, size, expected = self._behind_all_seen(window)
+        shown = self._surplus(window, number, size, expected)
+        if shown is None:
+            return
+        unseen = sum(not self._seen.stands(row) for row in shown)
+        if not self._proof.is_proven or len(shown) == size or len(shown) - expected != unseen:
+            for _ in range(READINGS_MAX):
+                yield from self._numbered(window)
+                if all(map(self._seen.has, shown)):
+                    return
+        # They came late to a list that has shown its order, or are gone, or have moved, and come again.
+        yield self._seen.take(shown, moves=False)
+
+    def _surplus(self, window: Bounds, number: int, size: int, expected: int) -> Page | None:
+        """The page of a window where the rows end that were seen, if it shows others, or more; None: it is whole."""
         if number > self._listing.pages_max:
             return []
         # One that is as expected is believed; rows may be missing from it by mistake, or since they have moved.
@@ -171,7 +189,8 @@ class Windows:
             empty = 0 if page else empty + 1
             if empty == 2:
                 return
-            self._proof.is_broken |= not all(map(self._seen.stands, page))
+            unseen = sum(not self._seen.stands(row) for row in page)
+            self._proof.is_broken |= unseen > (LATE_ROWS_MAX if self._proof.is_proven else 0)
             yield self._seen.take(page, moves=False)
         raise OrderIgnored if self._axis is UPDATED else self._seen.lost(self._listing.table)
 

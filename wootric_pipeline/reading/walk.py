@@ -85,7 +85,7 @@ class Walk:
         self.beyond: Page = []
         self._listing, self._within, self.bounds = listing, within, bounds
         self._seen = Seen(bounds.axis)
-        self._proof = proof or OrderProof(listing.table, bounds.axis)
+        self._proof = proof or OrderProof(listing.table, bounds.axis, trusts_pages=bounds.since is not None)
         self._windows = Windows(listing, bounds.axis, within, self._seen, self._proof, bounds.since)
         self._newest_second: int | None = None
         self._tied_second: int | None = None
