@@ -139,6 +139,9 @@ class Lies:
         pages_from_zero: Supposed. `page=1` is the second one.
         extra_row: Supposed. A page has one row more than asked for, which begins the next as well.
         twice_every: Supposed. Rows whose id this divides come twice.
+        cut_by_creation: Supposed. Pages are cut in the order of creation, and then sorted as asked for.
+        offset_by_asked: Supposed. A page begins behind as many rows as were asked for, however few come.
+        offset_more: Supposed. All pages but the first begin so many rows too late.
         lt_is_lte: Supposed. On hidden fractions, or on whole seconds.
         only_bound: Supposed. Of two on one time only that is honoured.
         created_ignored: Supposed. The `created` filter is.
@@ -178,6 +181,9 @@ class Lies:
     pages_from_zero: bool = False
     extra_row: bool = False
     twice_every: int = 0
+    cut_by_creation: bool = False
+    offset_by_asked: bool = False
+    offset_more: int = 0
     lt_is_lte: Literal["fractions", "seconds"] | None = None
     only_bound: Literal["gte", "lt"] | None = None
     created_ignored: bool = False
@@ -494,10 +500,14 @@ class _Query:
         if self._lies.page_beyond_last == "clamped":
             number = min(number, self._lies.page_last)
         skipped = number if self._lies.pages_from_zero and "page" in self._params else number - 1
-        start = 0 if self._lies.page_ignored else max(skipped, 0) * size
+        before = self._number("per_page", PER_PAGE_DEFAULT) if self._lies.offset_by_asked else size
+        start = 0 if self._lies.page_ignored or skipped <= 0 else skipped * before + self._lies.offset_more
         if number > self._lies.page_last and self._lies.page_beyond_last == "empty":
             return []
-        return rows[start : start + size + self._lies.extra_row]
+        if not self._lies.cut_by_creation:
+            return rows[start : start + size + self._lies.extra_row]
+        rows.sort(key=_SORT_KEYS["created"], reverse=self._descending())
+        return sorted(rows[start : start + size], key=_SORT_KEYS[self.sort_key], reverse=self._descending())
 
     def _check(self) -> None:
         for name, value in self._params.items():

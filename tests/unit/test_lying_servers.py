@@ -146,6 +146,15 @@ def test_a_server_that_lies_as_none_is_known_to(named: Named, mode: str) -> None
     assert faults_of(named, mode) == {}
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("table", ["responses", "end_users"])
+def test_a_first_load_finds_what_is_hidden_by_pages_that_were_cut_before_they_were_sorted(
+    mode: str, table: str
+) -> None:
+    named = Named(Lies(cut_by_creation=True), {"updated_later": 0.9})
+    assert fault_of(Reading(table).of(named, mode)) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @each(CROWDS)
