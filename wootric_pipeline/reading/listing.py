@@ -119,6 +119,7 @@ class Listing:
         is_lossy: Whether an answer was seen to lack rows that the same query brought when it was asked again.
         step: How far back to begin pages: the service was seen to leave rows out that it should answer from nearer.
         unfiltered: What was answered as if there were no filter: the first pages in the order of creation.
+        longest: How many rows a page has had at most.
     """
 
     table: Table
@@ -129,7 +130,7 @@ class Listing:
     is_lossy: bool = False
     step: int = 0
     unfiltered: list[Page] = field(default_factory=list)
-    _longest: int = 1
+    longest: int = 1
     _stepped: int = 0
     _honoured: dict[Axis, int] = field(default_factory=dict)
     _left_out: set[str] = field(default_factory=set)
@@ -164,7 +165,7 @@ class Listing:
             self.pages_max = min(self.pages_max, number - 1)
             return []
         if rows is None:
-            self._longest = max(self._longest, len(page))
+            self.longest = max(self.longest, len(page))
         if (row := bounds.axis.out_of_order(page if order == "asc" else page[::-1])) is not None:
             raise OrderIgnored(bounds.axis.second(row))
         for each in (*within, bounds):
@@ -176,12 +177,7 @@ class Listing:
     @property
     def full_rows(self) -> int:
         """How many rows a page has behind which more are expected."""
-        return self._longest if self.is_cut else self.rows_max
-
-    @property
-    def longest(self) -> int:
-        """How many rows a page has had at most."""
-        return self._longest
+        return self.longest if self.is_cut else self.rows_max
 
     def note_step(self, step: int) -> None:
         """Notes from how far back a page joined; two in a row that agree are where the next ones begin."""

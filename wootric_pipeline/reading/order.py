@@ -3,9 +3,9 @@
 A list that ignores `sort_key` answers in another order, and a page can be in both at once: rows that belong before its
 end then lie somewhere behind it, and no page that begins later shows them. A page that could be in no other order
 proves the order. The first window of what was read is counted, and until there is such a page the last one, too: the
-last page of a window, asked for by its number, must hold known rows, and no more than they leave for it. Between them a
-walk looks back from time to time, until then: the rows before a second, asked for in descending order, must be those
-it has seen. A list that is sorted by id begins there with those that were imported later with older dates.
+last page of a window, asked for by its number, must hold known rows, and no more than they leave for it. Until then a
+walk also looks back from time to time: the rows before a second, asked for in descending order, must be those it has
+seen. A list that is sorted by id begins there with those that were imported later with older dates.
 """
 
 from collections.abc import Iterator

@@ -23,7 +23,7 @@ BACK_SECONDS = (3_600, 86_400)
 AGAIN_MAX = 12
 """How often a page is asked for of a list that was seen to leave rows out by chance."""
 READING_SECONDS_MAX = 7 * 86_400
-"""How long no reading takes."""
+"""No reading takes so long."""
 FRUITLESS_MAX = 3
 """How often the same is asked where the answer contradicts what is known."""
 
