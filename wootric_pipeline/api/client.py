@@ -112,11 +112,11 @@ class Client:
         started = self._transport.clock.monotonic()
         token = self._tokens.current(started)
         send = partial(self._transport.send, "GET", path, params, started, **how)
-        answer = send(auth=token)
+        answer = send(token=token)
         if answer.status == 401 and not answer.is_by_another:
             log.info("%s: the token is refused before its end; asks for another.", path)
             fresh = self._tokens.current(started, refused=token)
-            answer = send(auth=fresh)
+            answer = send(token=fresh)
         if answer.status == 401 and not answer.is_by_another:
             raise AuthenticationFailed("Wootric refuses a token it has just issued; check the account's API access.")
         return answer

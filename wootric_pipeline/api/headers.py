@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 _SECONDS = re.compile(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*")
 
 
+@lru_cache(maxsize=16)
 def unix_seconds(date: str | None) -> float | None:
     """The time of an HTTP date; None if it is none."""
     try:

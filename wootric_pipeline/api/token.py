@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-
 from ..accounts import account
 from ..dlt_internals import settings_folder
 from ..errors import AuthenticationFailed, ConfigurationError
@@ -83,23 +81,6 @@ def _place(base_url: str) -> str:
     return f"{parts.hostname}{port}{parts.path.rstrip('/')}"
 
 
-class BearerToken(requests.auth.AuthBase):
-    """Sets the header as an `auth` object does: without one, requests would put a .netrc entry in its place."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Signs a request."""
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
-
-
-class _Anonymous(requests.auth.AuthBase):
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
 class Tokens:
     """The token that all threads use, renewed before it ends.
 
@@ -120,11 +101,11 @@ class Tokens:
                 logging.getLogger(name).addFilter(lambda record: secret not in record.getMessage())
         self._transport = transport
         self._lock = threading.Lock()
-        self._token: BearerToken | None = None
+        self._token: str | None = None
         self._ends = 0.0
         self._refused = False
 
-    def current(self, started: float, refused: BearerToken | None = None) -> BearerToken:
+    def current(self, started: float, refused: str | None = None) -> str:
         """A token that is valid as far as is known.
 
         Args:
@@ -133,11 +114,11 @@ class Tokens:
         """
         with self._lock:
             expired = self._transport.clock.monotonic() >= self._ends
-            if self._token is None or expired or self._token is refused:
+            if self._token is None or expired or self._token == refused:
                 self._token = self._new(started)
             return self._token
 
-    def _new(self, started: float) -> BearerToken:
+    def _new(self, started: float) -> str:
         content = self._signed_in(started)
         token = content.get("access_token") if isinstance(content, dict) else None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
@@ -147,15 +128,13 @@ class Tokens:
         lifetime_seconds = _lifetime_seconds(content.get("expires_in"))
         margin_seconds = min(TOKEN_MARGIN_SECONDS, lifetime_seconds / 2)
         self._ends = self._transport.clock.monotonic() + lifetime_seconds - margin_seconds
-        return BearerToken(token)
+        return token
 
     def _signed_in(self, started: float) -> Any:
         host = self._transport.host
         # Asked for by every table, wrong credentials might lock the account.
         if not self._refused:
-            answer = self._transport.send(
-                "POST", TOKEN_PATH, self._params, started, auth=_Anonymous(), form=self._grant
-            )
+            answer = self._transport.send("POST", TOKEN_PATH, self._params, started, form=self._grant)
             self._refused = answer.status in (400, 401, 403) and not answer.is_web_page and not answer.is_by_another
         if self._refused:
             raise AuthenticationFailed(

@@ -12,10 +12,9 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
+from functools import cached_property, lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from dlt import __version__ as dlt_version
@@ -32,9 +31,15 @@ from .clock import Clock
 from .headers import retry_after_seconds, unix_seconds
 from .rate_limit import RATE_WAIT_SECONDS_MAX, RateLimit
 from .turns import Turns
-from .wire import ANSWER_BYTES_MAX, ENCODINGS, AnswerTooLarge, BoundedAdapter, DirectSession, body
+from .wire import ANSWER_BYTES_MAX, ENCODINGS, AnswerTooLarge, BoundedAdapter, body
 
 USER_AGENT = f"wootric-pipeline/{VERSION} (dlt/{dlt_version}; Python/{platform.python_version()})"
+HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept": "application/json",
+    "Accept-Encoding": ", ".join(ENCODINGS),
+    "Connection": "keep-alive",
+}
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
@@ -87,13 +92,8 @@ class Transport:
         self.advice = f"check {setting} under [{self.section}]" if setting else "check the network"
         self.host = urlsplit(self._base_url).netloc
         self.clock = clock or Clock()
-        self._session = DirectSession()
-        self._session.headers.update(
-            {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": ", ".join(ENCODINGS)}
-        )
-        # The API has no use for cookies, and a server could fill the memory with them.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.mount(sign_in_base(self._base_url), BoundedAdapter(pool_connections=1, pool_maxsize=connections))
+        # A session would keep cookies, look where redirects lead, and put each request together from its beginning.
+        self._adapter = BoundedAdapter(pool_connections=1, pool_maxsize=connections)
         self._turns = Turns(connections)
         self._pause = threading.Condition()
         self._count_lock = threading.Lock()
@@ -110,7 +110,7 @@ class Transport:
         params: Params,
         started: float,
         *,
-        auth: requests.auth.AuthBase,
+        token: str | None = None,
         form: Mapping[str, str] | None = None,
         retry_seconds_max: float | None = None,
         oddity: Oddity = lambda _answer: "",
@@ -124,7 +124,7 @@ class Transport:
             path: Below the base URL.
             params: The query.
             started: Since when the caller waits, by the monotonic clock.
-            auth: Signs the request.
+            token: What it may do is proven with; None to sign in.
             form: What is posted to sign in.
             retry_seconds_max: How long to go on with that, by default `RETRY_SECONDS_MAX`.
             oddity: Tells whether an answer is to be asked for again, for some times.
@@ -142,9 +142,10 @@ class Transport:
                 # Waiting for other threads is not waiting for the service.
                 started += self.clock.monotonic() - asked
                 with self.rate_limit.slot(until=started + seconds_max):
-                    outcome = self._attempt(method, path, params, auth, form)
+                    outcome = self._attempt(method, path, params, token, form)
             if isinstance(outcome, Answer) and not self._is_passing(outcome):
-                outcome = replace(outcome, oddity=oddity(outcome))
+                if odd := oddity(outcome):
+                    outcome = replace(outcome, oddity=odd)
                 self._served |= outcome.is_good and form is None
                 broken += outcome.is_broken
                 if not outcome.is_broken or broken == BROKEN_ANSWERS_MAX:
@@ -170,15 +171,14 @@ class Transport:
         self._sleep(seconds)
 
     def _attempt(
-        self, method: str, path: str, params: Params, auth: requests.auth.AuthBase, form: Mapping[str, str] | None
+        self, method: str, path: str, params: Params, token: str | None, form: Mapping[str, str] | None
     ) -> Outcome:
         with self._count_lock:
             self.requests += 1
         sent = self.clock.monotonic()
         base_url = self._base_url if form is None else sign_in_base(self._base_url)
-        request = requests.Request(method, base_url + path, params=params, data=form, auth=auth)
         try:
-            outcome = self._answer(request)
+            outcome = self._answer(_request(method, base_url + path, params, token, form))
         except AnswerTooLarge:
             raise UnexpectedAnswer(
                 f"Wootric answered {path} with more than {ANSWER_BYTES_MAX / 1e6:.0f} MB, where 50 rows belong."
@@ -191,14 +191,10 @@ class Transport:
         _log(f"{method} {path}", params, outcome, self.clock.monotonic() - sent)
         return outcome
 
-    def _answer(self, request: requests.Request) -> Outcome:
-        with self._session.send(
-            self._session.prepare_request(request),
-            timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-            # Credentials and tokens go to the configured host only.
-            allow_redirects=False,
-            **self._environment,
-        ) as response:
+    def _answer(self, request: requests.PreparedRequest) -> Outcome:
+        timeouts_seconds = CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
+        # An adapter follows no redirects: credentials and tokens go to the configured host only.
+        with self._adapter.send(request, timeout=timeouts_seconds, **self._environment) as response:
             try:
                 content = body(response)
             except ContentDecodingError:
@@ -225,7 +221,7 @@ class Transport:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._session.close()
+        self._adapter.close()
 
     @cached_property
     def _environment(self) -> Any:
@@ -234,7 +230,7 @@ class Transport:
         Raises:
             ConfigurationError: There are no such certificates.
         """
-        environment = self._session.merge_environment_settings(self._base_url, {}, True, None, None)
+        environment = requests.Session().merge_environment_settings(self._base_url, {}, True, None, None)
         if isinstance(environment["verify"], str) and urlsplit(self._base_url).scheme == "https":
             check_certificates(environment["verify"])
         return environment
@@ -263,6 +259,25 @@ class Transport:
         with self._pause:
             self._retry_wait_seconds += seconds
             self.clock.wait(self._pause, seconds)
+
+
+def _request(
+    method: str, url: str, params: Params, token: str | None, form: Mapping[str, str] | None
+) -> requests.PreparedRequest:
+    request = _prepared(method, url).copy()
+    if params:
+        request.url = f"{request.url}?{urlencode(params)}"
+    if token is not None:
+        request.headers["Authorization"] = f"Bearer {token}"
+    if form is not None:
+        request.prepare_body(form, files=None)
+    return request
+
+
+@lru_cache(maxsize=16)
+def _prepared(method: str, url: str) -> requests.PreparedRequest:
+    """What all requests to one address have in common: requests would put it together, and check it, for each."""
+    return requests.Request(method, url, headers=HEADERS).prepare()
 
 
 def _backoff_seconds(attempt: int) -> float:

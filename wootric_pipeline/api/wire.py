@@ -10,7 +10,7 @@ from functools import cache
 from http.client import HTTPResponse
 from typing import Any
 
-from requests import Response, Session
+from requests import Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ContentDecodingError
 
@@ -43,14 +43,6 @@ def body(response: Response) -> bytes:
         if len(content) > ANSWER_BYTES_MAX:
             raise AnswerTooLarge
     return bytes(content)
-
-
-class DirectSession(Session):
-    """A session that does not look where a redirect leads; requests reads the whole content to tell, however large."""
-
-    def get_redirect_target(self, resp: Response) -> None:  # noqa: ARG002
-        """Nowhere."""
-        return
 
 
 class BoundedAdapter(HTTPAdapter):
