@@ -27,7 +27,8 @@ class Pool:
     def __init__(self, workers: int, window: int) -> None:
         self._workers = workers
         self._window = window
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._idle, self._takers = threading.Condition(self._lock), threading.Condition(self._lock)
         self._ranges: list[Lanes] = []
         self._threads = 0
 
@@ -46,42 +47,43 @@ class Pool:
         try:
             for piece in lanes.in_order(self._wait):
                 yield piece
-                with self._changed:
-                    self._changed.notify_all()
+                with self._lock:
+                    # There is room for one more, and by now perhaps something to part.
+                    self._idle.notify()
         finally:
-            with self._changed:
+            with self._lock:
                 self._ranges.remove(lanes)
-                self._changed.notify_all()
+                self._idle.notify_all()
 
     def _wait(self, lane: Lane) -> None:
-        with self._changed:
+        with self._lock:
             # Also until another lane has something: whoever reads several tables turns to it then.
             if not (lane.pieces or lane.is_ended):
-                self._changed.wait(POLL_SECONDS)
+                self._takers.wait(POLL_SECONDS)
 
     def _begin(self, lanes: Lanes) -> None:
-        with self._changed:
+        with self._lock:
             self._ranges.append(lanes)
             while self._threads < self._workers:
                 self._threads += 1
                 threading.Thread(target=self._work, name="wootric-reader", daemon=True).start()
-            self._changed.notify_all()
+            self._idle.notify_all()
 
     def _work(self) -> None:
         while (lane := self._next_lane()) is not None:
             piece = lane.advance()
-            with self._changed:
+            with self._lock:
                 lane.take(piece)
-                self._changed.notify_all()
+                self._takers.notify_all()
 
     def _next_lane(self) -> Lane | None:
         """The lane to advance next; None when no range is left."""
-        with self._changed:
+        with self._lock:
             while self._ranges:
                 if (lane := self._waiting_lane()) is not None:
                     lane.is_running = True
                     return lane
-                self._changed.wait(POLL_SECONDS)
+                self._idle.wait(POLL_SECONDS)
             self._threads -= 1
             return None
 
