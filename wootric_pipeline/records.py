@@ -235,23 +235,44 @@ def _fit(table: Table, fields: Row, prefix: str, odd: list[str]) -> None:
         prefix: Of the names of their columns.
         odd: Names of columns that are documented, and of fields that hold what is not.
     """
-    documented = table.documented
-    for name, value in fields.items():
-        path, kind = prefix + name, type(value)
-        data_type = documented.get(path)
-        if data_type is None:
-            if kind is dict and path in table.documented_objects:
-                _fit(table, value, f"{path}__", odd)
-            elif value and kind in _MAY_HOLD_NUMBERS:
-                replaced: list[Any] = []
-                fields[name] = _storable(value, replaced, NESTING_MAX)
-                odd += [path] * len(replaced)
-        elif value is not None and (kind is not _PYTHON_TYPES[data_type] or (kind is int and _is_too_big(value))):
+    likeness = tuple(fields), tuple(map(type, fields.values()))
+    for name, path, data_type in _to_look_at(table, prefix, *likeness):
+        value = fields[name]
+        if data_type is not None:
+            if type(value) is int and data_type == BIGINT and not _is_too_big(value):
+                continue
             fitting = _fitting(data_type, value)
             if fitting is None:
                 fitting = aside(_storable(value, [], NESTING_MAX))
                 odd.append(path)
             fields[name] = fitting
+        elif type(value) is dict and path in table.documented_objects:
+            _fit(table, value, f"{path}__", odd)
+        elif value:
+            replaced: list[Any] = []
+            fields[name] = _storable(value, replaced, NESTING_MAX)
+            odd += [path] * len(replaced)
+
+
+@lru_cache(maxsize=4096)
+def _to_look_at(
+    table: Table, prefix: str, names: Sequence[str], kinds: Sequence[type]
+) -> Sequence[tuple[str, str, DataType | None]]:
+    """Of objects of the same keys and types the keys whose values may not fit, with the column of each and its type.
+
+    Most objects are like many before.
+    """
+    columns = [(name, prefix + name, table.documented.get(prefix + name)) for name in names]
+    return [
+        (name, path, data_type)
+        for (name, path, data_type), kind in zip(columns, kinds, strict=True)
+        if (kind in _MAY_HOLD_NUMBERS if data_type is None else _may_not_fit(data_type, kind))
+    ]
+
+
+def _may_not_fit(data_type: DataType, kind: type) -> bool:
+    # A whole number may be too big.
+    return kind is not type(None) and (kind is int or kind is not _PYTHON_TYPES[data_type])
 
 
 def _fitting(data_type: DataType, value: Any) -> Any:

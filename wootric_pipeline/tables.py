@@ -30,7 +30,7 @@ PERSON_IN_ROW = "end_user"
 """The object with some of the person's fields there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """One list of the API, or an overview, and the table it is loaded into.
 
@@ -169,7 +169,7 @@ TABLES: Mapping[str, Table] = {table.name: table for table in (END_USERS, RESPON
 """The lists."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Overview(Table):
     """What the API answers at once, without pages and without a time by which changes could be asked for.
 
