@@ -77,7 +77,7 @@ def _bounded(pool: Any) -> Any:
 class _BoundedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_BoundedReader(sock, self.fp.detach()))
+        self.fp = io.BufferedReader(_BoundedReader(sock, self.fp.detach()), CHUNK_BYTES)
 
     def begin(self) -> None:
         """Reads the status and the headers."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from math import floor
 from typing import Any, Literal
 
 from ..errors import RequestRefused
@@ -43,7 +44,7 @@ class Axis:
     def second(self, row: Row) -> int:
         """The second a row is shown in, UNIX time."""
         moment: datetime = row[self.field]
-        return int(moment.timestamp() // 1)
+        return floor(moment.timestamp())
 
     def out_of_order(self, page: Sequence[Row]) -> Row | None:
         """The first row that comes behind a later one."""
@@ -80,6 +81,10 @@ class Bounds:
     def holds(self, row: Row) -> bool:
         """Whether a row lies in it, as far as the shown second tells."""
         return self.has(self.axis.second(row))
+
+    def hold_all(self, rows: Sequence[Row]) -> bool:
+        """Whether all of some rows lie in it."""
+        return (self.since is None and self.until is None) or all(map(self.holds, rows))
 
     def has(self, second: int) -> bool:
         """Whether a second lies in it."""
@@ -168,9 +173,11 @@ class Listing:
             self.longest = max(self.longest, len(page))
         if (row := bounds.axis.out_of_order(page if order == "asc" else page[::-1])) is not None:
             raise OrderIgnored(bounds.axis.second(row))
+        # Of rows in order, these two tell of all.
+        ends = [*page[:1], *page[-1:]]
         for each in (*within, bounds):
             # A filter that compares minutes or days answers more than is asked for, too.
-            if not all(map(each.holds, page)) and not self.honours(each.axis):
+            if not each.hold_all(ends if each is bounds else page) and not self.honours(each.axis):
                 raise FilterIgnored(each.axis)
         return page
 
