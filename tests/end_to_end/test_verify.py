@@ -128,6 +128,17 @@ def test_what_wootric_does_not_have_is_told_once(loaded: Load, account: Account)
     assert sorted(project.held("end_users")) == [2, 3]
 
 
+def test_what_a_shared_working_folder_knows_of_another_dataset_is_not_believed(loaded: Load, tmp_path: Path) -> None:
+    project, sandbox = loaded()
+    other = project_for(sandbox, tmp_path / "other")
+    other.environment["DLT_DATA_DIR"] = project.environment["DLT_DATA_DIR"]
+    assert other.run("--tables", "declines").code == 0
+    assert fits(project.run("--verify")) == [COMPLETE]
+    outcome = other.run("--verify")
+    assert outcome.code == 0
+    assert "end_users is not loaded" in outcome.stdout
+
+
 @pytest.mark.slow
 def test_what_came_while_tables_were_read_is_not_missing(account: Account, serve: Serve, tmp_path: Path) -> None:
     sandbox = serve(account, clock_ahead_seconds=0)

@@ -63,7 +63,8 @@ class Queries:
     """
 
     def __init__(self, pipeline: Pipeline, schema: str) -> None:
-        self._dataset: dlt.Dataset = pipeline.dataset(schema=schema)
+        # What the working folder knows may be of another dataset.
+        self._dataset = dlt.dataset(pipeline.destination, pipeline.dataset_name, schema)
         self._has_zones = kind_of(pipeline) not in WITHOUT_ZONES
         self._name = schema
 
