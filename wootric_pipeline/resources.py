@@ -10,7 +10,7 @@ from dlt.extract.hints import TResourceHints
 from dlt.sources import DltResource
 
 from .api.client import Client
-from .destinations.layout import Layout, described_by, kind_of, layout, require_packages
+from .destinations.layout import Layout, check_same_files, described_by, kind_of, layout, require_packages
 from .destinations.layout import hints as destination_hints
 from .destinations.turns import turns
 from .dlt_internals import Cursor, committed_cursor, table_chain
@@ -110,6 +110,7 @@ def current_layout(notes: Notes, files: str) -> Layout:
     turns.begin(pipeline)
     destination = kind_of(pipeline)
     require_packages(destination, files)
+    check_same_files(dlt.current.source_schema(), destination, files)
     laid_out = layout(destination, files)
     notes.appends = laid_out.appends
     return laid_out

@@ -6,9 +6,11 @@ from typing import Any
 
 import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, Serve, access, row
+from tests.script import project_for
 from tests.tables import loaded
 from wootric_pipeline import wootric_source
 from wootric_pipeline.command.loading import load
@@ -136,3 +138,28 @@ def test_numbers_of_one_property_are_one_column(pipeline: Pipeline, serve: Serve
     assert found == [(sum(revenues) / 5, 5)]
     named = [(name, data_type) for name, data_type, *_ in columns if name.startswith("properties__")]
     assert named == [("properties__revenue", "DOUBLE")]
+
+
+def test_a_dataset_of_files_keeps_its_form(serve: Serve, tmp_path: Path) -> None:
+    account, bucket = Account(), tmp_path / "bucket"
+    account.put("responses", row(1))
+    sandbox = serve(account)
+    project = project_for(sandbox, tmp_path / "project", files="jsonl", tables="responses")
+    project.environment |= {"DESTINATION__FILESYSTEM__BUCKET_URL": str(bucket)}
+    assert project.run("--destination", "filesystem").code == 0
+    before = sorted(bucket.rglob("*"))
+    account.put("responses", row(2, NOON + 1))
+    project.set(files="parquet")
+    said = 'The dataset holds files = "jsonl", and a dataset has one form; set that again, or choose another dataset'
+    # Also where the working folder knows nothing.
+    for words, folder in (((), "dlt"), (("--full-refresh", "--yes"), "dlt"), ((), "other")):
+        outcome = project.run("--destination", "filesystem", *words, DLT_DATA_DIR=str(project.folder / folder))
+        assert (outcome.code, outcome.sentence) == (2, f"{said} with --dataset.")
+    to = dlt.destinations.filesystem(str(bucket))
+    pipeline = dlt.pipeline("wootric_pipeline", destination=to, dataset_name="wootric")
+    with pytest.raises(PipelineStepFailed, match=said):
+        pipeline.run(wootric_source(**access(sandbox), files="parquet").with_resources("responses"))
+    assert sorted(bucket.rglob("*")) == before
+    project.set(files="jsonl")
+    assert project.run("--destination", "filesystem").code == 0
+    assert len(sorted(bucket.glob("wootric/responses/*.jsonl*"))) == 2

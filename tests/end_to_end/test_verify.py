@@ -150,6 +150,20 @@ def test_what_came_while_tables_were_read_is_not_missing(account: Account, serve
     assert fits(project.run("--verify")) == [COMPLETE]
 
 
+def test_a_response_that_changed_after_its_person_was_read_has_no_other_score(
+    account: Account, serve: Serve, tmp_path: Path
+) -> None:
+    sandbox = serve(account, clock_ahead_seconds=0)
+    project = project_for(sandbox, tmp_path / "project")
+    assert project.run("--tables", "end_users").code == 0
+    # Its person does not change with it, so that no later run brings what it has by now.
+    account.put("responses", row(12, int(sandbox.now()) + 1, created=NOON, end_user_id=2, score=9, text="t"))
+    sandbox.behaviour.clock_ahead_seconds = 60
+    assert project.run().code == 0
+    assert project.ask("SELECT score FROM wootric.responses WHERE id = 12") == [(9,)]
+    assert fits(project.run("--verify")) == [COMPLETE]
+
+
 @pytest.mark.slow
 def test_a_repair_has_a_budget(loaded: Load, account: Account) -> None:
     project, sandbox = loaded(end_users=(1, 2, 3))

@@ -44,6 +44,7 @@ from .outcome import noted
 from .pipeline import (
     DEFAULT_DESTINATION,
     keep_apart,
+    keep_form,
     no_trace_of_failures,
     pipeline_name,
     pipeline_of,
@@ -256,6 +257,7 @@ def _reach(pipeline: Pipeline, run: Run) -> None:
     try:
         with kept_open(pipeline, wait=run.waits):
             keep_apart(pipeline)
+            keep_form(pipeline, files())
     except Exception as error:
         if is_open_elsewhere(error):
             # A loader has a file open, and a lock, which tells more.

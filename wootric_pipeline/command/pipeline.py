@@ -16,7 +16,8 @@ from dlt import Pipeline
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from ..accounts import account
-from ..destinations.layout import kind_of
+from ..destinations.layout import FILES, check_same_files, kind_of
+from ..destinations.queries import Queries, is_empty
 from ..dlt_internals import opened, pipelines_in, settle_credentials, stored_state, tables_in, trace_file
 from ..errors import ConfigurationError
 from ..settings import shown
@@ -167,6 +168,17 @@ def keep_apart(pipeline: Pipeline) -> None:
         raise ConfigurationError(
             f"The dataset {pipeline.dataset_name} holds tables that are not the demo's; choose another with --dataset."
         )
+
+
+def keep_form(pipeline: Pipeline, files: str) -> None:
+    """Makes sure that tables of files go on in the form in which they were loaded; see `check_same_files`.
+
+    Args:
+        pipeline: Whose dataset.
+        files: The setting for destinations that keep files.
+    """
+    if kind_of(pipeline) == FILES and not is_empty(pipeline, account().source):
+        check_same_files(Queries(pipeline, account().source).schema, FILES, files)
 
 
 def _keep_accounts_apart(pipeline: Pipeline, others: set[str]) -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Literal, get_args
 
 import dlt
+from dlt import Schema
 from dlt.common.pipeline import SupportsPipeline
 from dlt.common.schema.typing import TColumnSchema, TFileFormat, TTableFormat, TWriteDispositionConfig
 from dlt.extract.hints import TResourceHints, TResourceNestedHints
@@ -17,7 +18,7 @@ from dlt.extract.hints import TResourceHints, TResourceNestedHints
 from ..descriptions import TABLE_DESCRIPTIONS, descriptions
 from ..dlt_internals import list_of
 from ..errors import ConfigurationError
-from ..tables import Table
+from ..tables import ALL_TABLES, Table
 
 FileLayout = Literal["delta", "iceberg", "parquet", "jsonl"]
 
@@ -140,6 +141,29 @@ def require_packages(destination: str, files: str) -> None:
         raise ConfigurationError(
             f'files = "{files}" needs more packages; install them with: pip install "dlt[{extra}]"'
         ) from None
+
+
+def check_same_files(schema: Schema, destination: str, files: str) -> None:
+    """Makes sure that tables of files go on in their form: of two forms, no reader would see both.
+
+    Args:
+        schema: What is known of the tables.
+        destination: Its kind, as `kind_of` tells it.
+        files: The setting for destinations that keep files.
+
+    Raises:
+        ConfigurationError: They were loaded in another form.
+    """
+    if destination != FILES:
+        return
+    for name in schema.data_table_names(seen_data_only=True):
+        hints = schema.tables[name]
+        form = hints.get("table_format") or hints.get("file_format")
+        if name in ALL_TABLES and form is not None and form != files:
+            raise ConfigurationError(
+                f'The dataset holds files = "{form}", and a dataset has one form; set that again, or choose another '
+                "dataset with --dataset."
+            )
 
 
 def kind_of(pipeline: SupportsPipeline) -> str:

@@ -6,7 +6,7 @@ decline whose person is not among the end users, and a person whose last respons
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from dlt import Pipeline
@@ -24,7 +24,7 @@ WHERE person.id IS NULL AND asked.end_user_id IS NOT NULL
 GROUP BY asked.end_user_id ORDER BY asked.end_user_id LIMIT {FOUND_MAX}
 """  # noqa: S608
 OTHER_LAST_RESPONSE = f"""
-SELECT person.last_response__id, person.id, person.updated_at, response.id
+SELECT person.last_response__id, person.id, person.updated_at, person._dlt_load_id, response.id, response.updated_at
 FROM {END_USERS.name} AS person LEFT JOIN {RESPONSES.name} AS response ON response.id = person.last_response__id
 WHERE person.last_response__id IS NOT NULL AND {{differs}}
 ORDER BY person.last_response__id LIMIT {FOUND_MAX}
@@ -132,7 +132,7 @@ def _last_responses(
 ) -> None:
     needed = {
         END_USERS.name: ("id", "updated_at", "last_response__id", "last_response__score"),
-        RESPONSES.name: ("id", "score"),
+        RESPONSES.name: ("id", "score", "updated_at"),
     }
     lacking = _lacking(queries, needed)
     if lacking or has_start:
@@ -143,9 +143,18 @@ def _last_responses(
         found.unchecked.append("Whether the last responses of end_users have the same score: files keep all versions.")
     limits = known.get(RESPONSES.name, Known())
     differs = IS_MISSING if appends else IS_MISSING_OR_DIFFERS
-    for response, person, told_at, loaded in queries.rows(OTHER_LAST_RESPONSE.format(differs=differs)):
+    query = OTHER_LAST_RESPONSE.format(differs=differs)
+    for response, person, told_at, load, loaded, changed_at in queries.rows(query):
+        # It may have changed since its person was read, who need not have changed with it.
+        if loaded is not None and not _is_before(changed_at, _began(load)):
+            continue
         if _is_before(told_at, limits.new_rows if loaded is None else limits.changes):
             found.misfits.append(Misfit(RESPONSES.name, response, person, is_there=loaded is not None))
+
+
+def _began(load: str) -> datetime:
+    """When the load of an id began to read."""
+    return datetime.fromtimestamp(float(load), timezone.utc)
 
 
 def _is_before(moment: Any, limit: datetime | None) -> bool:
