@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-STOPPED = "Stopped; what was loaded before stays valid, and running again continues."
+STOPPED = "Stopped; what was loaded before stays valid, and running again goes on from there."
 FAILURE = 1
 
 

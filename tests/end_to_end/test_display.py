@@ -211,7 +211,7 @@ def test_waits_for_an_answer_are_shown(serve: Serve, account: Account, tmp_path:
 def test_control_c_leaves_two_sentences(serve: Serve, account: Account, tmp_path: Path, columns: int) -> None:
     project = project_for(serve(account, latency_seconds=0.3), tmp_path)
     watched = watch(project, columns=columns, interrupted_by="Reading - ")
-    stopped = "Stopped; what was loaded before stays valid, and running again continues."
+    stopped = "Stopped; what was loaded before stays valid, and running again goes on from there."
     assert (watched.code, watched.stdout) == (1, "")
     # The first is dlt's, after what the terminal itself makes of the key.
     assert re.fullmatch(rf"\^CCTRL-C received\.[^\n]*? again to force stop\.{stopped}", "".join(watched.left))

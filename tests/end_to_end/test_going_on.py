@@ -122,7 +122,7 @@ def test_a_run_stops_when_it_is_told_to_while_a_load_is_committed(sandbox: Sandb
     project = project_for(sandbox, tmp_path, checkpoint_minutes=0)
     outcome = project.run_anew("--tables", "responses", prelude=SIGNALLED.format(name=name))
     assert (outcome.code, outcome.stdout) == (1, "")
-    assert outcome.sentence == "Stopped; what was loaded before stays valid, and running again continues."
+    assert outcome.sentence == "Stopped; what was loaded before stays valid, and running again goes on from there."
     assert project.ask("SELECT count(*) FROM wootric._dlt_loads") == [(1,)]
     project.set(checkpoint_minutes=5)
     assert project.run().code == 0

@@ -225,8 +225,8 @@ def test_debug_shows_where_it_failed(serve: Serve, account: Account, tmp_path: P
     account.put("declines", row(104, NOON + 60))
     failing = ("--tables", "declines", "--json")
     sentence = (
-        "The load step failed (ConstraintException); what was loaded before stays valid, and running again continues; "
-        "--debug --log-file wootric.log shows where it fails."
+        "The load step failed (ConstraintException); what was loaded before stays valid, and running again goes on "
+        "from there; --debug --log-file wootric.log shows where it fails."
     )
     shown = project.run(*failing, "--debug")
     assert (shown.code, shown.report["error"]) == (1, sentence)

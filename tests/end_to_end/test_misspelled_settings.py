@@ -116,10 +116,17 @@ def test_a_setting_that_is_near_none_is_told_with_all_there_are(project: Project
         sandbox,
         "There is no setting SOURCES__WOOTRIC__ZZZ; choose from account_token, base_url, checkpoint_minutes, "
         "client_id, client_secret, connections, counting, daily_history_requests_max, deleted, deleted_requests_max, "
-        "end_date, exclude_columns, files, hash_columns, hash_key, hash_normalized_emails, keep_runs, "
-        "last_responses_max, lookback_seconds, marts, notify_url, password, properties, region, repair_requests_max, "
-        "staleness, staleness_days_max, start_date, surveys, tables, time_zone, username, verify_after_load.",
+        "exclude_columns, files, hash_columns, hash_key, hash_normalized_emails, keep_runs, last_responses_max, "
+        "lookback_seconds, marts, notify_url, password, properties, region, repair_requests_max, staleness, "
+        "staleness_days_max, start_date, surveys, tables, time_zone, username, verify_after_load.",
     )
+
+
+def test_an_end_date_is_no_setting(project: Project, sandbox: Sandbox) -> None:
+    outcome = project.run(SOURCES__WOOTRIC__END_DATE="2024-02-01", SOURCES__WOOTRIC__START_DATE="2024-01-01")
+    assert outcome.code == 2
+    assert outcome.sentence.startswith("There is no setting SOURCES__WOOTRIC__END_DATE; choose from ")
+    assert not sandbox.requests
 
 
 def test_what_is_written_for_a_name_never_controls_the_terminal(project: Project, sandbox: Sandbox) -> None:

@@ -480,8 +480,8 @@ def test_what_an_earlier_run_could_not_load_is_read_again(serve: Serve, tmp_path
     failed = project.run("--json")
     assert (failed.code, failed.report["ok"]) == (1, False)
     assert failed.sentence == (
-        "The load step failed (ConstraintException); what was loaded before stays valid, and running again continues; "
-        "--debug --log-file wootric.log shows where it fails."
+        "The load step failed (ConstraintException); what was loaded before stays valid, and running again goes on "
+        "from there; --debug --log-file wootric.log shows where it fails."
     )
     assert 104 not in project.held("responses")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.script import SCRIPT, Project
 
-STOPPED = "Stopped; what was loaded before stays valid, and running again continues.\n"
+STOPPED = "Stopped; what was loaded before stays valid, and running again goes on from there.\n"
 INSTALLED = (
     "import sys; sys.argv[0] = 'bin/wootric-pipeline'; from wootric_pipeline.command import main; sys.exit(main())"
 )

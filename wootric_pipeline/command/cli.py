@@ -269,7 +269,8 @@ def _reach(pipeline: Pipeline, run: Run) -> None:
 def _prepared(options: argparse.Namespace, run: Run, about: dict[str, str], names: Sequence[str]) -> Pipeline:
     """The pipeline, when nothing on the command line and in the settings is a mistake that can be seen by now."""
     if not options.demo:
-        parameters = signature(wootric_source).parameters
+        # A range is for one run: set for all of them, none would ever move a cursor.
+        parameters = [name for name in signature(wootric_source).parameters if name != "end_date"]
         refuse_misspelled(parameters, pipeline_name(is_demo=options.demo), others(account()))
     settings.span(options.start_date, options.end_date)
     check_combination(options)

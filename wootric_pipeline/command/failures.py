@@ -147,13 +147,13 @@ def explain(error: BaseException) -> Told:
     kind = type(causes[-1]).__name__
     if isinstance(error, PipelineStepFailed):
         return (
-            f"The {error.step} step failed ({kind}); what was loaded before stays valid, and running again continues; "
-            "--debug --log-file wootric.log shows where it fails.",
+            f"The {error.step} step failed ({kind}); what was loaded before stays valid, and running again goes on "
+            "from there; --debug --log-file wootric.log shows where it fails.",
             FAILURE,
         )
     return (
-        f"The run failed ({kind}); what was loaded before stays valid, and running again continues; "
-        "--debug --log-file wootric.log shows where it fails.",
+        f"The run failed ({kind}); what was loaded before stays valid, and running again goes on "
+        "from there; --debug --log-file wootric.log shows where it fails.",
         FAILURE,
     )
 
