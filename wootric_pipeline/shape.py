@@ -305,6 +305,9 @@ class Shaping:
             own, value = "double", float(value)
         if known is None:
             self._kinds[path] = own
+        if known == "text" and own == "bool":
+            # dlt would write it as Python does.
+            return json_text(value)
         # A text says the same of a number as the number itself.
         return value if known in (None, own, "text") else aside(value)
 

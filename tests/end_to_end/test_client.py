@@ -304,6 +304,12 @@ def test_anything_but_a_list_is_unexpected(content: Any, kind: str) -> None:
         talk.get()
 
 
+def test_an_object_in_place_of_a_list_is_asked_for_again() -> None:
+    with talking(answer({"message": "try again"}), PAGE) as talk:
+        assert talk.get() == [{"id": 1}]
+        assert len(talk.server.sent("GET")) == 2
+
+
 @pytest.mark.parametrize(
     ("status", "error", "sentence"),
     [

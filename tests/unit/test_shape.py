@@ -91,7 +91,7 @@ def leaves_of(value: Any) -> list[Any]:
         ([0.5, 2**53 + 1, 2**53], [0.5, {"v_text": "9007199254740993"}, float(2**53)]),
         ([2**53 + 1, 1], [{"v_text": "9007199254740993"}, 1.0]),
         ([Digits("9" * 30), 1, "many"], [{"v_text": "9" * 30}, 1.0, {"v_text": "many"}]),
-        (["many", Digits("9" * 30), 2**60, 0.5, True], ["many", "9" * 30, 2**60, 0.5, True]),
+        (["many", Digits("9" * 30), 2**60, 0.5, True], ["many", "9" * 30, 2**60, 0.5, "true"]),
         ([1, "007", True, None, [1, "a"]], [1.0, {"v_text": "007"}, {"v_bool": True}, None, {"v_text": '[1, "a"]'}]),
         ([True, 1, 0.5, "yes", -(2**60)], [True, {"v_double": 1.0}, {"v_double": 0.5}, {"v_text": "yes"}, "text"]),
         ([["a", 2**60], "b", []], [f'["a", {2**60}]', "b", "[]"]),
@@ -114,6 +114,7 @@ def test_the_values_of_a_key_are_in_a_column_for_each_type(values: list[Any], co
         ("bigint", "4", {"v_text": "4"}),
         ("double", 2**53 + 1, {"v_text": "9007199254740993"}),
         ("text", 2**60, 2**60),
+        ("text", True, "true"),
     ],
 )
 def test_a_column_that_is_there_keeps_its_type(known: Any, value: Any, shaped: Any) -> None:

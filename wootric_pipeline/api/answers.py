@@ -123,8 +123,13 @@ def list_of(answer: Answer, path: str, host: str) -> list[Any]:
     """The elements of a list; raises as `content_of` does, and UnexpectedAnswer for anything that is no list."""
     content = content_of(answer, path, host)
     if not isinstance(content, list):
-        raise UnexpectedAnswer(f"Wootric answered {path} with {_kind(content)} where a list belongs.")
+        raise UnexpectedAnswer(f"Wootric answered {path} with {no_list(content)}.")
     return content
+
+
+def no_list(content: Any) -> str:
+    """What is in the place of a list, in words; empty where it is one."""
+    return "" if isinstance(content, list) else f"{_kind(content)} where a list belongs"
 
 
 def object_of(answer: Answer, path: str, host: str) -> dict[str, Any] | None:

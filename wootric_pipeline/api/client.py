@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import AuthenticationFailed
-from .answers import Answer, content_of, list_of, object_of, what
+from .answers import Answer, content_of, list_of, no_list, object_of, what
 from .clock import Clock
 from .rate_limit import RateLimit
 from .token import Credentials, Tokens
@@ -68,8 +68,8 @@ class Client:
         Args:
             path: Below the base URL, for example `/v1/responses`.
             params: The query.
-            foreign: Tells an answer that is none of this list; it is asked for again, as one that is no JSON, and as
-                an odd error of a list that was answered before.
+            foreign: Tells an answer that is none of this list; it is asked for again, as one that is no JSON or no
+                list, and as an odd error of a list that was answered before.
 
         Returns:
             The elements of the JSON list, as they came.
@@ -87,8 +87,8 @@ class Client:
 
     def _oddity(self, path: str, foreign: Foreign, answer: Answer) -> str:
         """What of an answer to a list is to be asked for again, in words."""
-        if answer.is_good and isinstance(answer.content, list):
-            return foreign(answer.content)
+        if answer.is_good:
+            return no_list(answer.content) or foreign(answer.content)
         # A list that was there a moment ago is not gone; one that never was need not be waited for.
         return what(answer) if answer.is_odd_error and path in self._listed else ""
 
