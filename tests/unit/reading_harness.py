@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from tests.unit.lying_server import LyingServer, Refused
@@ -71,7 +72,7 @@ def read(
     progress: Progress | None = None
     try:
         for batch in filter(None, scan.read(_span(since, until, state))):
-            _newest_versions(rows, batch.rows)
+            _merge(rows, batch.rows)
             progress = batch.progress
             state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
     except WootricError as raised:
@@ -83,10 +84,12 @@ def read(
     return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
 
 
-def _newest_versions(rows: dict[Any, dict[str, Any]], page: Page) -> None:
-    for row in page:
-        if row["id"] not in rows or rows[row["id"]]["updated_at"] <= row["updated_at"]:
-            rows[row["id"]] = row
+def _merge(rows: dict[Any, dict[str, Any]], page: Page) -> None:
+    """Of two versions of a row in one load the newer wins, and else the one that is loaded later: each page may be."""
+    for row in sorted(page, key=itemgetter("updated_at")):
+        before = rows.get(row["id"])
+        assert before is None or before["updated_at"] <= row["updated_at"], "an older version takes a newer one's place"
+        rows[row["id"]] = row
 
 
 def _span(since: int | None, until: int | None, state: State) -> Span:

@@ -4,6 +4,7 @@ Rows that change meanwhile may come in any version they had; all others come as 
 a row is the one thing that must never happen.
 """
 
+import random
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -437,6 +438,18 @@ def test_a_list_that_changes_with_each_request_has_an_end(mode: str, kind: Any) 
     assert fault(server, outcome) is None
     assert outcome.error is None
     assert outcome.requests <= 4 * honest_budget(1_000)
+
+
+@pytest.mark.parametrize("count", [3, 10, 45, 100])
+@pytest.mark.parametrize("mode", MODES)
+def test_no_older_version_of_a_row_follows_a_newer_one(mode: str, count: int) -> None:
+    for seed in range(20):
+        chance = random.Random(seed)
+        server = Scenario(Plan(count, seed=seed), MODES[mode]).server()
+        kinds: list[Any] = ["update", "update", "insert", "nothing"]
+        server.changes = [Change(chance.choice(kinds), chance.randrange(10**6)) for _ in range(200)]
+        outcome = read(server, "responses")
+        assert (fault(server, outcome), outcome.error) == (None, None)
 
 
 @pytest.mark.parametrize("table", ["end_users", "responses"])

@@ -27,9 +27,9 @@ class Seen:
         self.last: set[int] = set()
 
     def has(self, row: Row) -> bool:
-        """Whether a row was seen in this version."""
+        """Whether a row was seen in this version, or in a later one, the place of which this must not take."""
         known = self._rows.get(row[PRIMARY_KEY])
-        return known is not None and known[1] == row[UPDATED.field]
+        return known is not None and known[1] >= row[UPDATED.field]
 
     def knows(self, row: Row) -> bool:
         """Whether a row was seen, wherever and in whatever version."""
@@ -49,8 +49,10 @@ class Seen:
         """
         fresh = [row for row in page if not self.has(row)]
         for row in page:
-            row_id, second = row[PRIMARY_KEY], self._axis.second(row)
-            self._rows[row_id] = (second, row[UPDATED.field])
+            row_id, second, version = row[PRIMARY_KEY], self._axis.second(row), row[UPDATED.field]
+            known = self._rows.get(row_id)
+            if known is None or known[1] <= version:
+                self._rows[row_id] = (second, version)
             self._rows.move_to_end(row_id)
             if moves and (self.position is None or second > self.position):
                 self.position, self.last = second, set()
