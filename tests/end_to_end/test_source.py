@@ -48,6 +48,17 @@ def test_the_first_load_holds_every_row_of_the_account(pipeline: Pipeline, accou
     assert_equal(pipeline, account)
 
 
+def test_no_list_waits_for_what_another_one_shows_of_its_order(pipeline: Pipeline, serve: Serve) -> None:
+    account, tables = Account(), ("responses", "declines", "end_users")
+    for table in tables:
+        # Sorted by id and by both times alike: nothing of the first window can be handed on yet.
+        account.fill(table, [row(index, NOON + index) for index in range(1_000)])
+    sandbox = serve(account, latency_seconds=0.05)
+    extract(pipeline, sandbox, *tables)
+    asked = [request.path for request in sandbox.requests if request.path != "/oauth/token"]
+    assert set(asked[:9]) == {f"/v1/{table}" for table in tables}
+
+
 @pytest.mark.slow
 def test_further_loads_bring_what_has_changed(pipeline: Pipeline, account: DemoAccount, serve: Serve) -> None:
     sandbox = serve(account)

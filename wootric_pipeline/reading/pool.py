@@ -45,6 +45,8 @@ class Pool:
         lanes = Lanes(walk, split)
         self._begin(lanes)
         try:
+            # What else is to be read may begin, too.
+            yield None
             for piece in lanes.in_order(self._wait):
                 yield piece
                 with self._lock:
