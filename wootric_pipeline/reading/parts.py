@@ -10,10 +10,11 @@ Split = Callable[[Walk], Walk | None]
 PAGES_BEFORE_PARTS, PAGES_BEFORE_PARTS_OF_CHANGES = 20, 100
 """A range of fewer pages is read in one piece: each end of a part costs half a request. What has changed since the last
 run is seldom more, and comes in bursts: where one ends, a part begins for nothing."""
-PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 40, 100
-SHARE_OF_A_PART = 0.4
-"""Of what is left, as far as the pace of the last pages tells."""
-PARTS_LEFT_MIN = 1.5
+PAGES_OF_A_PART_MIN, PAGES_OF_A_PART_MAX = 24, 60
+SHARE_OF_A_PART = 0.25
+"""Of what is left, as far as the pace of the last pages tells. Pages are handed on in order: what is read behind a long
+part waits for it."""
+PARTS_LEFT_MIN = 2
 """Where less than so many parts are left, they are one: each costs half a request, but one alone at the end takes
 long."""
 
