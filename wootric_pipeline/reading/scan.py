@@ -129,8 +129,6 @@ class Scan:
                 if piece.is_settled or walk.incomplete:
                     yield from self._settled(unsettled, is_complete=not walk.incomplete)
                     unsettled.clear()
-                else:
-                    yield None
         except (WootricError, OrderIgnored, FilterIgnored):
             yield from self._settled(unsettled, is_complete=False)
             raise
