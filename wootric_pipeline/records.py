@@ -46,6 +46,7 @@ _KINDS: Mapping[type, TDataType] = {bool: "bool", int: "bigint", float: "double"
 _AFTER_SECONDS = re.compile(r"(?P<fraction>\.\d+)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SECONDS = re.compile(r"[0-9]{9,11}(\.[0-9]{1,6})?")
+_SECONDS_LENGTH_MAX = 18
 _WHOLE = re.compile(r"\s*(?P<digits>[+-]?[0-9]{1,19})(\.0*)?\s*")
 
 
@@ -235,44 +236,43 @@ def _fit(table: Table, fields: Row, prefix: str, odd: list[str]) -> None:
         prefix: Of the names of their columns.
         odd: Names of columns that are documented, and of fields that hold what is not.
     """
-    likeness = tuple(fields), tuple(map(type, fields.values()))
-    for name, path, data_type in _to_look_at(table, prefix, *likeness):
-        value = fields[name]
-        if data_type is not None:
-            if type(value) is int and data_type == BIGINT and not _is_too_big(value):
+    expected = _expected(table, prefix)
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is expected.get(name, str):
+            # A whole number may be too big.
+            if kind is not int or -_BIGINT_LIMIT <= value < _BIGINT_LIMIT:
                 continue
-            fitting = _fitting(data_type, value)
-            if fitting is None:
-                fitting = aside(_storable(value, [], NESTING_MAX))
-                odd.append(path)
-            fields[name] = fitting
-        elif type(value) is dict and path in table.documented_objects:
-            _fit(table, value, f"{path}__", odd)
-        elif value:
-            replaced: list[Any] = []
-            fields[name] = _storable(value, replaced, NESTING_MAX)
-            odd += [path] * len(replaced)
+        elif value is None:
+            continue
+        _fit_value(table, fields, name, prefix + name, odd)
 
 
-@lru_cache(maxsize=4096)
-def _to_look_at(
-    table: Table, prefix: str, names: Sequence[str], kinds: Sequence[type]
-) -> Sequence[tuple[str, str, DataType | None]]:
-    """Of objects of the same keys and types the keys whose values may not fit, with the column of each and its type.
-
-    Most objects are like many before.
-    """
-    columns = [(name, prefix + name, table.documented.get(prefix + name)) for name in names]
-    return [
-        (name, path, data_type)
-        for (name, path, data_type), kind in zip(columns, kinds, strict=True)
-        if (kind in _MAY_HOLD_NUMBERS if data_type is None else _may_not_fit(data_type, kind))
-    ]
+@lru_cache(maxsize=256)
+def _expected(table: Table, prefix: str) -> Mapping[str, type]:
+    """The documented fields of an object, each with the type of the values that fit its column as they are."""
+    return {
+        name.removeprefix(prefix): _PYTHON_TYPES[data_type]
+        for name, data_type in table.documented.items()
+        if name.startswith(prefix)
+    }
 
 
-def _may_not_fit(data_type: DataType, kind: type) -> bool:
-    # A whole number may be too big.
-    return kind is not type(None) and (kind is int or kind is not _PYTHON_TYPES[data_type])
+def _fit_value(table: Table, fields: Row, name: str, path: str, odd: list[str]) -> None:
+    """Makes one value fit its column; see `_fit`."""
+    value, data_type = fields[name], table.documented.get(path)
+    if data_type is not None:
+        fitting = _fitting(data_type, value)
+        if fitting is None:
+            fitting = aside(_storable(value, [], NESTING_MAX))
+            odd.append(path)
+        fields[name] = fitting
+    elif type(value) is dict and path in table.documented_objects:
+        _fit(table, value, f"{path}__", odd)
+    elif value:
+        replaced: list[Any] = []
+        fields[name] = _storable(value, replaced, NESTING_MAX)
+        odd += [path] * len(replaced)
 
 
 def _fitting(data_type: DataType, value: Any) -> Any:
@@ -281,6 +281,8 @@ def _fitting(data_type: DataType, value: Any) -> Any:
         return None
     if data_type == BIGINT:
         return whole_number(value)
+    if data_type == TEXT and type(value) is int:
+        return str(value)
     try:
         if data_type == TIMESTAMP:
             return _time(value)
@@ -309,6 +311,8 @@ def whole_number(value: Any) -> int | None:
 def _time(value: Any) -> datetime:
     """A time as documented, or a day, or UNIX seconds as a number or a text."""
     if isinstance(value, str):
+        if len(value) > _SECONDS_LENGTH_MAX:
+            return parse_time(value)
         if _DAY.fullmatch(value):
             return parse_time(f"{value} 00:00:00")
         if not _SECONDS.fullmatch(value):
