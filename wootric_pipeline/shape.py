@@ -135,12 +135,13 @@ class _Level(NamedTuple):
     Attributes:
         values: Their keys of single values.
         keys: All their keys.
-        parts: Their keys of objects and lists, and the names of these in columns.
+        parts: Their keys of objects and lists, with the names of these in columns and what the names of columns of
+            objects there begin with; nothing where objects stay whole.
     """
 
     values: frozenset[str]
     keys: frozenset[str]
-    parts: list[tuple[str, str]]
+    parts: list[tuple[str, str, str]]
 
 
 class Shaping:
@@ -181,8 +182,11 @@ class Shaping:
         level = self._levels.get(prefix) or self._level(prefix)
         if fields.keys() <= level.keys:
             shaped = dict(fields)
-            for key, path in level.parts:
-                if (part := fields.get(key)) is not None:
+            for key, path, inside in level.parts:
+                part = fields.get(key)
+                if inside and type(part) is dict:
+                    shaped[key] = self._fields(part, inside, taken)
+                elif part not in (None, []):
                     shaped[key] = self._value(part, path, taken)
             return shaped
         free = [key for key in fields if key not in level.values]
@@ -251,9 +255,13 @@ class Shaping:
         names = (name for name in self._documented if name.startswith(prefix))
         values = frozenset(name[len(prefix) :] for name in names)
         paths = {*self._table.documented_objects, *self._table.lists, *self._table.properties}
-        parts = [(path[len(prefix) :], path) for path in sorted(paths) if path.startswith(prefix)]
-        inside = [(key, path) for key, path in parts if SEPARATOR not in key]
-        level = self._levels[prefix] = _Level(values, values.union(key for key, _ in inside), inside)
+        keys = {path[len(prefix) :]: path for path in sorted(paths) if path.startswith(prefix)}
+        parts = [
+            (key, path, "" if path in self._json else path + SEPARATOR)
+            for key, path in keys.items()
+            if SEPARATOR not in key
+        ]
+        level = self._levels[prefix] = _Level(values, values.union(key for key, _, _ in parts), parts)
         return level
 
     def _is_taken(self, path: str, taken: set[str]) -> bool:

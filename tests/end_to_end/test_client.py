@@ -243,6 +243,13 @@ def test_the_proxy_of_the_environment_is_used_and_sees_no_credentials(monkeypatc
     assert "the-secret" not in str(proxy.received)
 
 
+def test_a_client_that_was_closed_opens_connections_anew() -> None:
+    with talking(PAGE, PAGE) as talk:
+        first = talk.get()
+        talk.client.close()
+        assert talk.get() == first
+
+
 @pytest.mark.parametrize("sign_in_redirects", [True, False])
 def test_a_redirect_is_not_followed(sign_in_redirects: bool) -> None:
     with Scripted(PAGE) as elsewhere:

@@ -134,3 +134,21 @@ def test_the_newest_rows_are_kept_in_a_small_state(step: int) -> None:
 def test_rows_of_the_future_leave_room_for_others() -> None:
     state = kept(row(1, 10**9), row(2), row(3, -100))
     assert list(state["rows"]) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_is_kept_does_not_depend_on_where_the_cursor_was_on_the_way(step: int) -> None:
+    pages = [[row(10 * page + index, 100 * page + 10 * index) for index in range(10)] for page in range(10)][::step]
+    on_the_way = overlap()
+    for number, page in enumerate(pages, 1):
+        on_the_way.note(page, max(each["updated_at"] for page in pages[:number] for each in page))
+    state = as_loaded(on_the_way.kept(NOON + timedelta(seconds=990), is_complete=True))
+    assert state == kept(*(each for page in pages for each in page), cursor=990)
+    assert len(state["rows"]) == 31
+
+
+def test_a_version_older_than_the_overlap_still_competes_with_one_within_it() -> None:
+    reading = overlap()
+    reading.note([row(1, text="newer"), row(2)], NOON)
+    reading.note([row(1, -1_000, text="older")], NOON)
+    assert list(reading.kept(NOON, is_complete=True)["rows"]) == ["2"]

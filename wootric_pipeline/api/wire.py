@@ -46,7 +46,20 @@ def body(response: Response) -> bytes:
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Connections whose answers end in time, headers included: reading one raises TimeoutError, or AnswerTooLarge."""
+    """Connections to one host whose answers end in time, headers included: else TimeoutError, or AnswerTooLarge."""
+
+    _pool: Any = None
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """The pool of connections to the host, which requests would look up for each request."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **options)
+        return self._pool
+
+    def close(self) -> None:
+        """Closes the connections; a request after that opens others."""
+        self._pool = None
+        super().close()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Makes the pools of direct connections."""

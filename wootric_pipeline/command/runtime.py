@@ -16,7 +16,7 @@ from ..dlt_internals import start_runtime
 from ..errors import ConfigurationError
 from ..settings import shown
 
-GC_THRESHOLD = 50_000
+GC_THRESHOLD = 200_000
 DLT_SETTINGS = {
     # dlt logs failures with tracebacks and repeats messages of destinations, which may hold rows.
     "runtime.log_level": "CRITICAL",

@@ -73,8 +73,15 @@ class Overlap:
         del self._known[key]
         return False
 
-    def note(self, rows: Page) -> None:
-        """Notes rows that are loaded as they are, by now or with what is committed next."""
+    def note(self, rows: Page, cursor: datetime | None = None) -> None:
+        """Notes rows that are loaded as they are, by now or with what is committed next.
+
+        Args:
+            rows: Which.
+            cursor: Where the next run begins at the earliest, but for the lookback.
+        """
+        if cursor is not None and (self._oldest is None or self._begin(cursor) > self._oldest):
+            self._oldest = self._begin(cursor)
         for row in rows:
             row_id, updated = row[PRIMARY_KEY], row[CURSOR]
             noted = self._noted.get(row_id)
@@ -98,7 +105,7 @@ class Overlap:
         """
         if cursor is None:
             return {}
-        begin = (cursor - self._lookback).replace(microsecond=0)
+        begin = self._begin(cursor)
         rows = self._newest(row for row in self._noted.values() if row[CURSOR] >= begin)
         digests = {
             str(row[PRIMARY_KEY]): self._digest_of(row) for row in rows if row[PRIMARY_KEY] not in self._doubtful
@@ -109,6 +116,9 @@ class Overlap:
             digests.update(others[: ROWS_MAX - len(digests)])
         # In one order, since a state that is the same is not written again.
         return {"shape": self._shape, "rows": dict(sorted(digests.items()))} if digests else {}
+
+    def _begin(self, cursor: datetime) -> datetime:
+        return (cursor - self._lookback).replace(microsecond=0)
 
     def _newest(self, rows: Any) -> Page:
         return sorted(rows, key=itemgetter(CURSOR), reverse=True)[:ROWS_MAX]

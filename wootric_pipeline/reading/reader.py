@@ -166,9 +166,9 @@ class Reader:
                     continue
                 if rows := self._to_load(batch, reading, table, loaded if once else None):
                     yield rows
-                    reading.overlap.note(rows)
                 reading.progress = batch.progress
                 reached = self._moved(table, committed, reached, batch.cursor)
+                reading.overlap.note(rows, reached or committed)
                 if self._checkpoint.is_due() and (reached or batch.progress):
                     self._paused[table.name] = reading
                     return

@@ -47,13 +47,14 @@ class Seen:
             page: The rows.
             moves: Whether they are the next ones, so that the position moves to the last of them.
         """
-        fresh = [row for row in page if not self.has(row)]
+        fresh, rows = [], self._rows
         for row in page:
             row_id, second, version = row[PRIMARY_KEY], self._axis.second(row), row[UPDATED.field]
-            known = self._rows.get(row_id)
-            if known is None or known[1] <= version:
-                self._rows[row_id] = (second, version)
-            self._rows.move_to_end(row_id)
+            # Where it is known, it is now the one that was seen last.
+            known = rows.pop(row_id, None)
+            if known is None or known[1] < version:
+                fresh.append(row)
+            rows[row_id] = (second, version) if known is None or known[1] <= version else known
             if moves and (self.position is None or second > self.position):
                 self.position, self.last = second, set()
             if second == self.position:
