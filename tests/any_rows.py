@@ -82,7 +82,7 @@ def _same(value: Any) -> str | None:
             return json.dumps(json.loads(text.replace("\\u0000", "\ufffd")))
         except ValueError:
             return text
-    text = {"True": "1", "False": "0"}.get(text, text)
+    text = {"true": "1", "false": "0"}.get(text.lower(), text)
     if not _NUMBER.fullmatch(text):
         return text
     return str(int(text)) if text.lstrip("-").isdigit() else _number(float(text))

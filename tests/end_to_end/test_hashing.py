@@ -205,7 +205,7 @@ def test_a_value_that_would_not_fit_is_hashed_into_the_column(serve: Serve, tmp_
     assert project.ask("SELECT score FROM wootric.responses") == [(hashed("N/A"),)]
 
 
-@pytest.mark.parametrize("words", first((), ("--check",)))
+@pytest.mark.parametrize("words", first((), (("--check",),)))
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
