@@ -176,7 +176,7 @@ def test_a_run_is_shown_in_a_line_that_is_gone_in_the_end(
     reading = seen(r"Reading - (?:(?:, )?\w+ \d+)+ rows" if columns != 40 else r"Reading - [\d,]+ rows", watched)
     assert len(reading) > 3
     assert seen(f"Preparing - {rows_read}", watched)
-    assert seen(rf"Loading into duckdb, \d of \d steps(?: - (?:{rows_read}|1,200 rows))?", watched)
+    assert seen(rf"Loading into duckdb, \d+ of \d+ steps(?: - (?:{rows_read}|1,200 rows))?", watched)
 
 
 @pytest.mark.slow
