@@ -208,6 +208,25 @@ def test_behind_a_second_that_cannot_be_read_reading_goes_on() -> None:
         seed=86,
     )
 )
+@example(
+    Scenario(
+        Plan(
+            rows=183,
+            seconds_apart=3.0,
+            seed=193723975,
+            updated_later=0.03,
+            to_the_microsecond=True,
+            imports=18,
+            imports_within=0.0,
+            future=44,
+        ),
+        Lies(page_rows=10, glitches=(Glitch("short", rate=0.3, rows=1, where="tail"),)),
+        "end_users",
+        since=1901023758,
+        connections=4,
+        seed=609,
+    )
+)
 def test_servers_that_lie(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

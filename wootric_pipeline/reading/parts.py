@@ -38,7 +38,10 @@ class Parting:
         pace = walk.seconds_a_page
         if walk.pages_read < self._pages_before or pace is None or not self._may_split():
             return None
-        position, until = walk.position, walk.bounds.until
+        position, since, until = walk.position, walk.bounds.since, walk.bounds.until
+        if since is not None and position < since:
+            # Its first pages may lie before the range, and a part that begins there as well.
+            return None
         left = int((self._until() if until is None else until) - position) // pace
         pages = min(max(int(left * SHARE_OF_A_PART), PAGES_OF_A_PART_MIN), PAGES_OF_A_PART_MAX)
         if left < PARTS_LEFT_MIN * pages:

@@ -248,7 +248,7 @@ class Walk:
         self.bounds = replace(self.bounds, until=None)
         page = self._next()
         while fresh := self._seen.take(page):
-            yield Piece(fresh, True)
+            yield Piece(list(filter(self.bounds.holds, fresh)), True)
             if known & ids(page):
                 return
             page = self._next()
