@@ -1,6 +1,7 @@
 """A range is read completely and cheaply, whatever the rows, the ties and the order."""
 
 import random
+from datetime import datetime, timezone
 from math import ceil
 
 import pytest
@@ -8,8 +9,12 @@ import pytest
 from tests.api_model import Model, account_of, nothing, update
 from tests.conftest import NOON, row
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
+from wootric_pipeline.reading.listing import UPDATED, Listing, Page, Params
+from wootric_pipeline.reading.order import OrderProof, Windows
+from wootric_pipeline.reading.seen import Seen
 from wootric_pipeline.reading.span import Span
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
+from wootric_pipeline.tables import RESPONSES
 
 CREATED_ONLY = Behaviour(ignores_updated=frozenset({"responses"}))
 UNSORTED = Behaviour(ignores_sort_key=frozenset({"responses", "end_users"}))
@@ -162,6 +167,19 @@ def test_rows_updated_in_one_second_are_split_by_their_creation(count: int) -> N
 def test_rows_created_and_updated_in_one_second_are_read_from_both_ends(count: int, behaviour: Behaviour) -> None:
     model = Model(account_of([row(index, NOON - 100) for index in range(count)]), behaviour=behaviour)
     assert sorted(ids(model.read())) == list(range(count))
+
+
+def test_a_second_before_the_range_does_not_count_as_its_first_window() -> None:
+    proof, seen = OrderProof(RESPONSES, UPDATED), Seen(UPDATED)
+
+    def nothing_is_asked(params: Params) -> Page:
+        raise AssertionError(params)
+
+    windows = Windows(Listing(RESPONSES, nothing_is_asked), UPDATED, (), seen, proof, 100)
+    second = datetime.fromtimestamp(99, timezone.utc)
+    windows.note([{"id": 1, "created_at": second, "updated_at": second}])
+    assert list(windows.ended(99, always=True)) == []
+    assert proof.may_count(always=False)
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(), CREATED_ONLY])

@@ -250,6 +250,7 @@ class Listing:
         except FilterIgnored:
             self._note_honoured(bounds[0].axis, honours=False)
             raise
+        self.longest = max(self.longest, len(page))
         self.unfiltered += [] if not page or CREATED.out_of_order(page) else [page]
         return page
 

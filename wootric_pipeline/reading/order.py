@@ -132,7 +132,8 @@ class Windows:
         self.begin(until)
         # Along creation nothing else tells whether the first page was the first.
         is_first = window.since is None and self._axis is CREATED
-        if not pages or window.since == until:
+        # The first pages may lie before the range.
+        if not pages or (window.since is not None and window.since >= until):
             return
         if self._proof.may_count(always=always) or is_first:
             yield from self._completed(window)
