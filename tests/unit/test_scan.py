@@ -9,10 +9,11 @@ import pytest
 from tests.api_model import Model, account_of, nothing, update
 from tests.conftest import NOON, row
 from wootric_pipeline.errors import IncompleteScan, UnexpectedAnswer
-from wootric_pipeline.reading.listing import UPDATED, Listing, Page, Params
+from wootric_pipeline.reading.listing import UPDATED, Bounds, Listing, Page, Params
 from wootric_pipeline.reading.order import OrderProof, Windows
 from wootric_pipeline.reading.seen import Seen
 from wootric_pipeline.reading.span import Span
+from wootric_pipeline.reading.walk import Walk
 from wootric_pipeline.sandbox import SECOND, Account, Behaviour
 from wootric_pipeline.tables import RESPONSES
 
@@ -250,3 +251,20 @@ def test_rows_outside_the_range_asked_for_are_an_error(monkeypatch: pytest.Monke
     monkeypatch.setattr(model, "fetch", unfiltered)
     with pytest.raises(UnexpectedAnswer, match="outside the created_at asked for"):
         model.read(Span(NOON, created_since=NOON))
+
+
+def test_what_lies_between_two_parts_is_of_the_range() -> None:
+    second = [datetime.fromtimestamp(each, timezone.utc) for each in range(300)]
+    before, last, beyond, first = (
+        {"id": each, "created_at": second[each], "updated_at": second[each]} for each in (50, 150, 200, 250)
+    )
+
+    answers = iter([[last]])
+
+    def coarse(params: Params) -> Page:
+        return next(answers, [] if int(params["updated[gte]"]) > 250 else [before, last, beyond, first])
+
+    walk, behind = (Walk(Listing(RESPONSES, coarse), Bounds(UPDATED, since)) for since in (100, 225))
+    next(walk.pieces())
+    walk.beyond, behind.first = [beyond], [first]
+    assert [row for piece in walk.bridge(behind) for row in piece.rows] == [beyond, beyond, first]
