@@ -243,6 +243,20 @@ def test_the_proxy_of_the_environment_is_used_and_sees_no_credentials(monkeypatc
     assert "the-secret" not in str(proxy.received)
 
 
+def test_a_proxy_of_plain_connections_is_told_the_whole_address_of_each_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with Scripted(PAGE) as proxy, connected("http://127.0.0.1:1", FakeClock()) as client:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for number in (1, 2, 3):
+            client.get("/v1/responses", {"page": number, "created[gte]": 5})
+        targets = [request.target for request in proxy.sent("GET")]
+    assert targets == [f"http://127.0.0.1:1/v1/responses?page={number}&created%5Bgte%5D=5" for number in (1, 2, 3)]
+
+
 def test_a_client_that_was_closed_opens_connections_anew() -> None:
     with talking(PAGE, PAGE) as talk:
         first = talk.get()

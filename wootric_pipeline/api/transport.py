@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import requests
 from dlt import __version__ as dlt_version
@@ -266,7 +266,8 @@ def _request(
 ) -> requests.PreparedRequest:
     request = _prepared(method, url).copy()
     if params:
-        request.url = f"{request.url}?{urlencode(params)}"
+        query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in params.items())
+        request.url = f"{request.url}?{query}"
     if token is not None:
         request.headers["Authorization"] = f"Bearer {token}"
     if form is not None:
@@ -278,6 +279,12 @@ def _request(
 def _prepared(method: str, url: str) -> requests.PreparedRequest:
     """What all requests to one address have in common: requests would put it together, and check it, for each."""
     return requests.Request(method, url, headers=HEADERS).prepare()
+
+
+@lru_cache(maxsize=256)
+def _quoted(text: str | int) -> str:
+    """A name or a value of a query: few of them differ from one to the next."""
+    return quote_plus(str(text))
 
 
 def _backoff_seconds(attempt: int) -> float:

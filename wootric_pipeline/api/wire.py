@@ -10,7 +10,7 @@ from functools import cache
 from http.client import HTTPResponse
 from typing import Any
 
-from requests import Response
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ContentDecodingError
 
@@ -49,12 +49,23 @@ class BoundedAdapter(HTTPAdapter):
     """Connections to one host whose answers end in time, headers included: else TimeoutError, or AnswerTooLarge."""
 
     _pool: Any = None
+    _origin = ""
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """The pool of connections to the host, which requests would look up for each request."""
         if self._pool is None:
             self._pool = super().get_connection_with_tls_context(*args, **options)
         return self._pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """What is asked of the host; requests would take the address apart, and look for a proxy, for each request."""
+        address = request.url or ""
+        if self._origin and address.startswith(self._origin):
+            return address.removeprefix(self._origin)
+        asked = super().request_url(request, proxies)
+        # A proxy may have to be told the whole address.
+        self._origin = address.removesuffix(asked)
+        return asked
 
     def close(self) -> None:
         """Closes the connections; a request after that opens others."""
