@@ -63,6 +63,38 @@ def test_parts_read_at_the_same_time_cost_next_to_nothing(count: int, behaviour:
     assert len(model.queries) <= 1.04 * ceil(count / 50) + 4
 
 
+@pytest.mark.parametrize("bursts", [1, 5, 20])
+@pytest.mark.parametrize("behaviour", [Behaviour(), CREATED_ONLY])
+def test_parts_that_end_between_bursts_cost_next_to_nothing(bursts: int, behaviour: Behaviour) -> None:
+    chance = random.Random(0)
+    begun = [chance.randrange(100_000_000) for _ in range(bursts)]
+    ages = [
+        chance.choice(begun) + chance.randrange(20_000) if chance.random() < 0.9 else chance.randrange(100_000_000)
+        for _ in range(5_000)
+    ]
+    rows = [row(index, NOON - age) for index, age in enumerate(sorted(ages, reverse=True))]
+    model = Model(account_of(rows), behaviour=behaviour, order=random.Random(0))
+    assert sorted(ids(model.read())) == list(range(5_000))
+    assert len(model.queries) <= 1.04 * 100 + 4
+
+
+def test_no_part_but_the_last_is_counted() -> None:
+    rows = [row(index, NOON - 1_000_000 + index * 50) for index in range(20_000)]
+    model = Model(account_of(rows), order=random.Random(1))
+    assert ids(model.read()) == list(range(20_000))
+    begun = model.begun()
+    counted = [query for query in model.queries if "updated[lt]" in query and "page" in query]
+    assert len(begun) > 4
+    assert len(counted) == 2
+
+
+def test_the_first_page_of_a_list_that_ignores_sort_key_is_asked_for_once() -> None:
+    model = Model(account_of(spread(200)), behaviour=UNSORTED)
+    model.account.change("responses", 3, NOON * SECOND)
+    assert sorted(ids(model.read())) == list(range(200))
+    assert len([query for query in model.queries if not any("[" in name for name in query)]) == 2
+
+
 @pytest.mark.parametrize("updated_with", range(3_000, 4_500, 150))
 def test_parts_of_an_unsorted_list_hide_no_row(updated_with: int) -> None:
     rows = [row(index, NOON - 600_000 + index * 60) for index in range(5_000)]

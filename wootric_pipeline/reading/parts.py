@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from .listing import PAGE_ROWS
 from .walk import Walk
 
 Split = Callable[[Walk], Walk | None]
@@ -17,6 +18,8 @@ part waits for it."""
 PARTS_LEFT_MIN = 2
 """Where less than so many parts are left, they are one: each costs half a request, but one alone at the end takes
 long."""
+COST_PAGES_FREE, COST_SHARE = 0.7, 0.015
+"""So many pages, and that share of all that were read, may be read twice, because parts met there."""
 
 
 class Parting:
@@ -32,11 +35,13 @@ class Parting:
         self._until = until
         self._pages_before = pages_before
         self._may_split = may_split
+        self._walks: list[Walk] = []
 
     def __call__(self, walk: Walk) -> Walk | None:
         """See `Split`."""
+        self._walks = self._walks or [walk]
         pace = walk.seconds_a_page
-        if walk.pages_read < self._pages_before or pace is None or not self._may_split():
+        if pace is None or not self._may_split() or not self._may_cost_more():
             return None
         position, since, until = walk.position, walk.bounds.since, walk.bounds.until
         if since is not None and position < since:
@@ -46,5 +51,11 @@ class Parting:
         pages = min(max(int(left * SHARE_OF_A_PART), PAGES_OF_A_PART_MIN), PAGES_OF_A_PART_MAX)
         if left < PARTS_LEFT_MIN * pages:
             return None
-        self._pages_before = 1
-        return walk.split(position + pages * pace)
+        self._walks.append(walk.split(position + pages * pace))
+        return self._walks[-1]
+
+    def _may_cost_more(self) -> bool:
+        """Whether one part more is cheap enough; what each will read beyond its end is not known before."""
+        pages = sum(walk.pages_read for walk in self._walks)
+        cost_pages = sum(len(walk.beyond) / PAGE_ROWS if walk.beyond else 1 for walk in self._walks)
+        return pages >= self._pages_before and cost_pages <= COST_PAGES_FREE + COST_SHARE * pages

@@ -103,6 +103,8 @@ class Scan:
             yield from self._along_updated(span)
         except (OrderIgnored, FilterIgnored) as ignored:
             filtered = isinstance(ignored, OrderIgnored) and self._listing.honours(UPDATED)
+            if isinstance(ignored, OrderIgnored) and ignored.first and not self._listing.unfiltered:
+                self._listing.unfiltered.append(ignored.first)
             yield from self._along_created(span, filtered=filtered)
 
     def _along_updated(self, span: Span) -> Iterator[Batch | None]:

@@ -232,7 +232,9 @@ class Walk:
     def split(self, second: int) -> "Walk":
         """Ends this walk at a second it has not reached by far; a walk through the rest."""
         bounds = replace(self.bounds, since=second)
-        rest = Walk(self._listing, bounds, *self._within, proof=self._proof, started=self._started)
+        rest = Walk(
+            self._listing, bounds, *self._within, proof=self._proof, started=self._started, is_last=self._is_last
+        )
         rest.incomplete = self.incomplete
         self.bounds = replace(self.bounds, until=second)
         self._is_last = False
