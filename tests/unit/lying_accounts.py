@@ -36,6 +36,7 @@ class Plan:
         to_the_microsecond: Ties are such.
         imports: Rows beside them with high ids and old dates.
         imports_within: From a month before the others up to that share of their time.
+        imports_after: How much of them had come when those did: the rest has higher ids.
         before_1970: Rows beside them with such dates.
         future: Rows beside them that were updated in the future, half of them created there, too.
         hidden_share: Of the rows, by chance.
@@ -53,6 +54,7 @@ class Plan:
     to_the_microsecond: bool = False
     imports: int = 0
     imports_within: float = 1.0
+    imports_after: float = 1.0
     before_1970: int = 0
     future: int = 0
     hidden_share: float = 0.0
@@ -70,6 +72,7 @@ class Plan:
             (self.future, NOW * SECOND + DAY, NOW * SECOND + 90 * YEAR),
         ):
             rows += self._beside(len(rows), count, low, high, chance)
+        rows = self._renumbered(rows)
         for index in chance.sample(range(len(rows)), min(self.created_after_update, len(rows))):
             rows[index] = replace(rows[index], created=rows[index].updated + chance.randint(1, DAY))
         return self._hidden(rows, chance)
@@ -112,6 +115,17 @@ class Plan:
             created = NOW * SECOND - 2 * DAY if low > NOW * SECOND and row_id % 2 else updated
             rows.append(Row(row_id, created, updated, _email(chance)))
         return rows
+
+    def _renumbered(self, rows: list[Row]) -> list[Row]:
+        """The rows with ids as if the imports had come after a part of the others."""
+        before = int(self.rows * self.imports_after)
+
+        def row_id(row: Row) -> int:
+            if before < row.id <= self.rows:
+                return row.id + self.imports
+            return row.id - (self.rows - before) if self.rows < row.id <= self.rows + self.imports else row.id
+
+        return [replace(row, id=row_id(row)) for row in rows]
 
     def _hidden(self, rows: list[Row], chance: random.Random) -> list[Row]:
         run = range(len(rows) // 3, len(rows) // 3 + self.hidden_run)
@@ -192,6 +206,7 @@ SERVERS: dict[str, Named] = {
     "sorted by id where updated_at is asked for": _unread(Lies(sorted_by="id", sorted_by_when=OF_UPDATED), **IMPORTS),
     "sorted by id where created_at is asked for": _unread(Lies(sorted_by="id", sorted_by_when=OF_CREATED), **IMPORTS),
     "sorted by id, imports between the others": _unread(Lies(sorted_by="id"), **IMPORTS_BETWEEN),
+    "sorted by id, imports amid the others": _unread(Lies(sorted_by="id"), **IMPORTS_BETWEEN, imports_after=0.6),
     "always sorted by creation": _unread(Lies(sorted_by="created"), **IMPORTS),
     "sort_key ignored": _unread(Lies(sorted_by="default"), **IMPORTS),
     "always sorted by email": _unread(Lies(sorted_by="email"), **IMPORTS),
@@ -396,6 +411,7 @@ def plans(draw: st.DrawFn, page_rows: int = 50) -> Plan:
     counts: dict[str, Any] = {name: draw(tied if name.startswith("tied") else few) for name in sorted(special)}
     if "imports" in special:
         counts["imports_within"] = draw(st.sampled_from((0.0, 0.05, 0.5, 1.0)))
+        counts["imports_after"] = draw(st.sampled_from((0.3, 0.8, 1.0)))
     if draw(st.booleans()):
         counts.update(
             hidden_share=draw(st.sampled_from((0.0, 0.02, 0.3))), hidden_run=draw(st.integers(0, page_rows + 3))

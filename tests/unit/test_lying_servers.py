@@ -177,6 +177,23 @@ def test_behind_a_second_that_cannot_be_read_reading_goes_on() -> None:
 # All ways to lie, at once.
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("number", "came_after"), [(3_000, 8_500), (8_600, 8_900)], ids=["over a look back", "in the last window"]
+)
+def test_an_import_amid_thousands_of_rows_in_the_order_of_ids_is_not_missed(
+    mode: str, number: int, came_after: int
+) -> None:
+    order = [*range(number), 9_000, *range(number, 9_000)]
+    moments = {row: (NOW - (9_001 - place) * 600) * SECOND for place, row in enumerate(order)}
+    by_id = [*range(came_after), 9_000, *range(came_after, 9_000)]
+    rows = [Row(row_id, moments[row], moments[row]) for row_id, row in enumerate(by_id, 1)]
+    server = LyingServer({row.id: row for row in rows}, Lies(sorted_by="id") | MODES[mode])
+    outcome = read(server, "responses")
+    assert not outcome.complete
+    assert fault(server, outcome) is None
+
+
 @FEW
 @given(scenarios(KINDS))
 @example(Scenario(Plan(rows=120, seconds_apart=60.0), Lies(page_rows=10)))

@@ -187,6 +187,15 @@ def test_what_changes_after_the_start_is_loaded_and_does_not_move_the_cursor_pas
     assert max(batch.cursor.timestamp() for batch in batches if batch.cursor) == NOON
 
 
+def test_a_page_behind_a_second_is_not_taken_for_the_end_because_it_was_to_be_shorter() -> None:
+    rows = spread(1_000)
+    for each in rows[300:437]:
+        each["updated_at"] = rows[300]["updated_at"]
+    model = Model(account_of(rows))
+    assert sorted(ids(model.read())) == list(range(1_000))
+    assert len([query for query in model.queries if query["sort_order"] == "desc"]) == 1
+
+
 @pytest.mark.parametrize("count", [50, 51, 99, 100, 1_500, 1_501, 10_000])
 def test_rows_updated_in_one_second_are_split_by_their_creation(count: int) -> None:
     tied = [row(index, NOON - 100, created=NOON - 90_000 + index) for index in range(count)]

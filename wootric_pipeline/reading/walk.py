@@ -135,7 +135,7 @@ class Walk:
         """Whether there is nothing behind a page, which one that is short, or without new rows, lets expect."""
         if self._is_beyond_the_horizon():
             return True
-        is_short = len(page) < self._listing.full_rows
+        is_short = self._is_short(page)
         if fresh and (not is_short or self._lies_before_the_newest(page)):
             if is_short:
                 yield from self._again(page)
@@ -268,9 +268,14 @@ class Walk:
         if until is None or not page or self.bounds.axis.second(page[-1]) < until:
             return False
         self.beyond = [row for row in page if self.bounds.axis.second(row) >= until]
-        if len(page) < self._listing.full_rows:
+        if self._is_short(page):
             yield from self._again(page)
         return True
+
+    def _is_short(self, page: Page) -> bool:
+        """Whether a page has fewer rows than it was asked for, as far as pages may have them."""
+        full, asked = self._listing.full_rows, self._asked[2]
+        return len(page) < (full if asked is None else min(asked, full))
 
     def _newest(self) -> Page:
         """The newest rows of the list, ascending; an empty answer is not believed where rows were seen."""
