@@ -14,7 +14,7 @@ from wootric_pipeline.reading.order import OrderProof, Windows
 from wootric_pipeline.reading.seen import Seen
 from wootric_pipeline.reading.span import Span
 from wootric_pipeline.reading.walk import Walk
-from wootric_pipeline.sandbox import SECOND, Account, Behaviour
+from wootric_pipeline.sandbox import SECOND, Account, Behaviour, DemoAccount
 from wootric_pipeline.tables import RESPONSES
 
 CREATED_ONLY = Behaviour(ignores_updated=frozenset({"responses"}))
@@ -93,6 +93,16 @@ def test_the_first_page_of_a_list_that_ignores_sort_key_is_asked_for_once() -> N
     model.account.change("responses", 3, NOON * SECOND)
     assert sorted(ids(model.read())) == list(range(200))
     assert len([query for query in model.queries if not any("[" in name for name in query)]) == 2
+
+
+@pytest.mark.parametrize("table", ["end_users", "responses", "declines"])
+@pytest.mark.parametrize("behaviour", [Behaviour(), Behaviour(ignores_updated=frozenset({"responses", "declines"}))])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_the_demo_stays_within_the_budget(table: str, behaviour: Behaviour, in_parts: bool) -> None:
+    model = Model(DemoAccount(NOON), table, behaviour, order=random.Random(1) if in_parts else None)
+    rows = len(model.account.rows[table])
+    assert len(set(ids(model.read()))) == rows >= 5_000
+    assert len(model.queries) <= 1.04 * ceil(rows / 50) + 4
 
 
 @pytest.mark.parametrize("updated_with", range(3_000, 4_500, 150))
