@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
+from unittest.mock import patch
 
 from tests.unit.lying_server import LyingServer, Refused
 from wootric_pipeline.api.answers import Answer, list_of
 from wootric_pipeline.errors import ApiUnavailable, WootricError
+from wootric_pipeline.reading import parts
 from wootric_pipeline.reading.history import History
 from wootric_pipeline.reading.listing import Listing, Page, Params
 from wootric_pipeline.reading.pool import Pool
@@ -18,6 +20,7 @@ from wootric_pipeline.records import to_record
 from wootric_pipeline.tables import TABLES
 
 LOOKBACK = timedelta(seconds=300)
+PARTS_FREE = 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,10 @@ def read(
     connections: int = 1,
     state: State | None = None,
 ) -> Outcome:
-    """One run over one table; with both bounds a backfill, with a state the run after the one that left it."""
+    """One run over one table; with both bounds a backfill, with a state the run after the one that left it.
+
+    Over several connections it is read in more parts than so few rows are worth.
+    """
 
     def fetch(params: Params) -> Page:
         try:
@@ -71,10 +77,11 @@ def read(
     state, error, asked_before = state or State(), None, server.requests
     progress: Progress | None = None
     try:
-        for batch in filter(None, scan.read(_span(since, until, state))):
-            _merge(rows, batch.rows)
-            progress = batch.progress
-            state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
+        with patch.object(parts, "COST_PAGES_FREE", PARTS_FREE):
+            for batch in filter(None, scan.read(_span(since, until, state))):
+                _merge(rows, batch.rows)
+                progress = batch.progress
+                state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
     except WootricError as raised:
         error = str(raised)
     kept = state.history if error else None

@@ -35,6 +35,7 @@ def _small_pages() -> Iterator[None]:
         patch.setattr(scan, "PAGES_BEFORE_PARTS_OF_CHANGES", 4)
         patch.setattr(parts, "PAGES_OF_A_PART_MIN", 1)
         patch.setattr(parts, "PAGES_OF_A_PART_MAX", 2)
+        patch.setattr(parts, "COST_PAGES_FREE", 1_000)
         patch.setattr(sandbox, "PER_PAGE_MAX", PAGE_ROWS)
         patch.setattr(sandbox, "PAGE_MAX", PAGES_MAX)
         yield

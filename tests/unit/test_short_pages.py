@@ -28,6 +28,7 @@ def _short_parts() -> Iterator[None]:
         patch.setattr(scan, "PAGES_BEFORE_PARTS_OF_CHANGES", 2)
         patch.setattr(parts, "PAGES_OF_A_PART_MIN", 1)
         patch.setattr(parts, "PAGES_OF_A_PART_MAX", 3)
+        patch.setattr(parts, "COST_PAGES_FREE", 1_000)
         yield
 
 
