@@ -244,6 +244,13 @@ def test_an_import_amid_thousands_of_rows_in_the_order_of_ids_is_not_missed(
         seed=609,
     )
 )
+@example(
+    Scenario(
+        Plan(rows=285, seconds_apart=0.01, updated_later=0.0),
+        Lies(glitches=(Glitch("empty", rate=0.3),), ties_anew=True, shown="rounded"),
+        since=1_731_499_197,
+    )
+)
 def test_servers_that_lie(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

@@ -164,7 +164,9 @@ class Scan:
             if span.history is not None and bounds.since is not None:
                 # Rows of the second before must come, or a filter that leaves its bound out would hide the first ones.
                 asked = replace(bounds, since=bounds.since - 1)
-            walk = self._walk(asked, within, proof, is_last=is_last, doubts=not (filtered or span.known_empty))
+            # Of what has changed since, there may well be nothing.
+            doubts = not (span.known_empty or (filtered and span.known_until is not None))
+            walk = self._walk(asked, within, proof, is_last=is_last, doubts=doubts)
             try:
                 yield from self._part(walk, bounds, progress)
             except IncompleteScan as incomplete:
