@@ -364,6 +364,7 @@ class Walk:
         if (
             position is None
             or len(page) < self._listing.full_rows
+            or number == self._listing.pages_max
             or not second(page[0]) < position == second(page[-1])
         ):
             return page
