@@ -58,4 +58,7 @@ class Parting:
         """Whether one part more is cheap enough; what each will read beyond its end is not known before."""
         pages = sum(walk.pages_read for walk in self._walks)
         cost_pages = sum(len(walk.beyond) / PAGE_ROWS if walk.beyond else 1 for walk in self._walks)
+        if not self._walks[0].proof.is_proven:
+            # The count of the last window is yet to come.
+            cost_pages += 1
         return pages >= self._pages_before and cost_pages <= COST_PAGES_FREE + COST_SHARE * pages

@@ -51,6 +51,7 @@ class Walk:
         is_last: Whether no other walk goes through what lies behind: then its last window is counted.
 
     Attributes:
+        proof: As given, or of its own.
         incomplete: Seconds of which the API does not reveal all rows.
         bounds: The range; `split` moves its end.
         pages_read: How many pages were read.
@@ -85,8 +86,8 @@ class Walk:
         self.beyond: Page = []
         self._listing, self._within, self.bounds = listing, within, bounds
         self._seen = Seen(bounds.axis)
-        self._proof = proof or OrderProof(listing.table, bounds.axis, trusts_pages=bounds.since is not None)
-        self._windows = Windows(listing, bounds.axis, within, self._seen, self._proof, bounds.since)
+        self.proof = proof or OrderProof(listing.table, bounds.axis, trusts_pages=bounds.since is not None)
+        self._windows = Windows(listing, bounds.axis, within, self._seen, self.proof, bounds.since)
         self._newest_second: int | None = None
         self._tied_second: int | None = None
         self._horizon: Page = []
@@ -120,7 +121,7 @@ class Walk:
                 yield from self._window_ended(self._seen.position or 0)
             is_tied, before = self._is_tied(page, before), self._seen.position
             page = (yield from self._past(page)) if is_tied else self._next()
-            if (is_settled or self._proof.is_proven) and any(map(self._seen.stands, page)):
+            if (is_settled or self.proof.is_proven) and any(map(self._seen.stands, page)):
                 yield Piece([], True)
         yield from self._last_window_ended(page)
         yield Piece([], True)
@@ -233,7 +234,7 @@ class Walk:
         """Ends this walk at a second it has not reached by far; a walk through the rest."""
         bounds = replace(self.bounds, since=second)
         rest = Walk(
-            self._listing, bounds, *self._within, proof=self._proof, started=self._started, is_last=self._is_last
+            self._listing, bounds, *self._within, proof=self.proof, started=self._started, is_last=self._is_last
         )
         rest.incomplete = self.incomplete
         self.bounds = replace(self.bounds, until=second)
