@@ -7,7 +7,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.unit.lying_accounts import KINDS, Scenario, scenarios
+from tests.unit.lying_accounts import KINDS, Plan, Scenario, scenarios
 from tests.unit.lying_server import SECOND, Change, Lies, LyingServer, TooManyRequests
 from tests.unit.reading_harness import Outcome, State, read
 from tests.unit.test_lying_servers import FEW, THOUSANDS
@@ -80,3 +80,23 @@ def test_what_has_changed_in_parts_that_are_read_again_is_found(scenario: Scenar
 @given(scenarios(KINDS), st.integers(0, 2**32))
 def test_what_has_changed_is_found_behind_thousands_of_servers_that_lie(scenario: Scenario, seed: int) -> None:
     assert fault_of_rereading(scenario, seed) is None
+
+
+@pytest.mark.parametrize("refused", ["updated", "sort_key=updated_at"])
+@pytest.mark.parametrize("table", ["responses", "declines"])
+def test_a_list_that_refuses_the_filter_or_the_order_shows_changes_as_one_that_ignores_it(
+    refused: str, table: str
+) -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    server = LyingServer(rows, Lies(refuses=frozenset({refused})), table)
+    first = read(server, table)
+    assert first.complete
+    changed = [3, 200, 500]
+    server.now += 3_600 * SECOND
+    for row_id in changed:
+        server.changes = [Change("update", row_id)]
+        server.pass_a_second()
+    server.now += 60 * SECOND
+    second = read(server, table, state=first.state)
+    assert second.complete
+    assert _lost(server, [sorted(server.rows)[index] for index in changed], first, second) is None

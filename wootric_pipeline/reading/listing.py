@@ -217,13 +217,20 @@ class Listing:
         """
         params: dict[str, str | int] = {"per_page": min(rows or PAGE_ROWS, self.rows_max)}
         params |= {"page": number} if number > 1 else {}
-        params |= {"sort_key": UPDATED.field, "sort_order": "desc", **Bounds(UPDATED, FAR_FUTURE).params()}
+        params |= {"sort_key": UPDATED.field, "sort_order": "desc"}
+        future = Bounds(UPDATED, FAR_FUTURE)
         try:
-            page = self._fetched(params)
+            page = self._fetched({**params, **future.params()})
         except RequestRefused:
-            return None if self.honours(UPDATED) else []
+            if number > 1 or self._left_out >= future.params().keys():
+                return []
+            if self.honours(UPDATED):
+                return None
+            # Where it refuses to be asked for changes, it may sort by them all the same.
+            self._left_out.update(future.params())
+            return self.newest_changes(rows=rows)
         if number == 1:
-            self._note_honoured(UPDATED, honours=all(map(Bounds(UPDATED, FAR_FUTURE).holds, page)))
+            self._note_honoured(UPDATED, honours=all(map(future.holds, page)))
         return page if self._honoured[UPDATED] == IGNORED else None
 
     def before(self, axis: Axis, second: int) -> Page:

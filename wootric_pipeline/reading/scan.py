@@ -102,7 +102,8 @@ class Scan:
         try:
             yield from self._along_updated(span)
         except (OrderIgnored, FilterIgnored) as ignored:
-            filtered = isinstance(ignored, OrderIgnored) and self._listing.honours(UPDATED)
+            # A service that refuses the order may honour the filter all the same.
+            filtered = self._listing.honours(UPDATED)
             if isinstance(ignored, OrderIgnored) and ignored.first and not self._listing.unfiltered:
                 self._listing.unfiltered.append(ignored.first)
             yield from self._along_created(span, filtered=filtered)
