@@ -100,3 +100,19 @@ def test_a_list_that_refuses_the_filter_or_the_order_shows_changes_as_one_that_i
     second = read(server, table, state=first.state)
     assert second.complete
     assert _lost(server, [sorted(server.rows)[index] for index in changed], first, second) is None
+
+
+@pytest.mark.parametrize(("page_rows", "changes"), [(50, 1_400), (25, 700), (10, 250)])
+def test_no_change_is_late_that_a_list_shows_as_one_of_its_newest(page_rows: int, changes: int) -> None:
+    rows = {row.id: row for row in Plan(rows=2_000, seconds_apart=86_400.0, seed=1).build()}
+    server = LyingServer(rows, Lies(updated_ignored=True, page_rows=page_rows))
+    first = read(server, "responses")
+    changed = random.Random(1).sample(sorted(server.rows), changes)
+    server.now += 3_600 * SECOND
+    for row_id in changed:
+        server.changes = [Change("update", row_id - 1)]
+        server.pass_a_second()
+    second = read(server, "responses", state=first.state)
+    assert first.complete
+    assert second.complete
+    assert _lost(server, changed, first, second) is None

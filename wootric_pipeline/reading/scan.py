@@ -188,18 +188,16 @@ class Scan:
 
         Rows may move meanwhile, and a query has so many pages: what is not found here is found as in any other list.
         """
-        number, rows, reached = 1, len(page), len(page)
+        rows_max, reached = len(page), len(page)
         while changed := progress.changed(page):
             self.mode = "created"
             yield Batch(changed, None)
             is_sorted = progress.is_of_changes(page)
             self.changes_first |= is_sorted
-            number += 1
-            # Each page begins with a row of the one before.
-            rows = min(rows, (reached - 1) // (number - 1))
-            if not is_sorted or progress.reaches_known(page) or number > self._listing.pages_max or rows < 1:
+            number, rows = _behind(reached, rows_max, self._listing.pages_max)
+            if not is_sorted or progress.reaches_known(page) or number * rows <= reached:
                 return
-            page, reached = self._listing.newest_changes(number, rows) or [], rows * number
+            page, reached = self._listing.newest_changes(number, rows) or [], number * rows
 
     def _part(self, walk: Walk, bounds: Bounds, progress: Progress) -> Iterator[Batch | None]:
         """One part of the list; it is noted as read up to where no row is missing."""
@@ -275,3 +273,9 @@ class Scan:
                 f"{self._listing.table.name} has more rows than the API reveals in the second {seconds} (UNIX time of "
                 f"{field}); all others were read."
             )
+
+
+def _behind(reached: int, rows_max: int, pages_max: int) -> tuple[int, int]:
+    """Number and size of the page that reaches furthest, and begins with one of the rows that were reached."""
+    sizes = ((number, rows) for rows in range(1, rows_max + 1) if (number := (reached - 1) // rows + 1) <= pages_max)
+    return max(sizes, key=lambda size: size[0] * size[1], default=(1, 0))
