@@ -24,7 +24,18 @@ from tests.unit.lying_accounts import (
     honest_budget,
     scenarios,
 )
-from tests.unit.lying_server import DAY, NOW, SECOND, Change, Glitch, Lies, LyingServer, Row, TooManyRequests
+from tests.unit.lying_server import (
+    DAY,
+    NOW,
+    SECOND,
+    Change,
+    Compares,
+    Glitch,
+    Lies,
+    LyingServer,
+    Row,
+    TooManyRequests,
+)
 from tests.unit.reading_harness import Outcome, State, read
 
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}|\d{6,}")
@@ -249,6 +260,17 @@ def test_an_import_amid_thousands_of_rows_in_the_order_of_ids_is_not_missed(
         Plan(rows=285, seconds_apart=0.01, updated_later=0.0),
         Lies(glitches=(Glitch("empty", rate=0.3),), ties_anew=True, shown="rounded"),
         since=1_731_499_197,
+    )
+)
+@example(
+    Scenario(
+        Plan(rows=324, seconds_apart=0.01, updated_later=0.0, imports=29, imports_within=0.0, imports_after=0.3),
+        Lies(
+            refuses=frozenset({"sort_key=created_at", "sort_key=updated_at"}),
+            glitches=(Glitch("short", rate=0.1, where="anywhere"),),
+            compares=Compares("seconds"),
+        ),
+        seed=32,
     )
 )
 def test_servers_that_lie(scenario: Scenario) -> None:

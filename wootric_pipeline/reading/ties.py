@@ -92,11 +92,15 @@ class Tie:
         if len(page) < 2 * OVERLAP_ROWS or not self._is_passed_by(NUMBERED_PAGES_MAX, position):
             return None
         for number in range(2, NUMBERED_PAGES_MAX + 1):
-            following = self._ask(position, number, (len(rows) - OVERLAP_ROWS) // (number - 1))
+            size = (len(rows) - OVERLAP_ROWS) // (number - 1)
+            following = self._ask(position, number, size)
             if (overlap := _overlap(rows, following)) < OVERLAP_ROWS:
                 return None
             if second(following[-1]) > position:
                 return following
+            if len(following) < size:
+                # Rows may be missing from its midst, where nothing overlaps them.
+                return None
             rows += following[overlap:]
             yield self._seen.take(following)
         return None
