@@ -29,6 +29,10 @@ class Parts:
             # What nobody has split off it reads itself.
             source, self._rest = (self._rest[0], self._rest[1:]) if self._rest else (None, ())
 
+    @property
+    def pages_left(self) -> int:
+        return len(self._rest)
+
     def split(self) -> "Parts | None":
         rest, self._rest = self._rest, ()
         return Parts(*rest) if rest else None
@@ -85,6 +89,32 @@ def test_parts_are_read_at_the_same_time_and_come_one_after_the_other() -> None:
         yield from range(index * 10, index * 10 + 10)
 
     assert numbers(reading(Pool(3, 40), *map(part, range(8)))) == list(range(80))
+
+
+def test_the_range_of_which_most_is_left_is_parted_first() -> None:
+    begun: list[str] = []
+    all_began = threading.Barrier(4, timeout=5)
+
+    def part(name: str) -> Source:
+        begun.append(name)
+        all_began.wait()
+        yield 0
+
+    pool = Pool(0, 40)
+    ranges = [
+        reading(pool, *(part(f"{name} {index}") for index in range(parts))) for name, parts in (("a", 2), ("b", 9))
+    ]
+    assert [next(each) for each in ranges] == [None, None]
+    lanes = [pool._next_lane() for _ in range(3)]
+    threads = [threading.Thread(target=lane.advance) for lane in lanes if lane is not None]
+    for thread in threads:
+        thread.start()
+    all_began.wait()
+    for thread in threads:
+        thread.join()
+    for each in ranges:
+        each.close()  # type: ignore[attr-defined]
+    assert sorted(begun) == ["a 0", "b 0", "b 1"]
 
 
 def test_no_more_is_read_ahead_than_the_window_holds() -> None:

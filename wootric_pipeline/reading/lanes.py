@@ -58,6 +58,11 @@ class Lanes:
         """How many pieces wait to be taken."""
         return sum(len(lane.pieces) for lane in self.lanes)
 
+    @property
+    def pages_left(self) -> int:
+        """How many pages the longest lane has left, as far as that can be told."""
+        return max((lane.walk.pages_left for lane in self.lanes if not lane.is_ended), default=0)
+
     def parted(self) -> Lane | None:
         """A new lane, for the rest of one of which much is left."""
         with self._lock:

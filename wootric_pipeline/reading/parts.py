@@ -26,13 +26,11 @@ class Parting:
     """Parts walks at seconds that are guesses by their pace; any second is right.
 
     Args:
-        until: Where the whole range is likely to end, UNIX seconds.
         pages_before: How many pages of the range to read in one piece first.
         may_split: Whether more connections help, by now.
     """
 
-    def __init__(self, until: Callable[[], float], pages_before: int, may_split: Callable[[], bool]) -> None:
-        self._until = until
+    def __init__(self, pages_before: int, may_split: Callable[[], bool]) -> None:
         self._pages_before = pages_before
         self._may_split = may_split
         self._walks: list[Walk] = []
@@ -43,11 +41,10 @@ class Parting:
         pace = walk.seconds_a_page
         if pace is None or not self._may_split() or not self._may_cost_more():
             return None
-        position, since, until = walk.position, walk.bounds.since, walk.bounds.until
+        position, since, left = walk.position, walk.bounds.since, walk.pages_left
         if since is not None and position < since:
             # Its first pages may lie before the range, and a part that begins there as well.
             return None
-        left = int((self._until() if until is None else until) - position) // pace
         pages = min(max(int(left * SHARE_OF_A_PART), PAGES_OF_A_PART_MIN), PAGES_OF_A_PART_MAX)
         if left < PARTS_LEFT_MIN * pages:
             return None

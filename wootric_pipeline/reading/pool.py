@@ -102,4 +102,5 @@ class Pool:
             return min(waiting, key=lambda each: each[0])[1]
         if not has_room:
             return None
-        return next((lane for lanes in self._ranges if (lane := lanes.parted()) is not None), None)
+        longest_first = sorted(self._ranges, key=lambda lanes: lanes.pages_left, reverse=True)
+        return next((lane for lanes in longest_first if (lane := lanes.parted()) is not None), None)

@@ -260,8 +260,7 @@ class Scan:
         return Bounds(UPDATED, since)
 
     def _pieces(self, walk: Walk, pages_before_parts: int) -> Iterator[Piece | None]:
-        parting = Parting(self._started, pages_before_parts, self._may_split)
-        return self._pool.read(walk, parting)
+        return self._pool.read(walk, Parting(pages_before_parts, self._may_split))
 
     def _started(self) -> float:
         return max(self._clocks())

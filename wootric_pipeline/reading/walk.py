@@ -241,6 +241,14 @@ class Walk:
         self._is_last = False
         return rest
 
+    @property
+    def pages_left(self) -> int:
+        """How many pages are left, as far as the pace of the last ones tells; 0 before there is one."""
+        until = self.bounds.until
+        if until is None:
+            until = int(self._started()) if self._started is not None else self.position
+        return max(until - self.position, 0) // self.seconds_a_page if self.seconds_a_page else 0
+
     def bridge(self, following: "Walk") -> Iterator[Piece]:
         """What lies between this walk's end and another that begins there: nothing, where a row is in both."""
         known = ids(following.first)
