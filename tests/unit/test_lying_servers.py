@@ -273,6 +273,13 @@ def test_an_import_amid_thousands_of_rows_in_the_order_of_ids_is_not_missed(
         seed=32,
     )
 )
+@example(
+    Scenario(
+        Plan(rows=255, seconds_apart=86_400.0, seed=30_681, to_the_microsecond=True, before_1970=19),
+        Lies(page_last=2, sorted_by="id", sorted_by_when=frozenset({"updated_at"}), ties_anew=True, shown="rounded_up"),
+        seed=924,
+    )
+)
 def test_servers_that_lie(scenario: Scenario) -> None:
     assert fault_of(scenario) is None
 

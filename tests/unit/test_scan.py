@@ -88,13 +88,6 @@ def test_no_part_but_the_last_is_counted() -> None:
     assert len(counted) == 2
 
 
-def test_the_first_page_of_a_list_that_ignores_sort_key_is_asked_for_once() -> None:
-    model = Model(account_of(spread(200)), behaviour=UNSORTED)
-    model.account.change("responses", 3, NOON * SECOND)
-    assert sorted(ids(model.read())) == list(range(200))
-    assert len([query for query in model.queries if not any("[" in name for name in query)]) == 2
-
-
 @pytest.mark.parametrize("table", ["end_users", "responses", "declines"])
 @pytest.mark.parametrize("behaviour", [Behaviour(), Behaviour(ignores_updated=frozenset({"responses", "declines"}))])
 @pytest.mark.parametrize("in_parts", [False, True])

@@ -23,8 +23,6 @@ FAR_FUTURE = 253_402_300_799
 
 FILTER_SLACK_SECONDS = 2 * 86_400
 """By a day a filter is off that compares days, and by another one that takes local times for others."""
-ORDER = {"per_page", "sort_key", "sort_order"}
-"""Parameters of a query for the first page of all."""
 IGNORED, HONOURED = -1, 2
 """What is known of a filter: that it is ignored, or how often an answer was as if it were not."""
 
@@ -98,13 +96,11 @@ class OrderIgnored(Exception):
 
     Attributes:
         second: Of the first row that shows it, UNIX time; None where no row alone does.
-        first: The first page in the order of creation, where the answer to another query was that.
     """
 
-    def __init__(self, second: int | None = None, first: Page | None = None) -> None:
+    def __init__(self, second: int | None = None) -> None:
         super().__init__(second)
         self.second = second
-        self.first = first
 
 
 class FilterIgnored(Exception):
@@ -176,8 +172,7 @@ class Listing:
         if rows is None:
             self.longest = max(self.longest, len(page))
         if (row := bounds.axis.out_of_order(page if order == "asc" else page[::-1])) is not None:
-            is_first = not params.keys() - ORDER and order == "asc" and not CREATED.out_of_order(page)
-            raise OrderIgnored(bounds.axis.second(row), page if is_first else None)
+            raise OrderIgnored(bounds.axis.second(row))
         # Of rows in order, these two tell of all.
         ends = [*page[:1], *page[-1:]]
         for each in (*within, bounds):

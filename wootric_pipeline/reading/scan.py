@@ -101,11 +101,9 @@ class Scan:
             return
         try:
             yield from self._along_updated(span)
-        except (OrderIgnored, FilterIgnored) as ignored:
+        except (OrderIgnored, FilterIgnored):
             # A service that refuses the order may honour the filter all the same.
             filtered = self._listing.honours(UPDATED)
-            if isinstance(ignored, OrderIgnored) and ignored.first and not self._listing.unfiltered:
-                self._listing.unfiltered.append(ignored.first)
             yield from self._along_created(span, filtered=filtered)
 
     def _along_updated(self, span: Span) -> Iterator[Batch | None]:
