@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from operator import itemgetter
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +18,7 @@ from wootric_pipeline.reading.progress import Progress
 from wootric_pipeline.reading.scan import Clocks, Scan
 from wootric_pipeline.reading.span import Span
 from wootric_pipeline.records import to_record
-from wootric_pipeline.tables import TABLES
+from wootric_pipeline.tables import TABLES, Table
 
 LOOKBACK = timedelta(seconds=300)
 PARTS_FREE = 20
@@ -57,22 +58,17 @@ def read(
 
     Over several connections it is read in more parts than so few rows are worth.
     """
-
-    def fetch(params: Params) -> Page:
-        try:
-            page = server.get(TABLES[table].path, params)
-        except Refused as refused:
-            if refused.status >= 500:
-                raise ApiUnavailable(f"Wootric gave no usable answer to {TABLES[table].path}.") from None
-            page = list_of(Answer(refused.status, {}, True), TABLES[table].path, "localhost")
-        return [to_record(TABLES[table], row) for row in page]
-
     began = server.local_time()
 
     def clocks() -> Clocks:
         return Clocks(began + server.date() - server.local_time(), began)
 
-    scan = Scan(Listing(TABLES[table], fetch), Pool(connections, 240), clocks, lambda: connections > 1)
+    scan = Scan(
+        Listing(TABLES[table], partial(_fetched, server, TABLES[table])),
+        Pool(connections, 240),
+        clocks,
+        lambda: connections > 1,
+    )
     rows: dict[Any, dict[str, Any]] = {}
     state, error, asked_before = state or State(), None, server.requests
     progress: Progress | None = None
@@ -89,6 +85,16 @@ def read(
     state = replace(state, history=kept, was_empty=error is None and not rows and state.cursor is None)
     warnings = list(filter(None, [Clocks(server.date(), server.local_time()).warning()]))
     return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
+
+
+def _fetched(server: LyingServer, table: Table, params: Params) -> Page:
+    try:
+        page = server.get(table.path, params)
+    except Refused as refused:
+        if refused.status >= 500:
+            raise ApiUnavailable(f"Wootric gave no usable answer to {table.path}.") from None
+        page = list_of(Answer(refused.status, {}, True), table.path, "localhost")
+    return [to_record(table, row) for row in page]
 
 
 def _merge(rows: dict[Any, dict[str, Any]], page: Page) -> None:

@@ -192,7 +192,7 @@ class Scan:
             yield Batch(changed, None)
             is_sorted = progress.is_of_changes(page)
             self.changes_first |= is_sorted
-            number, rows = _behind(reached, rows_max, self._listing.pages_max)
+            number, rows = _furthest(reached, rows_max, self._listing.pages_max)
             if not is_sorted or progress.reaches_known(page) or number * rows <= reached:
                 return
             page, reached = self._listing.newest_changes(number, rows) or [], number * rows
@@ -272,7 +272,7 @@ class Scan:
             )
 
 
-def _behind(reached: int, rows_max: int, pages_max: int) -> tuple[int, int]:
+def _furthest(reached: int, rows_max: int, pages_max: int) -> tuple[int, int]:
     """Number and size of the page that reaches furthest, and begins with one of the rows that were reached."""
     sizes = ((number, rows) for rows in range(1, rows_max + 1) if (number := (reached - 1) // rows + 1) <= pages_max)
     return max(sizes, key=lambda size: size[0] * size[1], default=(1, 0))
