@@ -216,6 +216,7 @@ SERVERS: dict[str, Named] = {
     "Date years ahead": Named(Lies(date_ahead_seconds=5 * 365 * 86_400)),
     "local clock years behind": Named(Lies(local_ahead_seconds=-5 * 365 * 86_400)),
     "sort_key=updated_at refused": Named(Lies(refuses=frozenset({"sort_key=updated_at"}))),
+    "sort_key=created_at refused": Named(Lies(refuses=frozenset({"sort_key=created_at"}))),
     "sort_key refused": _unread(Lies(refuses=frozenset({"sort_key"}))),
     "the updated filter refused": Named(Lies(refuses=frozenset({"updated"}))),
     "per_page of 50 refused": Named(Lies(page_rows=25, per_page_refused_above=25)),

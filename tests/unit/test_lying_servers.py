@@ -7,7 +7,7 @@ a row is the one thing that must never happen.
 import random
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, assume, currently_in_test_context, event, example, given, settings
@@ -203,6 +203,36 @@ def test_an_import_amid_thousands_of_rows_in_the_order_of_ids_is_not_missed(
     outcome = read(server, "responses")
     assert not outcome.complete
     assert fault(server, outcome) is None
+
+
+class Fast(LyingServer):
+    """A list that answers a hundred times a second, and of which a row changes with each answer."""
+
+    def pass_a_second(self) -> None:
+        self.now -= SECOND - SECOND // 100
+        super().pass_a_second()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("kind", ["update", "insert"])
+def test_an_honest_list_that_changes_all_the_time_is_read(
+    kind: Literal["update", "insert"], connections: int, mode: str
+) -> None:
+    changes = [Change(kind, 7 * number) for number in range(2_000)]
+    rows = {row.id: row for row in Plan(rows=1_500, seconds_apart=60.0, seed=1).build()}
+    server = Fast(rows, MODES[mode], changes=changes, requests_max=1_000)
+    outcome = read(server, "responses", connections=connections)
+    assert outcome.error is None
+    assert fault(server, outcome) is None
+
+
+@pytest.mark.parametrize("reading", ["first load", "backfill"])
+@pytest.mark.parametrize("table", ["end_users", "responses", "declines"])
+@pytest.mark.parametrize("refused", ["sort_key=updated_at", "sort_key=created_at", "updated", "created"])
+def test_what_is_refused_is_not_needed(reading: str, table: str, refused: str) -> None:
+    how = replace(READINGS[reading], table=table)
+    assert fault_of(how.of(Named(Lies(refuses=frozenset({refused}))), "along updated"), is_read=True) is None
 
 
 @FEW

@@ -137,6 +137,7 @@ class Listing:
     unfiltered: list[Page] = field(default_factory=list)
     longest: int = 1
     _stepped: int = 0
+    _takes_full_pages: bool = False
     _honoured: dict[Axis, int] = field(default_factory=dict)
     _left_out: set[str] = field(default_factory=set)
 
@@ -215,7 +216,7 @@ class Listing:
         params |= {"sort_key": UPDATED.field, "sort_order": "desc"}
         future = Bounds(UPDATED, FAR_FUTURE)
         try:
-            page = self._fetched({**params, **future.params()})
+            page = self._answered({**params, **future.params()})
         except RequestRefused:
             if number > 1 or self._left_out >= future.params().keys():
                 return []
@@ -249,13 +250,17 @@ class Listing:
 
     def _by_creation(self, *bounds: Bounds) -> Page:
         """A range in the order of creation; where the filter is ignored, that begins at the list's first page."""
+        axis = bounds[0].axis
         params: dict[str, str | int] = {"per_page": self.rows_max, "sort_key": CREATED.field, "sort_order": "asc"}
         for each in bounds:
             params.update(each.params())
         try:
-            page = self._asked(params, bounds[0].axis)
+            page = self._asked(params, axis)
         except FilterIgnored:
-            self._note_honoured(bounds[0].axis, honours=False)
+            with suppress(FilterIgnored):
+                # It may be the order that is refused.
+                return self._asked({**params, "sort_key": UPDATED.field}, axis)
+            self._note_honoured(axis, honours=False)
             raise
         self.longest = max(self.longest, len(page))
         self.unfiltered += [] if not page or CREATED.out_of_order(page) else [page]
@@ -269,12 +274,10 @@ class Listing:
     def _asked(self, params: dict[str, str | int], axis: Axis) -> Page:
         """The answer; where the service refuses a query, it is asked for less from then on."""
         try:
-            return self._fetched(params)
+            return self._answered(params)
         except RequestRefused:
             if "page" in params:
                 raise
-            if params["per_page"] == PAGE_ROWS and (page := self._shorter(params)) is not None:
-                return page
             if axis is UPDATED:
                 raise FilterIgnored(axis) from None
             if "sort_key" in self._left_out:
@@ -283,13 +286,17 @@ class Listing:
         self._left_out.add("sort_key")
         return self._asked(params, axis)
 
-    def _shorter(self, params: Params) -> Page | None:
-        """The answer to a query for shorter pages; None if that is refused as well."""
+    def _answered(self, params: dict[str, str | int]) -> Page:
+        """The answer; where pages of so many rows may be what is refused, that to a query for shorter ones."""
         try:
-            page = self._fetched({**params, "per_page": PER_PAGE_DEFAULT})
+            page = self._fetched(params)
         except RequestRefused:
-            return None
-        self.rows_max = PER_PAGE_DEFAULT
+            if "page" in params or params["per_page"] != PAGE_ROWS or self._takes_full_pages:
+                raise
+            page = self._fetched({**params, "per_page": PER_PAGE_DEFAULT})
+            self.rows_max = PER_PAGE_DEFAULT
+            return page
+        self._takes_full_pages |= params["per_page"] == PAGE_ROWS
         return page
 
     def _fetched(self, params: Params) -> Page:

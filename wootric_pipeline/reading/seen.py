@@ -18,6 +18,7 @@ class Seen:
     Attributes:
         position: The last second of the list that was seen, UNIX time; None before there is a row.
         last: The keys of the rows seen in that second.
+        taken: How many rows were new when they came.
     """
 
     def __init__(self, axis: Axis) -> None:
@@ -25,6 +26,7 @@ class Seen:
         self._rows: OrderedDict[int, tuple[int, datetime]] = OrderedDict()
         self.position: int | None = None
         self.last: set[int] = set()
+        self.taken = 0
 
     def has(self, row: Row) -> bool:
         """Whether a row was seen in this version, or in a later one, the place of which this must not take."""
@@ -61,6 +63,7 @@ class Seen:
                 self.last.add(row_id)
         while len(self._rows) > SEEN_ROWS_MAX:
             self._rows.popitem(last=False)
+        self.taken += len(fresh)
         return fresh
 
     def second_before(self, rows: int) -> int | None:

@@ -101,7 +101,7 @@ class Walk:
             IncompleteScan: Rows that must come again do not, however far back it asks.
             OrderIgnored, FilterIgnored: The list cannot be walked along this axis.
         """
-        page, before, fruitless = self._begin(), None, 0
+        page, before, fruitless, taken = self._begin(), None, 0, 0
         self.first = page
         while True:
             fresh = self._seen.take(page)
@@ -112,7 +112,9 @@ class Walk:
                 break
             if not self._is_in_a_tie(page, fresh, before) and (yield from self._is_at_the_end(page, fresh)):
                 break
-            fruitless = fruitless + 1 if before == self._seen.position else 0
+            # Where a list is busy, a second may show new rows each time.
+            fruitless = fruitless + 1 if before == self._seen.position and taken == self._seen.taken else 0
+            taken = self._seen.taken
             if fruitless > 1 and (unsorted := self._unsorted()) is not None:
                 raise unsorted
             if fruitless == FRUITLESS_MAX:
