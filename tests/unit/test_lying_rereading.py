@@ -102,17 +102,71 @@ def test_a_list_that_refuses_the_filter_or_the_order_shows_changes_as_one_that_i
     assert _lost(server, [sorted(server.rows)[index] for index in changed], first, second) is None
 
 
+class Busy(LyingServer):
+    """A list of which many rows change with every fourth request."""
+
+    def pass_a_second(self) -> None:
+        for _ in range(12 if self.requests % 4 == 0 and len(self.changes) > 1 else 1):
+            super().pass_a_second()
+
+
+def changed_after(
+    first: Outcome, server: LyingServer, changes: list[Change], *, meanwhile: int = 0, at_once: bool = False
+) -> Outcome:
+    """The next run, an hour after the first one, and after some changes, one a second; others happen meanwhile."""
+    assert first.complete
+    server.now += 3_600 * SECOND
+    for change in changes:
+        server.changes = [change]
+        server.pass_a_second()
+        server.now -= SECOND if at_once else 0
+    server.changes = [Change("update", choice) for choice in range(300, 300 + meanwhile)]
+    return read(server, server.table, state=first.state)
+
+
 @pytest.mark.parametrize(("page_rows", "changes"), [(50, 1_400), (25, 700), (10, 250)])
 def test_no_change_is_late_that_a_list_shows_as_one_of_its_newest(page_rows: int, changes: int) -> None:
     rows = {row.id: row for row in Plan(rows=2_000, seconds_apart=86_400.0, seed=1).build()}
     server = LyingServer(rows, Lies(updated_ignored=True, page_rows=page_rows))
     first = read(server, "responses")
     changed = random.Random(1).sample(sorted(server.rows), changes)
-    server.now += 3_600 * SECOND
-    for row_id in changed:
-        server.changes = [Change("update", row_id - 1)]
-        server.pass_a_second()
-    second = read(server, "responses", state=first.state)
-    assert first.complete
+    second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed])
     assert second.complete
     assert _lost(server, changed, first, second) is None
+
+
+@pytest.mark.parametrize("refused", [(), ("updated",)])
+@pytest.mark.parametrize("page_rows", [50, 25])
+def test_no_change_is_late_that_came_before_pages_of_new_rows(page_rows: int, refused: tuple[str, ...]) -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    lies = Lies(updated_ignored=True, refuses=frozenset(refused), per_page_refused_above=page_rows)
+    server = LyingServer(rows, lies)
+    first = read(server, "responses")
+    changed = sorted(server.rows)[100:300:10]
+    changes = [Change("update", row_id - 1) for row_id in changed]
+    second = changed_after(first, server, [*changes, *[Change("insert")] * 130])
+    assert second.complete
+    assert _lost(server, changed, first, second) is None
+    assert len(second.rows) >= len(changed) + 130
+
+
+def test_no_change_is_late_where_rows_change_faster_than_pages_come() -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    server = Busy(rows, Lies(updated_ignored=True, page_rows=7))
+    first = read(server, "responses")
+    changed = sorted(server.rows)[100:300:5]
+    second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed], meanwhile=100)
+    assert second.complete
+    assert _lost(server, changed, first, second) is None
+
+
+@pytest.mark.parametrize("changes", [60, 100, 300])
+def test_no_change_is_late_of_a_second_that_is_ordered_anew_with_each_answer(changes: int) -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    server = LyingServer(rows, Lies(updated_ignored=True, ties_anew=True))
+    first = read(server, "responses")
+    changed = random.Random(1).sample(sorted(server.rows), changes)
+    second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed], at_once=True)
+    assert second.complete
+    assert _lost(server, changed, first, second) is None
+    assert second.requests < changes

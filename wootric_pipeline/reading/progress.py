@@ -88,7 +88,7 @@ class Progress:
 
     def changed(self, page: Page) -> Page:
         """Those of the rows that changed last that are newer than all that is known; they do not come again."""
-        rows = [row for row in page if self._is_newer(row) and not self._has(row)]
+        rows = [row for row in self.newer(page) if not self._has(row)]
         self._loaded |= {(row[PRIMARY_KEY], row[CURSOR]) for row in rows}
         self._note_newest(rows)
         return rows
@@ -100,13 +100,12 @@ class Progress:
         is_by_creation = CREATED.out_of_order(page[::-1]) is None
         return not is_by_creation or any(CREATED.second(row) < floor(self._known or 0) for row in page)
 
-    def reaches_known(self, page: Page) -> bool:
-        """Whether rows of a page are no newer than what is known."""
-        return not all(map(self._is_newer, page))
-
-    def _is_newer(self, row: Row) -> bool:
-        known = self._known
-        return known is not None and bool(row[CURSOR].timestamp() >= floor(known - self._span.lookback_seconds))
+    def newer(self, page: Page) -> Page:
+        """Those of the rows that are newer than all that was known, or that the look back brings again."""
+        if self._known is None:
+            return []
+        since = floor(self._known - self._span.lookback_seconds)
+        return [row for row in page if row[CURSOR].timestamp() >= since]
 
     def _has(self, row: Row) -> bool:
         return (row[PRIMARY_KEY], row[CURSOR]) in self._loaded

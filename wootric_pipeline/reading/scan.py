@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from ..errors import IncompleteScan, RequestRefused, UnexpectedAnswer, WootricError
 from ..tables import CURSOR
 from .listing import CREATED, FILTER_SLACK_SECONDS, UPDATED, Bounds, FilterIgnored, Listing, OrderIgnored, Page
+from .newest import NewestChanges
 from .order import OrderProof
 from .parts import PAGES_BEFORE_PARTS, PAGES_BEFORE_PARTS_OF_CHANGES, Parting
 from .pool import Pool
@@ -182,20 +183,13 @@ class Scan:
         yield Batch([], progress.cursor, progress)
 
     def _newest_first(self, page: Page, progress: Progress) -> Iterator[Batch]:
-        """The newest changes of a list that can be sorted by them, and not be asked for them.
-
-        Rows may move meanwhile, and a query has so many pages: what is not found here is found as in any other list.
-        """
-        rows_max, reached = len(page), len(page)
-        while changed := progress.changed(page):
+        """The newest changes of a list that can be sorted by them, and not be asked for them."""
+        changes = NewestChanges(self._listing, progress)
+        for rows in filter(None, changes.pages(page)):
             self.mode = "created"
-            yield Batch(changed, None)
-            is_sorted = progress.is_of_changes(page)
-            self.changes_first |= is_sorted
-            number, rows = _furthest(reached, rows_max, self._listing.pages_max)
-            if not is_sorted or progress.reaches_known(page) or number * rows <= reached:
-                return
-            page, reached = self._listing.newest_changes(number, rows) or [], number * rows
+            yield Batch(rows, None)
+            self.changes_first |= changes.is_sorted
+        self.changes_first |= changes.is_sorted
 
     def _part(self, walk: Walk, bounds: Bounds, progress: Progress) -> Iterator[Batch | None]:
         """One part of the list; it is noted as read up to where no row is missing."""
@@ -270,9 +264,3 @@ class Scan:
                 f"{self._listing.table.name} has more rows than the API reveals in the second {seconds} (UNIX time of "
                 f"{field}); all others were read."
             )
-
-
-def _furthest(reached: int, rows_max: int, pages_max: int) -> tuple[int, int]:
-    """Number and size of the page that reaches furthest, and begins with one of the rows that were reached."""
-    sizes = ((number, rows) for rows in range(1, rows_max + 1) if (number := (reached - 1) // rows + 1) <= pages_max)
-    return max(sizes, key=lambda size: size[0] * size[1], default=(1, 0))
