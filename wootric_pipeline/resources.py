@@ -48,12 +48,10 @@ def resource(
         exclusion, hashing = shape.exclusion.of(table, schema), shape.hashing.of(table, schema)
         is_empty = EMPTY in state and committed_cursor(updated_at) is None
         is_new = refresh.replaces_all or is_empty or not table_chain(schema, table.name)
-        forgetting = Forgotten(dlt.current.source_state().get(FORGOTTEN)).of(table, schema)
-        wanted = RowFilter(
-            left=lambda row: exclusion.left(forgetting.left(row)),
-            keeps=forgetting.keeps,
-            dropped=shape.exclusion.dropped_last(table),
-        )
+        wanted = RowFilter(exclusion.left, dropped=shape.exclusion.dropped_last(table))
+        if forgotten := Forgotten(dlt.current.source_state().get(FORGOTTEN)):
+            forgetting = forgotten.of(table, schema)
+            wanted = wanted._replace(left=lambda row: exclusion.left(forgetting.left(row)), keeps=forgetting.keeps)
         pages = reader.pages(table, updated_at, wanted, once=laid_out.upserts)
         yield from shaped(pages, table, shape, laid_out, is_new=is_new)
         notes = reader.notes.table(table.name)

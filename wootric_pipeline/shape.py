@@ -189,15 +189,16 @@ class Shaping:
                 elif part not in (None, []):
                     shaped[key] = self._value(part, path, taken)
             return shaped
-        free = [key for key in fields if key not in level.values]
+        documented = level.values
+        free = {key: value for key, value in fields.items() if key not in documented} if documented else fields
         # Most objects have the keys and the types of others before.
-        likeness = (prefix, *free, *[type(fields[key]) for key in free])
+        likeness = (prefix, *free, *map(type, free.values()))
         try:
             plain = self._plain[likeness]
         except KeyError:
             shaped = self._told_apart(fields, prefix, taken)
             if len(self._plain) < LIKENESSES_MAX:
-                self._plain[likeness] = self._plain_object({key: fields[key] for key in free}, prefix)
+                self._plain[likeness] = self._plain_object(free, prefix)
             return shaped
         if plain is None or not taken.isdisjoint(plain.taken):
             return self._told_apart(fields, prefix, taken)
@@ -254,7 +255,8 @@ class Shaping:
         """What is documented of objects at one place in a row."""
         names = (name for name in self._documented if name.startswith(prefix))
         values = frozenset(name[len(prefix) :] for name in names)
-        paths = {*self._table.documented_objects, *self._table.lists, *self._table.properties}
+        table = self._table
+        paths = {*table.documented_objects, *table.objects, *table.lists, *table.properties}
         keys = {path[len(prefix) :]: path for path in sorted(paths) if path.startswith(prefix)}
         parts = [
             (key, path, "" if path in self._json else path + SEPARATOR)
