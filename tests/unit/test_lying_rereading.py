@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import event, given
@@ -170,3 +171,18 @@ def test_no_change_is_late_of_a_second_that_is_ordered_anew_with_each_answer(cha
     assert second.complete
     assert _lost(server, changed, first, second) is None
     assert second.requests < changes
+
+
+@pytest.mark.parametrize("another", ["before", "newest"])
+def test_an_answer_that_belongs_to_another_query_hides_no_change(another: Literal["before", "newest"]) -> None:
+    for at in range(3, 8):
+        rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+        server = LyingServer(rows, Lies(updated_ignored=True, sorted_by="created"))
+        first = read(server, "responses")
+        assert first.state.history is not None
+        history, due = in_parts(server, first.state.history, random.Random(1))
+        changed = [row_id for row_id in sorted(server.rows) if row_id in due and row_id % 3 == 0]
+        server.lies = replace(server.lies, another=another, another_at=server.requests + at)
+        state = State(first.state.cursor, history)
+        second = changed_after(replace(first, state=state), server, [Change("update", each - 1) for each in changed])
+        assert not second.complete or _lost(server, changed, first, second) is None

@@ -205,6 +205,19 @@ def test_an_import_amid_thousands_of_rows_in_the_order_of_ids_is_not_missed(
     assert fault(server, outcome) is None
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_people_who_came_in_the_order_of_their_emails_are_not_taken_for_sorted_by_time(mode: str) -> None:
+    ids = random.Random(1).sample(range(9_000), 9_000)
+    moments = [(NOW - (9_001 - place) * 600) * SECOND for place in range(9_000)]
+    # One of them has an email like those who came later.
+    emails = [f"person{8_499.5 if place == 2_500 else place:09.1f}@example.com" for place in range(9_000)]
+    rows = [Row(row_id, moment, moment, email) for row_id, moment, email in zip(ids, moments, emails, strict=True)]
+    server = LyingServer({row.id: row for row in rows}, Lies(sorted_by="email") | MODES[mode], "end_users")
+    outcome = read(server, "end_users")
+    assert not outcome.complete
+    assert fault(server, outcome) is None
+
+
 class Fast(LyingServer):
     """A list that answers a hundred times a second, and of which a row changes with each answer."""
 
@@ -308,6 +321,26 @@ def test_what_is_refused_is_not_needed(reading: str, table: str, refused: str) -
         Plan(rows=255, seconds_apart=86_400.0, seed=30_681, to_the_microsecond=True, before_1970=19),
         Lies(page_last=2, sorted_by="id", sorted_by_when=frozenset({"updated_at"}), ties_anew=True, shown="rounded_up"),
         seed=924,
+    )
+)
+@example(
+    Scenario(
+        Plan(
+            rows=159,
+            seed=16_439_052,
+            updated_later=0.3,
+            imports=11,
+            imports_within=0.5,
+            imports_after=0.8,
+            before_1970=27,
+            future=39,
+            hidden_share=0.3,
+            hidden_run=11,
+        ),
+        Lies(page_rows=12, per_page_refused_above=38, updated_ignored=True, sorted_by="id"),
+        since=-463_752_581,
+        until=1_730_933_972,
+        seed=1,
     )
 )
 def test_servers_that_lie(scenario: Scenario) -> None:

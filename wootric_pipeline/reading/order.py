@@ -171,6 +171,9 @@ class Windows:
     def _behind_all_seen(self, window: Bounds) -> tuple[int, int, int]:
         """The page of a window in which the rows that were seen end: number, size, and how many of them it holds."""
         known, full = self._seen.count(window), self._listing.full_rows
+        if known < full:
+            # Rows may be left out of pages, and from few all of them.
+            return 1, self._listing.rows_max, known
         # A page with rows shows more than an empty one.
         size = full if known % full or full == 1 else full - 1
         if known // size >= self._listing.pages_max:
