@@ -42,3 +42,17 @@ def test_the_status_is_told_by_each_destination(place: str, serve: Serve, server
     last_complete = {name: each["last_complete_at"] for name, each in report["tables"].items()}
     assert last_complete == {"end_users": starts[2], "responses": starts[1], "declines": starts[2]}
     assert report["tables"]["responses"]["cursor"] == "2023-11-14T22:14:20Z"
+
+
+def test_a_folder_that_was_tried_in_vain_leaves_a_database_its_status(serve: Serve, tmp_path: Path) -> None:
+    account = Account()
+    account.put("responses", row(1))
+    project = project_for(serve(account), tmp_path / "project", tables="responses")
+    assert project.run().code == 0
+    (tmp_path / "file").write_text("no folder")
+    tried = project.run("--destination", "filesystem", DESTINATION__FILESYSTEM__BUCKET_URL=f"file://{tmp_path}/file")
+    assert tried.code == 2
+    assert project.run().code == 0
+    status = project.run("--status", "--json")
+    assert (status.code, status.stderr) == (0, "")
+    assert status.report["runs"][0]["complete"]

@@ -96,14 +96,20 @@ class Queries:
         """
         return self._dataset.latest_load_id(self._name)
 
+    @property
+    def _are_open_tables(self) -> bool:
+        """Whether tables are files in a table format; a database's schema may name one that was tried elsewhere."""
+        has_open_tables = hasattr(self._dataset.destination_client, "load_open_table")
+        known = self._dataset.schema.tables
+        return has_open_tables and any(known[name].get("table_format") in TABLE_FORMATS for name in self.tables)
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query gives; times are in UTC.
 
         Raises:
             Exception: Whatever the destination raises when it cannot be reached.
         """
-        known = self._dataset.schema.tables
-        if not any(known[name].get("table_format") in TABLE_FORMATS for name in self.tables):
+        if not self._are_open_tables:
             return self._dataset.query(query, query_dialect="duckdb").fetchall()
         with self.in_memory() as connection:
             found: list[tuple[Any, ...]] = connection.execute(query).fetchall()
@@ -116,7 +122,7 @@ class Queries:
         Raises:
             Exception: Whatever the destination raises when it cannot be reached.
         """
-        if any(self.schema.tables[name].get("table_format") in TABLE_FORMATS for name in self.tables):
+        if self._are_open_tables:
             with self.in_memory() as connection:
                 yield lambda query: connection.execute(query).fetchall()
         else:
