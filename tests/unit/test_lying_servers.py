@@ -218,6 +218,14 @@ def test_people_who_came_in_the_order_of_their_emails_are_not_taken_for_sorted_b
     assert fault(server, outcome) is None
 
 
+@pytest.mark.parametrize("table", ["end_users", "responses"])
+@pytest.mark.parametrize("page_rows", [50, 25])
+def test_a_second_that_fills_pages_is_read_though_the_order_of_creation_is_refused(table: str, page_rows: int) -> None:
+    lies = Lies(refuses=frozenset({"sort_key=created_at"}), page_rows=page_rows)
+    plan = Plan(rows=600, tied_updated=120, tied_created=110, seed=1)
+    assert fault_of(Scenario(plan, lies, table), is_read=True) is None
+
+
 class Fast(LyingServer):
     """A list that answers a hundred times a second, and of which a row changes with each answer."""
 

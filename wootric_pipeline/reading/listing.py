@@ -54,6 +54,7 @@ class Axis:
 
 UPDATED = Axis("updated", "updated_at")
 CREATED = Axis("created", "created_at")
+BY_CREATION = f"sort_key={CREATED.field}"
 
 
 @dataclass(frozen=True)
@@ -280,10 +281,10 @@ class Listing:
                 raise
             if axis is UPDATED:
                 raise FilterIgnored(axis) from None
-            if "sort_key" in self._left_out:
+            if BY_CREATION in self._left_out:
                 raise
         # The default order is by creation, or the rows will tell that it is not.
-        self._left_out.add("sort_key")
+        self._left_out.add(BY_CREATION)
         return self._asked(params, axis)
 
     def _answered(self, params: dict[str, str | int]) -> Page:
@@ -300,7 +301,9 @@ class Listing:
         return page
 
     def _fetched(self, params: Params) -> Page:
-        return self.fetch({name: value for name, value in params.items() if name not in self._left_out})
+        return self.fetch(
+            {name: params[name] for name in params if not self._left_out & {name, f"{name}={params[name]}"}}
+        )
 
 
 def ids(rows: Iterable[Row]) -> set[int]:
