@@ -2,14 +2,15 @@
 
 import random
 from dataclasses import replace
-from typing import Literal
+from math import ceil
+from typing import Any, Literal
 
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tests.unit.lying_accounts import KINDS, Plan, Scenario, scenarios
-from tests.unit.lying_server import SECOND, Change, Lies, LyingServer, TooManyRequests
+from tests.unit.lying_server import SECOND, Change, Lies, LyingServer, Params, TooManyRequests
 from tests.unit.reading_harness import Outcome, State, read
 from tests.unit.test_lying_servers import FEW, THOUSANDS
 from wootric_pipeline.reading.history import SECONDS_PER_DAY, History, Interval, Reading
@@ -171,6 +172,40 @@ def test_no_change_is_late_of_a_second_that_is_ordered_anew_with_each_answer(cha
     assert second.complete
     assert _lost(server, changed, first, second) is None
     assert second.requests < changes
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30, 49])
+def test_a_list_all_of_which_has_changed_takes_no_more_requests(rows: int) -> None:
+    server = LyingServer({row.id: row for row in Plan(rows=rows, seconds_apart=86_400.0, seed=1).build()})
+    first = read(server, "responses")
+    second = changed_after(first, server, [Change("update", each) for each in range(rows)])
+    assert len(second.rows) == rows
+    assert second.requests <= 1.04 * ceil(rows / 50) + 4
+
+
+class EmptyOnce(LyingServer):
+    """A list of whose newest changes one answer is empty by mistake."""
+
+    left = -1
+
+    def get(self, path: str, params: Params) -> list[dict[str, Any]]:
+        page = super().get(path, params)
+        is_of_changes = params.get("sort_order") == "desc" and params.get("sort_key") == "updated_at"
+        self.left -= is_of_changes
+        return [] if is_of_changes and self.left == 0 else page
+
+
+@pytest.mark.parametrize("refused", [(), ("updated",)])
+@pytest.mark.parametrize("number", [1, 2, 3, 6])
+def test_no_change_is_late_where_an_answer_is_empty_by_mistake(number: int, refused: tuple[str, ...]) -> None:
+    rows = {row.id: row for row in Plan(rows=800, seconds_apart=86_400.0, seed=1).build()}
+    server = EmptyOnce(rows, Lies(updated_ignored=True, refuses=frozenset(refused)))
+    first = read(server, "responses")
+    changed = sorted(server.rows)[100:580:2]
+    server.left = number
+    second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed])
+    assert second.complete
+    assert _lost(server, changed, first, second) is None
 
 
 @pytest.mark.parametrize("another", ["before", "newest"])

@@ -47,7 +47,7 @@ class NewestChanges:
             yield from self._numbered(page, rows_max)
             if not self._lacks_rows:
                 return
-            page = self._listing.newest_changes(rows=rows_max - 1) or []
+            page = self._page(1, rows_max - 1)
 
     def _numbered(self, page: Page, rows_max: int) -> Iterator[Page]:
         begin, reached, fruitless, is_tied, last = 0, 0, 0, False, None
@@ -70,7 +70,11 @@ class NewestChanges:
             begin = (number - 1) * rows
             if fruitless == FRUITLESS_MAX or begin + rows <= reached:
                 return
-            page = self._listing.newest_changes(number, rows) or []
+            page = self._page(number, rows)
+
+    def _page(self, number: int, rows: int) -> Page:
+        """One of a list that has rows there: an empty answer may be a mistake."""
+        return self._listing.newest_changes(number, rows) or self._listing.newest_changes(number, rows) or []
 
 
 def _furthest(rows_before: int, rows_max: int, pages_max: int) -> tuple[int, int]:

@@ -105,7 +105,9 @@ class Scan:
         except (OrderIgnored, FilterIgnored):
             # A service that refuses the order may honour the filter all the same.
             filtered = self._listing.honours(UPDATED)
-            yield from self._along_created(span, filtered=filtered)
+            # The first answer was empty by mistake.
+            newest = None if filtered or span.history is None else self._listing.newest_changes()
+            yield from self._along_created(span, filtered=filtered, newest=newest or NO_ROWS)
 
     def _along_updated(self, span: Span) -> Iterator[Batch | None]:
         bounds, self.filtered_by = Bounds(UPDATED, span.since, span.until), "updated"

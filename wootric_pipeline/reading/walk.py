@@ -204,8 +204,9 @@ class Walk:
             return self._from_the_first_row(page) if since is None and self.bounds.axis is UPDATED else page
         if self._first and second(self._first[0][0]) >= since:
             return self._answered(None)
-        if self._known_until is not None and (page := self._ask(since)) and second(page[0]) <= self._known_until:
-            return page
+        known = self._ask(since) if self._known_until is not None else []
+        if known and self._known_until is not None and second(known[0]) <= self._known_until:
+            return known
         before = self._listing.page(Bounds(self.bounds.axis, None, since), *self._within, rows=1, order="desc")
         if before:
             nearest = min(second(before[-1]), since - 1)
@@ -213,7 +214,7 @@ class Walk:
                 page = self._ask(begin)
                 if page and second(page[0]) < since:
                     return page
-        return self._from_the_first_row(self._ask(None))
+        return self._from_the_first_row(known if known and not before else self._ask(None))
 
     def _answered(self, since: int | None) -> Page:
         """The next page that was answered already, as if it had been asked for; none if there is none."""
