@@ -187,7 +187,7 @@ def to(serve: Serve, servers: Servers, tmp_path: Path) -> To:
 
     def prepare(kind: str) -> Loading:
         account = DemoAccount(NOON, end_users=40, responses=110, declines=30)
-        destination = kind if kind in ("duckdb", "postgres") else "filesystem"
+        destination = {"duckdb": kind, "postgres": kind, "sqlite": "sqlalchemy"}.get(kind, "filesystem")
         names = {"DESTINATION_TYPE": destination, "DATASET_NAME": tmp_path.name}
         file = {"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "surveys.duckdb")} if kind == "duckdb" else {}
         settings = {**configuration(kind, servers, tmp_path), **names, **file}
@@ -512,3 +512,14 @@ def test_a_report_that_cannot_be_printed_needs_no_traceback(to: To) -> None:
         assert (outcome.code, outcome.stderr) == (0, "")
     loading.fails(FAILURE, DISK_FULL, prelude=NO_ROOM)
     loading.completes()
+
+
+def test_a_sqlite_file_that_cannot_be_written_is_told(to: To, tmp_path: Path) -> None:
+    loading = to("sqlite")
+    (tmp_path / "file").write_text("no folder")
+    loading.settings["DESTINATION__SQLALCHEMY__CREDENTIALS"] = f"sqlite:///{tmp_path}/file/surveys.sqlite"
+    loading.fails(
+        USER_MISTAKE,
+        "The SQLite file cannot be written; check the path and its permissions, or set another file under "
+        "[destination.sqlalchemy] credentials.",
+    )

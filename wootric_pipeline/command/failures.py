@@ -92,7 +92,14 @@ _BY_MESSAGE: Mapping[str, Mapping[str, Told]] = {
         "Connection refused|could not translate host name|closed the connection|database system is": _UNREACHABLE,
     },
     # By SQLAlchemy both come as OperationalError, which most often means that there is no connection.
-    "sqlite3": {"too many columns|too many SQL variables": _TOO_WIDE},
+    "sqlite3": {
+        "too many columns|too many SQL variables": _TOO_WIDE,
+        "unable to open database file|readonly database": (
+            "The SQLite file cannot be written; check the path and its permissions, or set another file under "
+            "[destination.sqlalchemy] credentials.",
+            USER_MISTAKE,
+        ),
+    },
     "pymysql": {"Too many columns|Row size too large": _TOO_WIDE},
     "botocore": {"Could not connect to the endpoint": _UNREACHABLE},
     "builtins": {
