@@ -71,6 +71,20 @@ def _lost(server: LyingServer, changed: list[int], first: Outcome, second: Outco
     return None
 
 
+def changed_after(
+    first: Outcome, server: LyingServer, changes: list[Change], *, meanwhile: int = 0, at_once: bool = False
+) -> Outcome:
+    """The next run, an hour after the first one, and after some changes, one a second; others happen meanwhile."""
+    assert first.complete
+    server.now += 3_600 * SECOND
+    for change in changes:
+        server.changes = [change]
+        server.pass_a_second()
+        server.now -= SECOND if at_once else 0
+    server.changes = [Change("update", choice) for choice in range(300, 300 + meanwhile)]
+    return read(server, server.table, state=first.state)
+
+
 @FEW
 @given(scenarios(KINDS), st.integers(0, 2**32))
 def test_what_has_changed_in_parts_that_are_read_again_is_found(scenario: Scenario, seed: int) -> None:
@@ -92,16 +106,10 @@ def test_a_list_that_refuses_the_filter_or_the_order_shows_changes_as_one_that_i
     rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
     server = LyingServer(rows, Lies(refuses=frozenset({refused})), table)
     first = read(server, table)
-    assert first.complete
-    changed = [3, 200, 500]
-    server.now += 3_600 * SECOND
-    for row_id in changed:
-        server.changes = [Change("update", row_id)]
-        server.pass_a_second()
-    server.now += 60 * SECOND
-    second = read(server, table, state=first.state)
+    changed = [sorted(server.rows)[index] for index in (3, 200, 500)]
+    second = changed_after(first, server, [Change("update", index) for index in (3, 200, 500)])
     assert second.complete
-    assert _lost(server, [sorted(server.rows)[index] for index in changed], first, second) is None
+    assert _lost(server, changed, first, second) is None
 
 
 class Busy(LyingServer):
@@ -110,20 +118,6 @@ class Busy(LyingServer):
     def pass_a_second(self) -> None:
         for _ in range(12 if self.requests % 4 == 0 and len(self.changes) > 1 else 1):
             super().pass_a_second()
-
-
-def changed_after(
-    first: Outcome, server: LyingServer, changes: list[Change], *, meanwhile: int = 0, at_once: bool = False
-) -> Outcome:
-    """The next run, an hour after the first one, and after some changes, one a second; others happen meanwhile."""
-    assert first.complete
-    server.now += 3_600 * SECOND
-    for change in changes:
-        server.changes = [change]
-        server.pass_a_second()
-        server.now -= SECOND if at_once else 0
-    server.changes = [Change("update", choice) for choice in range(300, 300 + meanwhile)]
-    return read(server, server.table, state=first.state)
 
 
 @pytest.mark.parametrize(("page_rows", "changes"), [(50, 1_400), (25, 700), (10, 250)])

@@ -55,6 +55,7 @@ class Axis:
 UPDATED = Axis("updated", "updated_at")
 CREATED = Axis("created", "created_at")
 BY_CREATION = f"sort_key={CREATED.field}"
+"""Where this is refused, a list may be sorted by another time all the same."""
 
 
 @dataclass(frozen=True)

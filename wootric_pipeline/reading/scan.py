@@ -105,7 +105,7 @@ class Scan:
         except (OrderIgnored, FilterIgnored):
             # A service that refuses the order may honour the filter all the same.
             filtered = self._listing.honours(UPDATED)
-            # The first answer was empty by mistake.
+            # Where the filter is ignored, the answer that told otherwise was empty by mistake.
             newest = None if filtered or span.history is None else self._listing.newest_changes()
             yield from self._along_created(span, filtered=filtered, newest=newest or NO_ROWS)
 
@@ -187,11 +187,11 @@ class Scan:
     def _newest_first(self, page: Page, progress: Progress) -> Iterator[Batch]:
         """The newest changes of a list that can be sorted by them, and not be asked for them."""
         changes = NewestChanges(self._listing, progress)
-        for rows in filter(None, changes.pages(page)):
-            self.mode = "created"
-            yield Batch(rows, None)
-            self.changes_first |= changes.is_sorted
-        self.changes_first |= changes.is_sorted
+        for rows in changes.pages(page):
+            self.changes_first = changes.is_sorted
+            if rows:
+                self.mode = "created"
+                yield Batch(rows, None)
 
     def _part(self, walk: Walk, bounds: Bounds, progress: Progress) -> Iterator[Batch | None]:
         """One part of the list; it is noted as read up to where no row is missing."""
