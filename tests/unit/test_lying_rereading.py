@@ -168,6 +168,17 @@ def test_no_change_is_late_of_a_second_that_is_ordered_anew_with_each_answer(cha
     assert second.requests < changes
 
 
+@pytest.mark.parametrize("offset_more", [1, 2, 5, 30])
+def test_no_change_is_late_where_page_numbers_are_off(offset_more: int) -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    server = LyingServer(rows, Lies(updated_ignored=True, offset_more=offset_more))
+    first = read(server, "responses")
+    changed = sorted(server.rows)[100:580:2]
+    second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed])
+    assert second.complete
+    assert _lost(server, changed, first, second) is None
+
+
 @pytest.mark.parametrize("rows", [1, 2, 30, 49])
 def test_a_list_all_of_which_has_changed_takes_no_more_requests(rows: int) -> None:
     server = LyingServer({row.id: row for row in Plan(rows=rows, seconds_apart=86_400.0, seed=1).build()})

@@ -51,31 +51,75 @@ class NewestChanges:
             page = self._page(1, rows_max - 1)
 
     def _numbered(self, page: Page, rows_max: int) -> Iterator[Page]:
-        begin, reached, fruitless, is_tied, last = 0, 0, 0, False, None
-        while True:
+        way, fruitless, is_tied, last = _Way(rows_max, self._listing.pages_max), 0, False, None
+        for _ in range(2 * self._listing.pages_max):
             changed = self._progress.changed(page)
             self.is_sorted |= self._progress.is_of_changes(page)
             yield changed
             if not page or UPDATED.out_of_order(page[::-1]) is not None:
                 return
-            newer = self._progress.newer(page)
-            self._newer |= ids(newer)
-            is_tied |= any(UPDATED.second(row) == last for row in page[reached - begin :])
-            if len(newer) < len(page):
-                self._lacks_rows = is_tied and begin + len(newer) > len(self._newer)
-                return
-            fruitless = 0 if changed else fruitless + 1
-            last, reached = UPDATED.second(page[-1]), begin + len(page)
+            if way.overlaps(page):
+                fruitless = 0 if changed else fruitless + 1
+                newer = self._progress.newer(page)
+                self._newer |= ids(newer)
+                is_tied |= any(UPDATED.second(row) == last for row in page[way.known :])
+                if len(newer) < len(page):
+                    self._lacks_rows = is_tied and way.begin + len(newer) > len(self._newer)
+                    return
+                last = UPDATED.second(page[-1])
+                way.take(page)
             # Behind a page of which all was known, none is skipped: rows have moved down.
-            number, rows = _furthest(reached - bool(changed), rows_max, self._listing.pages_max)
-            begin = (number - 1) * rows
-            if fruitless == FRUITLESS_MAX or begin + rows <= reached:
+            further = way.further(overlap=bool(changed))
+            if further is None or fruitless == FRUITLESS_MAX:
                 return
-            page = self._page(number, rows)
+            page = self._page(*further)
 
     def _page(self, number: int, rows: int) -> Page:
         """One of a list that has rows there: an empty answer may be a mistake."""
         return self._listing.newest_changes(number, rows) or self._listing.newest_changes(number, rows) or []
+
+
+class _Way:
+    """Which pages come one after another, each with rows of those before: their numbers may be off.
+
+    Args:
+        rows_max: A page has no more rows.
+        pages_max: A query has no more pages.
+
+    Attributes:
+        begin: How many rows are before the page at hand, by its number.
+    """
+
+    def __init__(self, rows_max: int, pages_max: int) -> None:
+        self.begin = 0
+        self._rows_max = rows_max
+        self._pages_max = pages_max
+        self._reached = 0
+        self._back = 0
+        self._ids: set[int] = set()
+
+    @property
+    def known(self) -> int:
+        """How many rows of the page at hand came with the one before, by its number."""
+        return self._reached - self.begin
+
+    def overlaps(self, page: Page) -> bool:
+        """Whether rows came again that have to; else the next page begins further back."""
+        overlaps = self.known <= 0 or not self._ids.isdisjoint(ids(page))
+        self._back = 0 if overlaps else 2 * self._back + 1
+        return overlaps
+
+    def take(self, page: Page) -> None:
+        """Goes on behind the page at hand."""
+        self._reached = self.begin + len(page)
+        self._ids |= ids(page)
+
+    def further(self, *, overlap: bool) -> tuple[int, int] | None:
+        """Number and size of the page to read next, which reaches as far as can be; None where none goes on."""
+        before = max(self._reached - self._back - overlap, 0)
+        number, rows = _furthest(before, min(self._rows_max, before), self._pages_max)
+        self.begin = (number - 1) * rows
+        return (number, rows) if self._back < self._reached < self.begin + rows + self._back else None
 
 
 def _furthest(rows_before: int, rows_max: int, pages_max: int) -> tuple[int, int]:
