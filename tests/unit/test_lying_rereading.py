@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tests.unit.lying_accounts import KINDS, Plan, Scenario, scenarios
-from tests.unit.lying_server import SECOND, Change, Lies, LyingServer, Params, TooManyRequests
+from tests.unit.lying_server import SECOND, Change, Lies, LyingServer, Params, Refused, TooManyRequests
 from tests.unit.reading_harness import Outcome, State, read
 from tests.unit.test_lying_servers import FEW, THOUSANDS
 from wootric_pipeline.reading.history import SECONDS_PER_DAY, History, Interval, Reading
@@ -211,6 +211,31 @@ def test_no_change_is_late_where_an_answer_is_empty_by_mistake(number: int, refu
     second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed])
     assert second.complete
     assert _lost(server, changed, first, second) is None
+
+
+class RefusedOnce(LyingServer):
+    """A list that refuses one answer by chance."""
+
+    at = -1
+
+    def get(self, path: str, params: Params) -> list[dict[str, Any]]:
+        if self.requests == self.at:
+            self.requests += 1
+            raise Refused(400, "by chance")
+        return super().get(path, params)
+
+
+@pytest.mark.parametrize("table", ["responses", "end_users"])
+@pytest.mark.parametrize("updated_ignored", [False, True])
+def test_a_query_that_is_refused_by_chance_is_not_left_out(table: str, updated_ignored: bool) -> None:
+    for at in range(20):
+        rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+        server = RefusedOnce(rows, Lies(updated_ignored=updated_ignored), table)
+        server.at = at
+        first = read(server, table)
+        assert first.complete
+        assert set(first.rows) == set(rows)
+        assert first.requests <= 1.04 * ceil(len(rows) / 50) + 4 + 1
 
 
 @pytest.mark.parametrize("another", ["before", "newest"])

@@ -302,9 +302,11 @@ class Listing:
         return page
 
     def _fetched(self, params: Params) -> Page:
-        return self.fetch(
-            {name: params[name] for name in params if not self._left_out & {name, f"{name}={params[name]}"}}
-        )
+        """The answer to what is not left out of a query; it is refused where it is so twice, once may be by chance."""
+        asked = {name: params[name] for name in params if not self._left_out & {name, f"{name}={params[name]}"}}
+        with suppress(RequestRefused):
+            return self.fetch(asked)
+        return self.fetch(asked)
 
 
 def ids(rows: Iterable[Row]) -> set[int]:
