@@ -238,6 +238,28 @@ def test_a_query_that_is_refused_by_chance_is_not_left_out(table: str, updated_i
         assert first.requests <= 1.04 * ceil(len(rows) / 50) + 4 + 1
 
 
+class RefusedTwice(LyingServer):
+    """A list that refuses the two answers behind the first by chance."""
+
+    def get(self, path: str, params: Params) -> list[dict[str, Any]]:
+        if self.requests in (1, 2):
+            self.requests += 1
+            raise Refused(400, "by chance")
+        return super().get(path, params)
+
+
+@pytest.mark.parametrize("table", ["responses", "end_users"])
+@pytest.mark.parametrize(("count", "page_rows"), [(1_250, 25), (49, 10)])
+def test_no_row_is_missing_where_the_probe_was_refused_and_pages_have_no_numbers(
+    table: str, count: int, page_rows: int
+) -> None:
+    plan = Plan(rows=count, seconds_apart=3_600.0, seed=3, updated_later=0.5)
+    rows = {row.id: row for row in plan.build()}
+    server = RefusedTwice(rows, Lies(updated_ignored=True, page_last=1, page_rows=page_rows), table)
+    first = read(server, table)
+    assert not first.complete or set(first.rows) == set(rows)
+
+
 @pytest.mark.parametrize("another", ["before", "newest"])
 def test_an_answer_that_belongs_to_another_query_hides_no_change(another: Literal["before", "newest"]) -> None:
     for at in range(3, 8):

@@ -243,8 +243,10 @@ class Listing:
         honours = all(map(bounds.holds, page))
         if not honours and not any(map(Bounds(axis, second + FILTER_SLACK_SECONDS).holds, page)):
             # A filter that compares days answers more than is asked for, too. Where it is ignored, the next page comes.
-            future, behind = Bounds(axis, FAR_FUTURE), [Bounds(CREATED, CREATED.second(page[-1]))]
-            honours = all(map(future.holds, self._by_creation(future, *(behind if axis is UPDATED else []))))
+            future, behind = Bounds(axis, FAR_FUTURE), Bounds(CREATED, CREATED.second(page[-1]))
+            # It comes only behind a first page: one in another order is not what the list begins with.
+            is_next = axis is UPDATED and self.unfiltered
+            honours = all(map(future.holds, self._by_creation(future, *([behind] if is_next else []))))
         self._note_honoured(axis, honours=honours)
         if not honours:
             raise FilterIgnored(axis)
