@@ -179,6 +179,20 @@ def test_no_change_is_late_where_page_numbers_are_off(offset_more: int) -> None:
     assert _lost(server, changed, first, second) is None
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_older_version_follows_a_newer_one_of_a_list_that_changes_with_each_request(seed: int) -> None:
+    chance = random.Random(seed)
+    plan = Plan(rows=chance.choice([20, 50, 99]), seconds_apart=chance.choice([0.5, 60.0, 3_600.0]), seed=seed)
+    server = LyingServer({row.id: row for row in plan.build()}, UNFILTERED)
+    first = read(server, "responses")
+    server.now += 3_600 * SECOND
+    server.changes = [Change("update", chance.randrange(1_000)) for _ in range(60)]
+    second = read(server, "responses", state=first.state)
+    for row_id, row in second.rows.items():
+        assert row["version"] >= first.rows[row_id]["version"]
+    assert second.complete
+
+
 @pytest.mark.parametrize("rows", [1, 2, 30, 49])
 def test_a_list_all_of_which_has_changed_takes_no_more_requests(rows: int) -> None:
     server = LyingServer({row.id: row for row in Plan(rows=rows, seconds_apart=86_400.0, seed=1).build()})

@@ -35,7 +35,7 @@ class Appeared:
     def __init__(self, history: History) -> None:
         self._history = history
         self._number: int | None = None
-        self._rows: list[tuple[Row, bool]] = []
+        self._rows: dict[int, tuple[Row, bool]] = {}
 
     @property
     def since(self) -> int | None:
@@ -54,7 +54,9 @@ class Appeared:
                 self._close(compared)
             if is_known:
                 self._number = number
-                self._rows.append((row, is_loaded))
+                # A row that changes meanwhile comes again in a newer version.
+                _, was_loaded = self._rows.pop(row[PRIMARY_KEY], (row, False))
+                self._rows[row[PRIMARY_KEY]] = row, is_loaded or was_loaded
             else:
                 compared.rows.append(row)
         return compared
@@ -72,14 +74,14 @@ class Appeared:
         self._rows.clear()
 
     def _close(self, compared: Compared) -> None:
-        compared.rows.extend(row for row, _ in self._rows)
+        compared.rows.extend(row for row, _ in self._rows.values())
         if self._number is not None and not self._explains(self._history.intervals[self._number].ids):
-            compared.to_load.extend(row for row, is_loaded in self._rows if not is_loaded)
+            compared.to_load.extend(row for row, is_loaded in self._rows.values() if not is_loaded)
         self.forget()
 
     def _explains(self, known: int | None) -> bool:
         """Whether these rows were there; those with the highest ids that are loaded anyway may be new."""
-        found = sum_of_ids(row[PRIMARY_KEY] for row, _ in self._rows)
-        loaded = sorted((row[PRIMARY_KEY] for row, is_loaded in self._rows if is_loaded), reverse=True)
+        found = sum_of_ids(row[PRIMARY_KEY] for row, _ in self._rows.values())
+        loaded = sorted((row[PRIMARY_KEY] for row, is_loaded in self._rows.values() if is_loaded), reverse=True)
         without = accumulate(loaded, lambda left, row_id: (left - sum_of_ids([row_id])) % SUMS, initial=found)
         return any(known == each for each in without)
