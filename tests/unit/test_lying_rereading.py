@@ -1,6 +1,7 @@
 """Servers that lie while parts of a list are read again, because of the age of their rows."""
 
 import random
+from collections.abc import Container
 from dataclasses import replace
 from math import ceil
 from typing import Any, Literal
@@ -227,13 +228,13 @@ def test_no_change_is_late_where_an_answer_is_empty_by_mistake(number: int, refu
     assert _lost(server, changed, first, second) is None
 
 
-class RefusedOnce(LyingServer):
-    """A list that refuses one answer by chance."""
+class RefusesByChance(LyingServer):
+    """A list that refuses some requests, counted from 0, whatever they ask for."""
 
-    at = -1
+    at: Container[int] = ()
 
     def get(self, path: str, params: Params) -> list[dict[str, Any]]:
-        if self.requests == self.at:
+        if self.requests in self.at:
             self.requests += 1
             raise Refused(400, "by chance")
         return super().get(path, params)
@@ -244,22 +245,12 @@ class RefusedOnce(LyingServer):
 def test_a_query_that_is_refused_by_chance_is_not_left_out(table: str, updated_ignored: bool) -> None:
     for at in range(20):
         rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
-        server = RefusedOnce(rows, Lies(updated_ignored=updated_ignored), table)
-        server.at = at
+        server = RefusesByChance(rows, Lies(updated_ignored=updated_ignored), table)
+        server.at = [at]
         first = read(server, table)
         assert first.complete
         assert set(first.rows) == set(rows)
         assert first.requests <= 1.04 * ceil(len(rows) / 50) + 4 + 1
-
-
-class RefusedTwice(LyingServer):
-    """A list that refuses the two answers behind the first by chance."""
-
-    def get(self, path: str, params: Params) -> list[dict[str, Any]]:
-        if self.requests in (1, 2):
-            self.requests += 1
-            raise Refused(400, "by chance")
-        return super().get(path, params)
 
 
 @pytest.mark.parametrize("table", ["responses", "end_users"])
@@ -269,7 +260,8 @@ def test_no_row_is_missing_where_the_probe_was_refused_and_pages_have_no_numbers
 ) -> None:
     plan = Plan(rows=count, seconds_apart=3_600.0, seed=3, updated_later=0.5)
     rows = {row.id: row for row in plan.build()}
-    server = RefusedTwice(rows, Lies(updated_ignored=True, page_last=1, page_rows=page_rows), table)
+    server = RefusesByChance(rows, Lies(updated_ignored=True, page_last=1, page_rows=page_rows), table)
+    server.at = (1, 2)
     first = read(server, table)
     assert not first.complete or set(first.rows) == set(rows)
 

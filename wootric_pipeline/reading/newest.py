@@ -51,25 +51,26 @@ class NewestChanges:
             page = self._page(1, rows_max - 1)
 
     def _numbered(self, page: Page, rows_max: int) -> Iterator[Page]:
-        way, fruitless, is_tied, last = _Way(rows_max, self._listing.pages_max), 0, False, None
+        pages = _OverlappingPages(rows_max, self._listing.pages_max)
+        fruitless, is_tied, last = 0, False, None
         for _ in range(2 * self._listing.pages_max):
             changed = self._progress.changed(page)
             self.is_sorted |= self._progress.is_of_changes(page)
             yield changed
             if not page or UPDATED.out_of_order(page[::-1]) is not None:
                 return
-            if way.overlaps(page):
+            if pages.overlaps(page):
                 fruitless = 0 if changed else fruitless + 1
                 newer = self._progress.newer(page)
                 self._newer |= ids(newer)
-                is_tied |= any(UPDATED.second(row) == last for row in page[way.known :])
+                is_tied |= any(UPDATED.second(row) == last for row in page[pages.known :])
                 if len(newer) < len(page):
-                    self._lacks_rows = is_tied and way.begin + len(newer) > len(self._newer)
+                    self._lacks_rows = is_tied and pages.begin + len(newer) > len(self._newer)
                     return
                 last = UPDATED.second(page[-1])
-                way.take(page)
+                pages.take(page)
             # Behind a page of which all was known, none is skipped: rows have moved down.
-            further = way.further(overlap=bool(changed))
+            further = pages.further(overlap=bool(changed))
             if further is None or fruitless == FRUITLESS_MAX:
                 return
             page = self._page(*further)
@@ -79,8 +80,8 @@ class NewestChanges:
         return self._listing.newest_changes(number, rows) or self._listing.newest_changes(number, rows) or []
 
 
-class _Way:
-    """Which pages come one after another, each with rows of those before: their numbers may be off.
+class _OverlappingPages:
+    """Which page to ask for next, so that each has rows of those before: page numbers may be off.
 
     Args:
         rows_max: A page has no more rows.
