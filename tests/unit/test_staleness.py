@@ -345,6 +345,22 @@ def test_where_updated_is_honoured_the_cursor_says_it_all(behaviour: Behaviour) 
     assert loader.history is None
 
 
+def test_changes_of_the_newest_part_are_found_where_a_list_honours_updated_of_late() -> None:
+    account = steady(400, 10)
+    model = Model(account, behaviour=IGNORES_UPDATED)
+    loader = Loader(model)
+    assert loader.run()
+    model.now += 3_600
+    assert loader.run()
+    assert loader.history is not None
+    assert len(loader.history.groups()) > 1
+    account.change("responses", 3_999, (model.now + 600) * SECOND)
+    account.change("responses", 3_998, (model.now + 700) * SECOND)
+    model.behaviour, model.now = SORTED_BY_CREATION, model.now + 3_600
+    assert loader.run()
+    assert late(account, loader.loaded, model.now + 30 * SECONDS_PER_DAY, loader.pace) == []
+
+
 def test_a_reading_of_all_is_noted_although_nothing_has_changed() -> None:
     model = Model(steady(100, 10), behaviour=IGNORES_UPDATED)
     loader = Loader(model)

@@ -231,15 +231,20 @@ class Listing:
             self._note_honoured(UPDATED, honours=all(map(future.holds, page)))
         return page if self._honoured[UPDATED] == IGNORED else None
 
-    def before(self, axis: Axis, second: int) -> Page:
+    def before(self, axis: Axis, second: int, *within: Bounds) -> Page:
         """Rows before a second in which there are rows: none, where the filter is honoured, and it is the first.
+
+        Args:
+            axis: Of the second.
+            second: UNIX time.
+            within: Bounds on other axes, whose filter the list honours.
 
         Raises:
             FilterIgnored: The list does not know the filter.
         """
         self.unfiltered.clear()
         bounds = Bounds(axis, None, second)
-        page = self._by_creation(bounds)
+        page = self._by_creation(bounds, *within)
         honours = all(map(bounds.holds, page))
         if not honours and not any(map(Bounds(axis, second + FILTER_SLACK_SECONDS).holds, page)):
             # A filter that compares days answers more than is asked for, too. Where it is ignored, the next page comes.

@@ -226,7 +226,7 @@ class Walk:
     def _from_the_first_row(self, page: Page) -> Page:
         """The first page of all, once nothing lies before it: an answer may be that to another query."""
         second = self.bounds.axis.second
-        while page and self._listing.before(self.bounds.axis, second(page[0])):
+        while page and self._listing.before(self.bounds.axis, second(page[0]), *self._within):
             again = self._ask(None)
             if again and second(again[0]) >= second(page[0]):
                 raise OrderIgnored(second(page[0]))
