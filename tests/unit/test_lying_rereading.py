@@ -203,6 +203,21 @@ def test_a_list_all_of_which_has_changed_takes_no_more_requests(rows: int) -> No
     assert second.requests <= 1.04 * ceil(rows / 50) + 4
 
 
+def test_no_change_is_late_that_came_before_a_run_to_which_the_order_was_refused() -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    server = LyingServer(rows, UNFILTERED)
+    first = read(server, "responses")
+    server.lies = UNFILTERED | Lies(refuses=frozenset({"sort_key=updated_at"}))
+    changed = sorted(server.rows)[100:130]
+    missed = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed])
+    missed = changed_after(missed, server, [Change("update", 598), Change("update", 599)])
+    assert not missed.rows.keys() & set(changed)
+    server.lies = UNFILTERED
+    third = changed_after(missed, server, [])
+    assert third.complete
+    assert _lost(server, changed, first, third) is None
+
+
 class EmptyOnce(LyingServer):
     """A list of whose newest changes one answer is empty by mistake."""
 

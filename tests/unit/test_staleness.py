@@ -397,6 +397,7 @@ def test_an_empty_answer_does_not_show_that_a_list_honours_updated() -> None:
         {"readings": [[1]], "intervals": [[None]]},
         {"readings": [["x", 1.0, 1]], "intervals": [[None, 0, 3]]},
         {"readings": [[1, 1.0]], "intervals": [[9, 0, 3, 1], [5, 0, 3, 1]]},
+        {"readings": [[1, 1.0]], "intervals": [[None, 0, 3, 1]], "changes": "x"},
     ],
     ids=str,
 )

@@ -92,25 +92,33 @@ DEFAULT_PACE = Pace()
 
 @dataclass(frozen=True)
 class History:
-    """All intervals of a list, in their order; the last one has no end."""
+    """When all of a list was last read.
+
+    Attributes:
+        intervals: In their order; the last one has no end.
+        changes: Up to when the newest changes were read, wherever they were, UNIX seconds; None if they never were.
+    """
 
     intervals: tuple[Interval, ...]
+    changes: float | None = None
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> "History":
         """From what `as_state` made of it."""
         try:
-            # A former version kept a third number of a reading, and no sum of ids.
+            # Former versions kept a third number of a reading, no sum of ids, and not up to when changes were read.
             readings = [Reading(int(began), newest) for began, newest, *_ in state["readings"]]
             intervals = [
                 Interval(since, None if index is None else readings[index], int(rows), *ids)
                 for since, index, rows, *ids in state["intervals"]
             ]
+            changes = state.get("changes", max((each.newest or 0 for each in readings), default=None))
+            changes = None if changes is None else float(changes)
         except (KeyError, IndexError, TypeError, ValueError):
             intervals = []
         begins = [_number(each.since) for each in intervals]
         # Whoever has edited it has all read again.
-        return cls(tuple(intervals)) if begins and begins == sorted(begins) else cls((Interval(None),))
+        return cls(tuple(intervals), changes) if begins and begins == sorted(begins) else cls((Interval(None),))
 
     def as_state(self) -> dict[str, Any]:
         """As JSON can hold it, and small: a reading stands once."""
@@ -119,6 +127,7 @@ class History:
         return {
             "readings": [list(each) for each in readings],
             "intervals": [[since, numbers.get(reading), rows, ids] for since, reading, rows, ids in self.intervals],
+            "changes": self.changes,
         }
 
     def reaching(self, since: int | None) -> "History":
@@ -126,7 +135,7 @@ class History:
         first = self.intervals[0].since
         if first is None or (since is not None and since >= first):
             return self
-        return History((Interval(since), *self.intervals))
+        return replace(self, intervals=(Interval(since), *self.intervals))
 
     @property
     def newest(self) -> float | None:
@@ -152,6 +161,11 @@ class History:
         """The newest `updated_at` that any reading knew."""
         times = (each.reading.newest for each in self.intervals if each.reading is not None)
         return max((each for each in times if each is not None), default=None)
+
+    @property
+    def changes_known(self) -> float | None:
+        """Up to when no change is unknown that is late only because its part of the list is not due."""
+        return max((each for each in (self.changes, self.newest) if each is not None), default=None)
 
     def _spans(self) -> Iterator[tuple[Interval, int | None]]:
         """The intervals with their ends."""
@@ -252,7 +266,7 @@ class History:
             if (float("inf") if end is None else end) > limit:
                 starts_within = _number(interval.since) < limit
                 behind.append(interval._replace(since=until, ids=None) if starts_within else interval)
-        return History((*before, *read, *behind))
+        return replace(self, intervals=(*before, *read, *behind))
 
 
 def _rank(reading: Reading) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timezone
 from math import floor
 from typing import NamedTuple
@@ -57,7 +58,8 @@ class Progress:
         self._newest = None if span.known_until is None else float(span.known_until)
         if span.history is not None:
             self._newest = max(filter(None, (self._newest, span.history.newest_known)), default=None)
-        self._known = self._newest
+        self._known = None if span.history is None else span.history.changes_known
+        self._has_newest_changes = span.history is None
         self._loaded: set[tuple[int, datetime]] = set()
         self._cuts: dict[Bounds, Cuts] = {}
         self._reached: dict[Bounds, int | None] = {}
@@ -88,6 +90,7 @@ class Progress:
 
     def changed(self, page: Page) -> Page:
         """Those of the rows that changed last that are newer than all that is known; they do not come again."""
+        self._has_newest_changes |= bool(page)
         rows = [row for row in self.newer(page) if not self._has(row)]
         self._loaded |= {(row[PRIMARY_KEY], row[CURSOR]) for row in rows}
         self._note_newest(rows)
@@ -193,7 +196,7 @@ class Progress:
                 # Of a list that is filtered, only what has changed was seen.
                 read = [each._replace(ids=None) for each in read] if self._filtered else read
                 history = history.with_read(bounds.since, reached, read)
-        return history
+        return replace(history, changes=self._newest if self._has_newest_changes else self._known)
 
     def kept(self, before: History | None, *, has_rows: bool, has_ended: bool) -> History | None:
         """What to keep for the next run, to be committed with the rows; None where the cursor says it all.
