@@ -180,17 +180,20 @@ def test_no_change_is_late_where_page_numbers_are_off(offset_more: int) -> None:
     assert _lost(server, changed, first, second) is None
 
 
+@pytest.mark.parametrize("others", [["update"], ["delete", "insert", "insert_old"]])
 @pytest.mark.parametrize("seed", range(20))
-def test_no_older_version_follows_a_newer_one_of_a_list_that_changes_with_each_request(seed: int) -> None:
+def test_no_older_version_follows_a_newer_one_of_a_list_that_changes_with_each_request(
+    others: list[Literal["update", "delete", "insert", "insert_old"]], seed: int
+) -> None:
     chance = random.Random(seed)
     plan = Plan(rows=chance.choice([20, 50, 99]), seconds_apart=chance.choice([0.5, 60.0, 3_600.0]), seed=seed)
     server = LyingServer({row.id: row for row in plan.build()}, UNFILTERED)
     first = read(server, "responses")
     server.now += 3_600 * SECOND
-    server.changes = [Change("update", chance.randrange(1_000)) for _ in range(60)]
+    server.changes = [Change(chance.choice(["update", *others]), chance.randrange(1_000)) for _ in range(60)]
     second = read(server, "responses", state=first.state)
-    for row_id, row in second.rows.items():
-        assert row["version"] >= first.rows[row_id]["version"]
+    for row_id in second.rows.keys() & first.rows.keys():
+        assert second.rows[row_id]["version"] >= first.rows[row_id]["version"]
     assert second.complete
 
 
@@ -241,6 +244,17 @@ def test_no_change_is_late_where_an_answer_is_empty_by_mistake(number: int, refu
     second = changed_after(first, server, [Change("update", row_id - 1) for row_id in changed])
     assert second.complete
     assert _lost(server, changed, first, second) is None
+
+
+def test_no_older_version_of_the_probe_follows_a_newer_one() -> None:
+    rows = {row.id: row for row in Plan(rows=3, seconds_apart=86_400.0, seed=1).build()}
+    server = EmptyOnce(rows, Lies(refuses=frozenset({"updated"})))
+    first = read(server, "responses")
+    server.left = 1
+    server.changes = [Change("update", 0)] * 20
+    second = read(server, "responses", state=first.state)
+    assert second.complete
+    assert second.rows[1]["version"] > 1
 
 
 class RefusesByChance(LyingServer):

@@ -60,7 +60,7 @@ class Progress:
             self._newest = max(filter(None, (self._newest, span.history.newest_known)), default=None)
         self._known = None if span.history is None else span.history.changes_known
         self._has_newest_changes = span.history is None
-        self._loaded: set[tuple[int, datetime]] = set()
+        self._loaded: dict[int, datetime] = {}
         self._cuts: dict[Bounds, Cuts] = {}
         self._reached: dict[Bounds, int | None] = {}
         self._unsettled: list[tuple[Row, bool]] = []
@@ -92,7 +92,7 @@ class Progress:
         """Those of the rows that changed last that are newer than all that is known; they do not come again."""
         self._has_newest_changes |= bool(page)
         rows = [row for row in self.newer(page) if not self._has(row)]
-        self._loaded |= {(row[PRIMARY_KEY], row[CURSOR]) for row in rows}
+        self._loaded |= {row[PRIMARY_KEY]: row[CURSOR] for row in reversed(rows)}
         self._note_newest(rows)
         return rows
 
@@ -111,7 +111,9 @@ class Progress:
         return [row for row in page if row[CURSOR].timestamp() >= since]
 
     def _has(self, row: Row) -> bool:
-        return (row[PRIMARY_KEY], row[CURSOR]) in self._loaded
+        """Whether it is among those, as it is or newer: a page may have been answered before."""
+        loaded = self._loaded.get(row[PRIMARY_KEY])
+        return loaded is not None and row[CURSOR] <= loaded
 
     def _note_newest(self, rows: Page) -> None:
         known = [] if self._newest is None else [self._newest]
