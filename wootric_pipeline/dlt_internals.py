@@ -247,7 +247,16 @@ def opened(name: str, folder: str, destination: Any, dataset: str) -> tuple[Pipe
     """
     is_dropped = drop_if_unreadable(Path(folder, name))
     pipeline = dlt.pipeline(name, pipelines_dir=folder, destination=destination, dataset_name=dataset)
+    begin_paths_here(pipeline)
     return pipeline, drop_if_torn(pipeline) or is_dropped
+
+
+def begin_paths_here(pipeline: Pipeline) -> None:
+    """Has relative paths of the destination begin in this folder; in dlt's (1.31) that pipeline first ran."""
+    here, first = os.path.abspath(dlt.current.run_context().local_dir), pipeline.get_local_state_val("initial_cwd")
+    for place in filter(None, (pipeline.destination, pipeline.staging)):
+        if place.config_params.get("local_dir") == first:
+            place.config_params["local_dir"] = here
 
 
 def drop_if_unreadable(working_dir: Path) -> bool:

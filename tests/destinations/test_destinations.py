@@ -9,6 +9,7 @@ import pytest
 from dlt.pipeline.pipeline import Pipeline
 
 from tests.conftest import NOON, Serve, Servers, access, first, row
+from tests.script import project_for
 from tests.servers import ACCESS_KEY, SECRET_KEY
 from tests.tables import contents, expected, loaded, plain
 from wootric_pipeline.command.loading import load
@@ -192,3 +193,27 @@ def test_tables_without_a_row_are_there_and_can_be_filled(destination: str, serv
         for table in TABLES:
             assert table in pipeline.default_schema.data_table_names(seen_data_only=True)
             assert loaded(pipeline, table) == expected(account, table)
+
+
+@pytest.mark.parametrize(
+    ("destination", "setting", "path"),
+    [
+        ("sqlalchemy", "CREDENTIALS", "sqlite:///surveys.sqlite"),
+        ("filesystem", "BUCKET_URL", "lake"),
+    ],
+)
+def test_a_relative_path_begins_where_the_command_is_started(
+    destination: str, setting: str, path: str, serve: Serve, tmp_path: Path
+) -> None:
+    sandbox = serve(DemoAccount(NOON, end_users=5, responses=5, declines=5))
+    for name in ("first", "other", "first"):
+        project = project_for(sandbox, tmp_path / name, tables="declines", files="jsonl")
+        project.environment |= {
+            "DLT_DATA_DIR": str(tmp_path / "dlt"),
+            "DESTINATION_TYPE": destination,
+            f"DESTINATION__{destination.upper()}__{setting}": path,
+        }
+        is_there = (tmp_path / name).is_dir() and any((tmp_path / name).iterdir())
+        outcome = project.run("--json")
+        assert (outcome.code, outcome.report["tables"]["declines"]["rows"]) == (0, 0 if is_there else 5)
+        assert any((tmp_path / name).iterdir())

@@ -142,3 +142,29 @@ def test_a_file_that_is_opened_elsewhere_for_a_moment_while_a_run_reads_stops_no
     assert (outcome.code, outcome.stderr) == (0, "")
     assert [holder.communicate()[0] for holder in holders] == [b""]
     assert {table: project.held(table) for table in TABLES} == {table: held(account, table) for table in TABLES}
+
+
+def test_a_file_whose_path_is_relative_lies_where_the_command_is_started(serve: Serve, tmp_path: Path) -> None:
+    account = DemoAccount(NOON, end_users=5, responses=5, declines=5)
+    sandbox, file = serve(account), "surveys.duckdb"
+    first, other = (project_for(sandbox, tmp_path / name) for name in ("first", "other"))
+    for project in (first, other):
+        project.environment |= {"DLT_DATA_DIR": str(tmp_path / "dlt"), "DESTINATION__DUCKDB__CREDENTIALS": file}
+    for project in (first, other, first, other):
+        account.advance(NOON + 600)
+        assert project.run().code == 0
+        assert project.held("responses", file=file) == held(account, "responses")
+
+
+def test_a_folder_that_was_moved_is_gone_on_with(serve: Serve, tmp_path: Path) -> None:
+    account = DemoAccount(NOON, end_users=5, responses=5, declines=5)
+    project, file = project_for(serve(account), tmp_path / "before"), "surveys.duckdb"
+    project.environment |= {"DLT_DATA_DIR": str(tmp_path / "dlt"), "DESTINATION__DUCKDB__CREDENTIALS": file}
+    assert project.run().code == 0
+    project.folder = project.folder.rename(tmp_path / "behind")
+    account.advance(NOON + 600)
+    assert project.run("--status").stdout.startswith("run")
+    outcome = project.run("--json")
+    assert outcome.code == 0
+    assert outcome.report["tables"]["responses"]["requests"] < 10
+    assert project.held("responses", file=file) == held(account, "responses")

@@ -549,6 +549,19 @@ def test_a_dataset_tells_whose_it_is(tmp_path: Path, kind: str) -> None:
     assert dlt_internals.tables_in(at("third"), ["surveys", "others"]) == ["surveys"]
 
 
+def test_relative_paths_begin_in_the_folder_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("first", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        destination = dlt.destinations.duckdb("surveys.duckdb")
+        pipeline = dlt.pipeline("moving", pipelines_dir=str(tmp_path), destination=destination, dataset_name="data")
+        dlt_internals.begin_paths_here(pipeline)
+        dlt_internals.drop_locally(pipeline)
+        pipeline.run(source_of([row(1, DAY_1)]))
+        assert (folder / "surveys.duckdb").exists()
+
+
 def test_places_are_told_apart(tmp_path: Path) -> None:
     here = dlt_internals.location(pipeline_of())
     assert dlt_internals.location(pipeline_of()) == here
