@@ -53,10 +53,12 @@ def read(
     until: int | None = None,
     connections: int = 1,
     state: State | None = None,
+    batches_max: int | None = None,
 ) -> Outcome:
     """One run over one table; with both bounds a backfill, with a state the run after the one that left it.
 
-    Over several connections it is read in more parts than so few rows are worth.
+    Over several connections it is read in more parts than so few rows are worth. With a number of batches it is broken
+    off behind them, each of which may have been committed.
     """
     began = server.local_time()
 
@@ -74,10 +76,13 @@ def read(
     progress: Progress | None = None
     try:
         with patch.object(parts, "COST_PAGES_FREE", PARTS_FREE):
-            for batch in filter(None, scan.read(_span(since, until, state))):
+            for number, batch in enumerate(filter(None, scan.read(_span(since, until, state))), 1):
                 _merge(rows, batch.rows)
                 progress = batch.progress
                 state = replace(state, cursor=max(filter(None, (state.cursor, batch.cursor)), default=None))
+                if number == batches_max:
+                    error = f"broken off behind {number} batches"
+                    break
     except WootricError as raised:
         error = str(raised)
     kept = state.history if error else None

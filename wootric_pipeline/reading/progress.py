@@ -142,9 +142,10 @@ class Progress:
         """Whether a row may be newer than when its part of the list was read before this reading."""
         return self._history.is_changed(row, self._span.lookback_seconds)
 
-    def reaches_back_to(self, second: int) -> bool:
-        """Whether a row came that was updated no later."""
-        return self._oldest is not None and self._oldest <= second
+    def shows_known(self) -> bool:
+        """Whether a row came that was known, or none was: else nothing shows that all came that is newer."""
+        known_until = self._span.known_until
+        return known_until is None or (self._oldest is not None and self._oldest <= known_until)
 
     def _note(self, bounds: Bounds, piece: Piece, loaded: Collection[int]) -> Page:
         """Notes what was read, and answers rows that have appeared in it."""
@@ -212,6 +213,9 @@ class Progress:
             return before
         if self._filtered and has_ended:
             return None
+        if self._filtered and not self.shows_known():
+            # That the filter has left out what is newer is not excluded yet.
+            return before
         if before is not None and has_ended and not has_rows and self._is_read_again_anyway():
             # Nothing has changed, so nothing is written: what was read is due again, and little.
             return before

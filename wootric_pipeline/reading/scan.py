@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
-from ..errors import IncompleteScan, RequestRefused, UnexpectedAnswer, WootricError
+from ..errors import IncompleteScan, RequestRefused, UnexpectedAnswer
 from ..tables import CURSOR
 from .listing import CREATED, FILTER_SLACK_SECONDS, UPDATED, Bounds, FilterIgnored, Listing, OrderIgnored, Page
 from .newest import NewestChanges
@@ -121,31 +121,24 @@ class Scan:
             started=self._started,
         )
         before = PAGES_BEFORE_PARTS if span.known_until is None else PAGES_BEFORE_PARTS_OF_CHANGES
-        unsettled: list[Page] = []
-        try:
-            for piece in self._pieces(walk, before):
-                if piece is None:
-                    yield None
-                    continue
-                self.mode = "updated"
-                unsettled.append(piece.rows)
-                if piece.is_settled or walk.incomplete:
-                    yield from self._settled(unsettled, is_complete=not walk.incomplete)
-                    unsettled.clear()
-        except (WootricError, OrderIgnored, FilterIgnored):
-            yield from self._settled(unsettled, is_complete=False)
-            raise
+        reached: datetime | None = None
+        for piece in self._pieces(walk, before):
+            if piece is None:
+                yield None
+                continue
+            self.mode = "updated"
+            if piece.rows:
+                # They are handed on whatever comes; only what is complete moves the cursor.
+                # Rows are in order, or of one second. Were they not, a cursor before the newest would lose nothing.
+                reached = max(filter(None, (reached, piece.rows[0][CURSOR], piece.rows[-1][CURSOR])))
+                yield Batch(piece.rows, None)
+            if piece.is_settled and not walk.incomplete and reached is not None:
+                yield Batch(NO_ROWS, self._not_in_the_future(reached))
         self._check_complete(walk.incomplete, UPDATED.field)
 
-    def _settled(self, pages: list[Page], *, is_complete: bool) -> Iterator[Batch]:
-        """Batches of pages that can be handed on; the cursor moves along if nothing is missing before them."""
-        return (self._up_to_its_newest(rows) if is_complete else Batch(rows, None) for rows in pages if rows)
-
-    def _up_to_its_newest(self, rows: Page) -> Batch:
-        """The rows, with a cursor that is never later than now: what one dated in the future hides is yet to come."""
-        latest = datetime.fromtimestamp(int(min(self._clocks())), timezone.utc)
-        # Rows are in order, or of one second. Were they not, a cursor before the newest would lose nothing.
-        return Batch(rows, min(max(rows[0][CURSOR], rows[-1][CURSOR]), latest))
+    def _not_in_the_future(self, cursor: datetime) -> datetime:
+        """The cursor, never later than now: what a row dated in the future hides is yet to come."""
+        return min(cursor, datetime.fromtimestamp(int(min(self._clocks())), timezone.utc))
 
     def _along_created(self, span: Span, *, filtered: bool, newest: Page = NO_ROWS) -> Iterator[Batch | None]:
         """Rows in the order of their creation: of the parts of the list whose time has come, those that have changed.
@@ -178,8 +171,7 @@ class Scan:
         if failed is not None:
             raise failed
         self._check_complete(seconds, CREATED.field)
-        if filtered and span.known_until is not None and not progress.reaches_back_to(span.known_until):
-            # No row that was known came again, so nothing shows that the filter brings all that is newer.
+        if filtered and not progress.shows_known():
             yield from self._along_created(span, filtered=False)
             return
         yield Batch([], progress.cursor, progress)

@@ -123,7 +123,7 @@ class Walk:
                 yield from self._window_ended(self._seen.position or 0)
             is_tied, before = self._is_tied(page, before), self._seen.position
             page = (yield from self._past(page)) if is_tied else self._next()
-            if (is_settled or self.proof.is_proven) and any(map(self._seen.stands, page)):
+            if (is_settled or self.proof.is_trusted) and any(map(self._seen.stands, page)):
                 yield Piece([], True)
         yield from self._last_window_ended(page)
         yield Piece([], True)
