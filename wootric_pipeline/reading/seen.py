@@ -66,6 +66,12 @@ class Seen:
         self.taken += len(fresh)
         return fresh
 
+    def retreat(self, second: int) -> None:
+        """Goes back to a second in which a row was seen: those behind it have gone."""
+        self._rows = OrderedDict((row_id, known) for row_id, known in self._rows.items() if known[0] <= second)
+        self.position = second
+        self.last = {row_id for row_id, known in self._rows.items() if known[0] == second}
+
     def second_before(self, rows: int) -> int | None:
         """The second of the row that was seen so many rows before the last one."""
         row_id = next(islice(reversed(self._rows), rows, None), None)

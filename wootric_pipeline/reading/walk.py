@@ -88,7 +88,7 @@ class Walk:
         self._seen = Seen(bounds.axis)
         self.proof = proof or OrderProof(listing.table, bounds.axis, trusts_pages=bounds.since is not None)
         self._windows = Windows(listing, bounds.axis, within, self._seen, self.proof, bounds.since)
-        self._newest_second: int | None = None
+        self._newest_row: Row | None = None
         self._tied_second: int | None = None
         self._horizon: Page = []
         self._has_doubted = False
@@ -115,6 +115,9 @@ class Walk:
             # Where a list is busy, a second may show new rows each time.
             fruitless = fruitless + 1 if before == self._seen.position and taken == self._seen.taken else 0
             taken = self._seen.taken
+            if fruitless > 1 and self._ends_earlier(page):
+                fruitless = 0
+                self._seen.retreat(self.bounds.axis.second(page[-1]))
             if fruitless > 1 and (unsorted := self._unsorted()) is not None:
                 raise unsorted
             if fruitless == FRUITLESS_MAX:
@@ -289,12 +292,16 @@ class Walk:
         full, asked = self._listing.full_rows, self._asked[2]
         return len(page) < (full if asked is None else min(asked, full))
 
+    @property
+    def _newest_second(self) -> int | None:
+        return None if self._newest_row is None else self.bounds.axis.second(self._newest_row)
+
     def _newest(self) -> Page:
         """The newest rows of the list, ascending; an empty answer is not believed where rows were seen."""
         for _ in range(1 if self._seen.position is None else FRUITLESS_MAX):
             page = self._listing.page(Bounds(self.bounds.axis), *self._within, order="desc")[::-1]
             if page:
-                self._newest_second = self.bounds.axis.second(page[-1])
+                self._newest_row = page[-1]
                 self._horizon = self._horizon or page
                 if not self._listing.is_lossy or not all(map(self._seen.has, page)):
                     break
@@ -349,7 +356,23 @@ class Walk:
         for page in candidates:
             if any(map(self._seen.stands, page)):
                 return page
+        if page := self._anew():
+            return page
+        newest = [] if self._newest_row is None else [self._newest_row]
+        if newest and all(self._lies_before(row) for page in [newest, *candidates] for row in page):
+            # All that was seen of the range has gone.
+            self._seen.retreat(self.bounds.axis.second(newest[0]))
+            return []
         raise self._lost()
+
+    def _anew(self) -> Page:
+        """The first page, where it reaches behind all that was seen: rows that were all updated stand elsewhere now."""
+        position, second = self._seen.position, self.bounds.axis.second
+        if position is None or self.bounds.axis is not UPDATED:
+            return []
+        page = self._begin()
+        has_moved = any(map(self._seen.knows, page)) and second(page[-1]) > position
+        return page if has_moved else []
 
     def _steps(self) -> list[int | None]:
         """Where to begin, ever further back: where the rows that were seen stand, an hour, a day, the beginning."""
@@ -371,8 +394,11 @@ class Walk:
         page, number, position = self._ask(since), 1, self._seen.position
         second = self.bounds.axis.second
         while position is not None and page and second(page[-1]) < position and number < self._listing.pages_max:
-            number += 1
-            page = self._ask(since, number)
+            if not (following := self._ask(since, number + 1)):
+                # The list ends before what was seen.
+                self._asked = since, number, None
+                break
+            number, page = number + 1, following
         if (
             position is None
             or len(page) < self._listing.full_rows
@@ -398,7 +424,9 @@ class Walk:
     def _is_tied(self, page: Page, before: int | None) -> bool:
         """Whether a page ends in the second where it, or the one before it, begins: seeking gets no further."""
         second, position = self.bounds.axis.second, self._seen.position
-        return bool(page) and second(page[-1]) == position and position in (before, second(page[0]))
+        # A single row is no tie, unless pages have no more.
+        can_tie = bool(page) and len(page) >= min(2, self._listing.full_rows)
+        return can_tie and second(page[-1]) == position and position in (before, second(page[0]))
 
     def _past(self, page: Page) -> Generator[Piece, None, Page]:
         """Reads a second that fills a page; returns the page that reaches behind it."""
@@ -435,6 +463,13 @@ class Walk:
             # What came since the reading began may be in it, and is not missed.
             until = max(position + 1, int(self._started()) if self._started is not None else 0)
         yield from self._window_ended(until, always=self._is_last)
+
+    def _ends_earlier(self, page: Page) -> bool:
+        """Whether the list ends before the last row that was seen, as both its ends show: that has gone meanwhile."""
+        position, newest = self._seen.position, self._newest_row
+        if not page or position is None or newest is None or not self._is_short(page):
+            return False
+        return page[-1][PRIMARY_KEY] == newest[PRIMARY_KEY] and self.bounds.axis.second(page[-1]) < position
 
     def _has_new_rows(self) -> bool:
         """Whether there are rows behind those that were known before."""
