@@ -37,6 +37,8 @@ SECTIONS = (*ALL_TABLES, "schema", "data_writer", "extract", "normalize", "load"
 """What may have settings of its own below `[sources.wootric]`: a resource, or something of dlt's."""
 TABLES_OF_SETTINGS = ("surveys",)
 """Settings that are tables themselves."""
+CLONE = re.compile("wootric[_0-9]")
+"""How the name of one begins, as in `wootric_eu`."""
 NOT_OURS = ("wootric_pipeline",)
 """Sections of which a user could think that they are the source's."""
 
@@ -211,20 +213,22 @@ class _Names:
             return section[1].lower() == SOURCE[1]
         if rest and section[0] == SOURCES:
             is_alike = section[1] in NOT_OURS or bool(_nearest(section[1], SOURCE[1:], CERTAIN))
-            # Of a clone, which has a section of its own.
-            is_longer = section[1].startswith(SOURCE[1]) and section[1] not in NOT_OURS
-            return is_alike and not is_longer and bool(_nearest(rest[0], self.of_source, CERTAIN))
+            # A clone of the source has a section of its own.
+            is_of_clone = bool(CLONE.match(section[1])) and section[1] not in NOT_OURS
+            return is_alike and not is_of_clone and bool(_nearest(rest[0], self.of_source, CERTAIN))
         is_alone = len(path) == 2 and path[0].lower() == SOURCE[1] != self.pipeline
         return is_alone and bool(_nearest(path[1], self.of_source, CERTAIN))
 
     def _in_no_section(self, path: Path) -> Path | None:
-        """Of what stands alone, below `[sources]`, where dlt finds it, too, or below another pipeline's name."""
+        """Of what stands alone, below `[sources]`, where dlt finds it, too, near that, or below another pipeline."""
         sections, name = path[:-1], path[-1]
+        is_found = sections in ((), (SOURCES,))
+        is_near = len(sections) == 1 and bool(_nearest(sections[0], (SOURCES,), CERTAIN))
         is_of_other = sections[:1] == (PIPELINES,) and len(sections) == 2
-        if sections not in ((), (SOURCES,)) and not is_of_other:
+        if not (is_found or is_near or is_of_other):
             return None
         nearest = "" if name.lower() in OF_OTHERS else _nearest(name, OURS_ALONE, SURE)
-        return (*SOURCE, nearest) if nearest and (is_of_other or name.lower() != nearest) else None
+        return (*SOURCE, nearest) if nearest and not (is_found and name.lower() == nearest) else None
 
     def _in_pipeline(self, path: Path) -> Path | None:
         top, pipeline, name = path[:3]

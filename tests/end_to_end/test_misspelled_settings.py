@@ -53,6 +53,8 @@ def assert_is_refused(outcome: Outcome, sandbox: Sandbox, sentence: str) -> None
         ("source.wootric", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
         ("Sources.Wootric", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
         ("sources.wotric", "start_date", "the nearest is start_date under [sources.wootric]."),
+        ("sources.wootrick", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
+        ("source", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
         ("sources.wootric_pipeline", "start_date", "the nearest is start_date under [sources.wootric]."),
         ("sources", "exclude_column", "the nearest is exclude_columns under [sources.wootric]."),
         ("pipelines.other", "exclude_columns", "the nearest is exclude_columns under [sources.wootric]."),
@@ -158,6 +160,10 @@ lag = 0
 client_id = "of a clone"
 [sources.wootric.eu]
 client_id = "of a clone"
+[sources.wootric2]
+client_id = "of another clone"
+[source]
+start_date = "of anybody"
 [sources.other]
 start_dat = "of another source"
 [sources.data_writer]
