@@ -47,6 +47,10 @@ CHOICE = (
 )
 NO_DATE = "start_date must be a date such as 2024-01-31 or a time such as 2024-01-31T08:00:00Z."
 NAMED_LIKE_FILE = "The dataset must not have the name of the DuckDB file; choose another with --dataset."
+NAMED_LIKE_STAGING = (
+    "The dataset must not end in _staging, which is where rows of another are merged from; choose another with "
+    "--dataset."
+)
 NOT_WRITABLE = (
     "The DuckDB file cannot be written; check the path and its permissions, or set another file under "
     "[destination.duckdb] credentials."
@@ -116,6 +120,7 @@ def assert_is_told(project: Project, code: int, sentence: str, outcome: Callable
         ),
         ("--end-date 2024-01-01", "end_date needs a start_date: together they are the range to load."),
         *first(("--dataset Wootric_Pipeline", NAMED_LIKE_FILE), ("--dataset wootric_pipeline", NAMED_LIKE_FILE)),
+        *first(("--dataset wootric_staging", NAMED_LIKE_STAGING), ("--dataset Wootric-Staging", NAMED_LIKE_STAGING)),
         (
             "--destination nowhere",
             "There is no destination nowhere; choose one that dlt has, such as duckdb, postgres or filesystem.",

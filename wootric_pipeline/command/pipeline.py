@@ -32,6 +32,8 @@ DEFAULT_DESTINATION = "duckdb"
 DEFAULT_DATASET = "wootric"
 RANGE = re.compile("_[0-9]{5,8}T[0-9]{6}_[0-9]{5,8}T[0-9]{6}_[0-9a-f]{8}")
 """What the name of a range's working folder has behind that of the pipeline."""
+OF_MERGING = re.compile("[^a-z0-9]staging[^a-z0-9]*$", re.IGNORECASE)
+"""A dataset of such a name is emptied by loads into another, which keep there what they merge."""
 DUCKDB_FILE_SETTINGS = ("destination.duckdb.credentials", "destination.credentials", "credentials")
 
 log = logging.getLogger("wootric_pipeline.command")
@@ -41,7 +43,7 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
     """The dlt pipeline that the command line asks for.
 
     Raises:
-        ConfigurationError: DuckDB cannot tell the dataset from the file.
+        ConfigurationError: The name of the dataset is taken by DuckDB's file, or for merging.
     """
     place = _of_demo(options) if options.demo else configured(options.destination, options.dataset)
     return pipeline_to(pipeline_name(is_demo=options.demo), *place, is_demo=options.demo)
@@ -65,7 +67,7 @@ def pipeline_to(
         is_demo: Whether it is the demo's, which takes no setting of DuckDB's.
 
     Raises:
-        ConfigurationError: DuckDB cannot tell the dataset from the file.
+        ConfigurationError: The name of the dataset is taken by DuckDB's file, or for merging.
     """
     to: Any = destination
     is_own = destination == DEFAULT_DESTINATION and (is_demo or not any(map(dlt.config.get, DUCKDB_FILE_SETTINGS)))
@@ -80,6 +82,11 @@ def pipeline_to(
     if kind_of(pipeline) == "duckdb" and pipeline.dataset_name == _file_name(name):
         raise ConfigurationError(
             "The dataset must not have the name of the DuckDB file; choose another with --dataset."
+        )
+    if kind_of(pipeline) != FILES and OF_MERGING.search(pipeline.dataset_name):
+        raise ConfigurationError(
+            "The dataset must not end in _staging, which is where rows of another are merged from; choose another with "
+            "--dataset."
         )
     return pipeline
 
