@@ -635,3 +635,16 @@ def test_newest_rows_that_are_fewer_than_were_seen_are_no_proof_of_the_end() -> 
     outcome = read(server, "responses")
     assert outcome.rows.keys() == set(range(1, 31))
     assert outcome.complete
+
+
+@pytest.mark.parametrize("seed", [35, 196])
+def test_rows_beside_a_tied_second_do_not_move_the_reading_on(seed: int) -> None:
+    chance = random.Random(seed)
+    tied = [(NOW - 3 * 86_400) * SECOND + chance.randrange(SECOND) for _ in range(72)]
+    times = sorted([*tied, *(NOW * SECOND - int(10 ** chance.uniform(3, 8) * SECOND) for _ in range(48))])
+    rows = {}
+    for row_id, created in enumerate(times, 1):
+        later = 0 if chance.random() < 0.5 else int((NOW * SECOND - created) * chance.random() ** 2)
+        rows[row_id] = Row(row_id, created, created + later)
+    server = LyingServer(rows, Lies(only_created_filter=True, page_rows=25, shown="rounded"), seed=seed)
+    assert fault(server, read(server, server.table)) is None

@@ -134,7 +134,8 @@ class Tie:
                 try:
                     for rows, _ in inside.pieces():
                         found |= ids(rows)
-                        yield self._seen.take(rows)
+                        # Where one filter is ignored beside the other, there are rows of later seconds among them.
+                        yield self._seen.take(rows, moves=False)
                 except (OrderIgnored, FilterIgnored, IncompleteScan, RequestRefused):
                     break
                 return found, not inside.incomplete
@@ -145,7 +146,7 @@ class Tie:
         pages = Tied(self._listing, tied, *self._within)
         for rows in pages.pages():
             found |= ids(rows)
-            yield self._seen.take(rows)
+            yield self._seen.take(rows, moves=False)
         return pages.is_whole
 
     def _numbered_behind(self, second: int, found: int, size: int) -> Page:
