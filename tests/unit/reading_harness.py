@@ -93,6 +93,8 @@ def read(
 
 
 def _fetched(server: LyingServer, table: Table, params: Params) -> Page:
+    assert int(params["per_page"]) > 0
+    assert int(params.get("page", 1)) > 0
     try:
         page = server.get(table.path, params)
     except Refused as refused:

@@ -24,14 +24,19 @@ class Seen:
     def __init__(self, axis: Axis) -> None:
         self._axis = axis
         self._rows: OrderedDict[int, tuple[int, datetime]] = OrderedDict()
+        self._gone: dict[int, datetime] = {}
         self.position: int | None = None
         self.last: set[int] = set()
         self.taken = 0
 
     def has(self, row: Row) -> bool:
         """Whether a row was seen in this version, or in a later one, the place of which this must not take."""
-        known = self._rows.get(row[PRIMARY_KEY])
-        return known is not None and known[1] >= row[UPDATED.field]
+        known = self._version(row[PRIMARY_KEY])
+        return known is not None and known >= row[UPDATED.field]
+
+    def _version(self, row_id: int) -> datetime | None:
+        known = self._rows.get(row_id)
+        return self._gone.get(row_id) if known is None else known[1]
 
     def knows(self, row: Row) -> bool:
         """Whether a row was seen, wherever and in whatever version."""
@@ -52,10 +57,10 @@ class Seen:
         fresh, rows = [], self._rows
         for row in page:
             row_id, second, version = row[PRIMARY_KEY], self._axis.second(row), row[UPDATED.field]
+            if (before := self._version(row_id)) is None or before < version:
+                fresh.append(row)
             # Where it is known, it is now the one that was seen last.
             known = rows.pop(row_id, None)
-            if known is None or known[1] < version:
-                fresh.append(row)
             rows[row_id] = (second, version) if known is None or known[1] <= version else known
             if moves and (self.position is None or second > self.position):
                 self.position, self.last = second, set()
@@ -67,7 +72,8 @@ class Seen:
         return fresh
 
     def retreat(self, second: int) -> None:
-        """Goes back to a second in which a row was seen: those behind it have gone."""
+        """Goes back to a second in which a row was seen: those behind it have gone from there."""
+        self._gone |= {row_id: version for row_id, (stood, version) in self._rows.items() if stood > second}
         self._rows = OrderedDict((row_id, known) for row_id, known in self._rows.items() if known[0] <= second)
         self.position = second
         self.last = {row_id for row_id, known in self._rows.items() if known[0] == second}

@@ -407,7 +407,9 @@ class Walk:
         ):
             return page
         # So many rows a page that it overlaps this one: else a row may have moved out of sight between them.
-        following = self._ask(since, number + 1, (len(page) * number - OVERLAP_ROWS) // number)
+        if (rows := (len(page) * number - OVERLAP_ROWS) // number) < 1:
+            return page
+        following = self._ask(since, number + 1, rows)
         new = [row for row in following if row[PRIMARY_KEY] not in ids(page)]
         is_joined = len(new) < len(following) and all(second(row) > position for row in new)
         if is_joined:
@@ -467,7 +469,7 @@ class Walk:
     def _ends_earlier(self, page: Page) -> bool:
         """Whether the list ends before the last row that was seen, as both its ends show: that has gone meanwhile."""
         position, newest = self._seen.position, self._newest_row
-        if not page or position is None or newest is None or not self._is_short(page):
+        if not page or position is None or newest is None:
             return False
         return page[-1][PRIMARY_KEY] == newest[PRIMARY_KEY] and self.bounds.axis.second(page[-1]) < position
 
