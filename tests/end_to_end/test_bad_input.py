@@ -125,6 +125,10 @@ def assert_is_told(project: Project, code: int, sentence: str, outcome: Callable
             "--destination nowhere",
             "There is no destination nowhere; choose one that dlt has, such as duckdb, postgres or filesystem.",
         ),
+        *first(
+            ("--destination s3", "There is no destination s3; its name is filesystem."),
+            ("--destination SQLite", "There is no destination SQLite; its name is sqlalchemy."),
+        ),
         (
             "--destination postgres",
             "Settings are missing (destination.postgres.credentials.database, destination.postgres.credentials.host, "

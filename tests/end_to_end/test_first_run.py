@@ -1,5 +1,6 @@
 """`init`: what it asks for is tried, and written for its owner alone; without a terminal it says what to do."""
 
+import errno
 import os
 import pty
 import select
@@ -17,6 +18,7 @@ import tomlkit
 from tests.conftest import NOON, Serve, row
 from tests.end_to_end.test_accounts import NO_NAME
 from tests.script import DUCKDB_FILE, Outcome, Project, expected
+from wootric_pipeline.command.failures import explain
 from wootric_pipeline.sandbox import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, Account, Sandbox
 
 SECONDS_MAX = 60
@@ -281,3 +283,9 @@ def test_what_is_in_the_way_is_told_before_anything_is_asked(tmp_path: Path, pat
     outcome = at_terminal(project, [])
     assert outcome.code == 2
     assert sentence.format(tmp_path) in outcome.stdout
+
+
+def test_a_settings_folder_that_cannot_be_written_is_told() -> None:
+    error = PermissionError(errno.EACCES, "denied", "/srv/surveys/.dlt/secrets.toml")
+    sentence = "/srv/surveys/.dlt/secrets.toml cannot be written; check its permissions."
+    assert explain(error) == (sentence, 2)

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -128,6 +129,12 @@ _BY_SQLSTATE: Mapping[str, Told] = {
 }
 """By how the code that SQL gives to an error begins."""
 
+BY_DLT = {
+    **dict.fromkeys(("s3", "gcs", "gs", "azure", "adls", "files", "delta", "iceberg"), "filesystem"),
+    **dict.fromkeys(("sqlite", "mysql", "mariadb"), "sqlalchemy"),
+    "postgresql": "postgres",
+}
+"""What dlt calls destinations that have other names elsewhere."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BAD_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
@@ -189,6 +196,8 @@ def _of_settings(error: BaseException) -> Told | None:
         named = " ".join(f'"{package}"' for package in packages)
         return f"{caller} needs more packages; install them with: pip install {named}", USER_MISTAKE
     if destination := unknown_destination(error):
+        if name := BY_DLT.get(destination.lower()):
+            return f"There is no destination {destination}; its name is {name}.", USER_MISTAKE
         return (
             f"There is no destination {destination}; choose one that dlt has, such as duckdb, postgres or filesystem.",
             USER_MISTAKE,
@@ -239,6 +248,8 @@ def _of_path(path: str) -> str:
     working_folder = data_folder()
     if path.startswith(working_folder):
         return f"dlt cannot work in {working_folder}; check its permissions, or set another folder in DLT_DATA_DIR."
+    if ".dlt" in Path(path).parts:
+        return f"{path} cannot be written; check its permissions."
     return f"{path} cannot be written; check its permissions, or set another bucket_url under [destination.filesystem]."
 
 
