@@ -1,5 +1,6 @@
 """Runs that are broken off, whatever the list has answered by then: the next one, of an honest list, lacks no row."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.lying_accounts import KINDS, Plan, Scenario, scenarios
-from tests.unit.lying_server import HONEST, SECOND, Change, Glitch, Lies, LyingServer, TooManyRequests
+from tests.unit.lying_server import HONEST, NOW, SECOND, Change, Glitch, Lies, LyingServer, Row, TooManyRequests
 from tests.unit.reading_harness import Outcome, read
 from tests.unit.test_lying_servers import FEW, THOUSANDS
 
@@ -60,15 +61,19 @@ def test_the_cursor_does_not_pass_rows_that_an_answer_has_left_out(at: int, batc
     assert fault_behind(Scenario(plan, Lies(glitches=(glitch,)), "end_users"), batches) is None
 
 
-@pytest.mark.parametrize("fails_at", range(3, 12))
-def test_the_cursor_does_not_pass_rows_that_pages_in_another_order_have_left_out(fails_at: int) -> None:
-    plan = Plan(rows=30, seconds_apart=86_400.0, updated_later=0.5, seed=1)
-    lies = Lies(page_rows=10, cut_by_creation=True, fails_at=fails_at)
-    server = Scenario(plan, lies).server()
-    first = read(server, server.table)
-    honest, second = followed(server, first)
-    assert second.complete
-    assert missing(honest, first, second) == []
+@pytest.mark.parametrize("at", range(2, 6))
+def test_the_cursor_does_not_pass_the_reading_where_an_answer_shows_the_newest_rows(at: int) -> None:
+    chance, first = random.Random(40), NOW - 86_400 - 200 * 60
+    created = [(first + 60 * min(max(row_id, 50), max(row_id - 100, 50))) * SECOND for row_id in range(1, 201)]
+    rows = {
+        row_id: Row(row_id, time, time + (chance.randrange(43_200 * SECOND) if chance.random() < 0.5 else 0))
+        for row_id, time in enumerate(created, 1)
+    }
+    for batches in range(1, 12):
+        server = LyingServer(dict(rows), Lies(another="newest", another_at=at))
+        broken_off = read(server, server.table, batches_max=batches)
+        honest, second = followed(server, broken_off)
+        assert not second.complete or missing(honest, broken_off, second) == []
 
 
 @pytest.mark.parametrize("fails_at", range(1, 7))

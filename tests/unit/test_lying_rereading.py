@@ -221,6 +221,33 @@ def test_no_change_is_late_that_came_before_a_run_to_which_the_order_was_refused
     assert _lost(server, changed, first, third) is None
 
 
+class RefusedHalfWay(LyingServer):
+    """A list that refuses the order of changes from some request on."""
+
+    refuses_from = 1_000_000
+
+    def get(self, path: str, params: Params) -> list[dict[str, Any]]:
+        if self.requests >= self.refuses_from:
+            self.lies = self.lies | Lies(refuses=frozenset({"sort_key=updated_at"}))
+        return super().get(path, params)
+
+
+@pytest.mark.parametrize("requests", range(5))
+def test_no_change_is_late_that_came_before_a_run_to_which_the_order_was_refused_half_way(requests: int) -> None:
+    rows = {row.id: row for row in Plan(rows=600, seconds_apart=86_400.0, seed=1).build()}
+    server = RefusedHalfWay(rows, UNFILTERED)
+    first = read(server, "responses")
+    server.refuses_from = server.requests + requests
+    changed = sorted(server.rows)[100:220]
+    # So that they are more than the lookback apart.
+    changes = [each for row_id in changed for each in (Change("update", row_id - 1), *[Change()] * 5)]
+    second = changed_after(first, server, changes)
+    server.refuses_from, server.lies = 1_000_000, UNFILTERED
+    third = changed_after(second, server, [])
+    assert third.complete
+    assert _lost(server, [row_id for row_id in changed if row_id not in second.rows], first, third) is None
+
+
 class EmptyOnce(LyingServer):
     """A list of whose newest changes one answer is empty by mistake."""
 

@@ -56,3 +56,12 @@ def test_the_newest_row_may_go_at_any_time(count: int, updated_ignored: bool, ag
 @pytest.mark.parametrize("count", [2, 60, 120])
 def test_all_rows_may_change_at_any_time_of_a_first_load(count: int, updated_ignored: bool) -> None:
     assert faults(count, "update", tuple(range(count)), Lies(updated_ignored=updated_ignored), again=False) == ""
+
+
+@pytest.mark.parametrize("kind", ["update", "delete"])
+@pytest.mark.parametrize("updated_ignored", [False, True])
+def test_the_oldest_rows_may_go_at_any_time_of_a_first_load(
+    kind: Literal["update", "delete"], updated_ignored: bool
+) -> None:
+    choices = tuple(range(50)) if kind == "update" else (0,) * 50
+    assert faults(120, kind, choices, Lies(updated_ignored=updated_ignored), again=False) == ""

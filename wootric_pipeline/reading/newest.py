@@ -4,7 +4,7 @@ They are read before all else, by numbered pages, so that no change waits until 
 so many pages: changes that lie further back are found as in any other list.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from .listing import UPDATED, Listing, Page, ids
 from .progress import Progress
@@ -45,12 +45,14 @@ class NewestChanges:
         page = first
         for rows_max in range(len(first), max(len(first) - PASSES_MAX, 0), -1):
             self._lacks_rows = False
-            yield from self._numbered(page, rows_max)
+            if (yield from self._numbered(page, rows_max)):
+                self._progress.note_changes_read()
             if not self._lacks_rows:
                 return
             page = self._page(1, rows_max - 1)
 
-    def _numbered(self, page: Page, rows_max: int) -> Iterator[Page]:
+    def _numbered(self, page: Page, rows_max: int) -> Generator[Page, None, bool]:
+        """Yields the rows to load of numbered pages; whether none was refused before they were known."""
         pages = _OverlappingPages(rows_max, self._listing.pages_max)
         fruitless, is_tied, last = 0, False, None
         for _ in range(2 * self._listing.pages_max):
@@ -58,7 +60,7 @@ class NewestChanges:
             self.is_sorted |= self._progress.is_of_changes(page)
             yield changed
             if not page or UPDATED.out_of_order(page[::-1]) is not None:
-                return
+                return bool(page)
             if pages.overlaps(page):
                 fruitless = 0 if changed else fruitless + 1
                 newer = self._progress.newer(page)
@@ -66,14 +68,15 @@ class NewestChanges:
                 is_tied |= any(UPDATED.second(row) == last for row in page[pages.known :])
                 if len(newer) < len(page):
                     self._lacks_rows = is_tied and pages.begin + len(newer) > len(self._newer)
-                    return
+                    return True
                 last = UPDATED.second(page[-1])
                 pages.take(page)
             # Behind a page of which all was known, none is skipped: rows have moved down.
             further = pages.further(overlap=bool(changed))
             if further is None or fruitless == FRUITLESS_MAX:
-                return
+                return True
             page = self._page(*further)
+        return True
 
     def _page(self, number: int, rows: int) -> Page:
         """One of a list that has rows there: an empty answer may be a mistake."""

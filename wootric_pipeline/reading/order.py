@@ -53,18 +53,13 @@ class OrderProof:
             return
         self.is_proven = len(set(map(self._axis.second, page))) >= DISTINCT_SECONDS_PROVING
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether no count of the first window is due that may show rows which its pages have left out."""
-        return self.is_proven and (self._trusts_pages or self._counted >= WINDOWS_COUNTED)
-
     def may_count(self, *, always: bool) -> bool:
         """Whether to spend a request on counting a window; if so, takes it as done.
 
         The first one of all is counted whatever its pages look like: they may have been cut in another order and sorted
         then.
         """
-        is_first = self._counted < WINDOWS_COUNTED and not self.is_trusted
+        is_first = self._counted < WINDOWS_COUNTED and not (self._trusts_pages and self.is_proven)
         may_count = is_first or self.is_broken or (always and not self.is_proven)
         self._counted += may_count
         return may_count

@@ -90,11 +90,14 @@ class Progress:
 
     def changed(self, page: Page) -> Page:
         """Those of the rows that changed last that are newer than all that is known; they do not come again."""
-        self._has_newest_changes |= bool(page)
         rows = [row for row in self.newer(page) if not self._has(row)]
         self._loaded |= {row[PRIMARY_KEY]: row[CURSOR] for row in reversed(rows)}
         self._note_newest(rows)
         return rows
+
+    def note_changes_read(self) -> None:
+        """Notes that all of them were read, as far as a query reaches."""
+        self._has_newest_changes = True
 
     def is_of_changes(self, page: Page) -> bool:
         """Whether a page is of the newest changes, and not of the newest rows, which each reading brings anyway."""
@@ -158,7 +161,8 @@ class Progress:
         self._count(bounds, compared.rows)
         if compared.rows:
             since = self._appeared.since
-            self._reached[bounds] = CREATED.second(compared.rows[-1]) if since is None else since
+            reached = CREATED.second(compared.rows[-1]) if since is None else since
+            self._reached[bounds] = reached if piece.reached is None else min(reached, piece.reached)
         return compared.to_load
 
     def _count(self, bounds: Bounds, rows: Page) -> None:

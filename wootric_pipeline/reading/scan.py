@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
-from ..errors import IncompleteScan, RequestRefused, UnexpectedAnswer
+from ..errors import IncompleteScan, RequestRefused, UnexpectedAnswer, WootricError
 from ..tables import CURSOR
 from .listing import CREATED, FILTER_SLACK_SECONDS, UPDATED, Bounds, FilterIgnored, Listing, OrderIgnored, Page
 from .newest import NewestChanges
@@ -121,24 +121,39 @@ class Scan:
             started=self._started,
         )
         before = PAGES_BEFORE_PARTS if span.known_until is None else PAGES_BEFORE_PARTS_OF_CHANGES
-        reached: datetime | None = None
-        for piece in self._pieces(walk, before):
-            if piece is None:
-                yield None
-                continue
-            self.mode = "updated"
-            if piece.rows:
-                # They are handed on whatever comes; only what is complete moves the cursor.
-                # Rows are in order, or of one second. Were they not, a cursor before the newest would lose nothing.
-                reached = max(filter(None, (reached, piece.rows[0][CURSOR], piece.rows[-1][CURSOR])))
-                yield Batch(piece.rows, None)
-            if piece.is_settled and not walk.incomplete and reached is not None:
-                yield Batch(NO_ROWS, self._not_in_the_future(reached))
+        unsettled: list[Page] = []
+        try:
+            for piece in self._pieces(walk, before):
+                if piece is None:
+                    yield None
+                    continue
+                self.mode = "updated"
+                unsettled += [piece.rows] if piece.rows else []
+                if piece.is_settled or walk.incomplete:
+                    yield from self._settled(unsettled, None if walk.incomplete else piece.reached)
+                    unsettled.clear()
+        except (WootricError, OrderIgnored, FilterIgnored):
+            yield from self._settled(unsettled, None)
+            raise
         self._check_complete(walk.incomplete, UPDATED.field)
 
-    def _not_in_the_future(self, cursor: datetime) -> datetime:
-        """The cursor, never later than now: what a row dated in the future hides is yet to come."""
-        return min(cursor, datetime.fromtimestamp(int(min(self._clocks())), timezone.utc))
+    def _settled(self, pages: list[Page], reached: int | None) -> list[Batch]:
+        """Batches of pages that can be handed on, each with a cursor that passes no row of those behind it.
+
+        It is never later than now, either: what a row dated in the future hides is yet to come.
+
+        Args:
+            pages: In the order in which they came; rows that one has left out come with another.
+            reached: Up to which second nothing is missing; None moves no cursor.
+        """
+        if reached is None:
+            return [Batch(rows, None) for rows in pages]
+        batches, latest = [], datetime.fromtimestamp(min(reached, int(min(self._clocks()))), timezone.utc)
+        for rows in reversed(pages):
+            times = [row[CURSOR] for row in rows]
+            batches.append(Batch(rows, min(latest, max(times))))
+            latest = min(latest, min(times))
+        return batches[::-1]
 
     def _along_created(self, span: Span, *, filtered: bool, newest: Page = NO_ROWS) -> Iterator[Batch | None]:
         """Rows in the order of their creation: of the parts of the list whose time has come, those that have changed.

@@ -27,7 +27,7 @@ class Inside(Protocol):
 
     incomplete: list[int]
 
-    def pieces(self) -> Iterator[tuple[Page, bool]]:
+    def pieces(self) -> Iterator[tuple[Page, bool, int | None]]:
         """Its rows."""
 
 
@@ -132,7 +132,7 @@ class Tie:
                 others = (*self._within[:index], *self._within[index + 1 :])
                 inside = self._inside(tied, other, *others)
                 try:
-                    for rows, _ in inside.pieces():
+                    for rows, *_ in inside.pieces():
                         found |= ids(rows)
                         # Where one filter is ignored beside the other, there are rows of later seconds among them.
                         yield self._seen.take(rows, moves=False)

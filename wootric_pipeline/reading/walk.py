@@ -29,10 +29,17 @@ FRUITLESS_MAX = 3
 
 
 class Piece(NamedTuple):
-    """Rows of a walk, and whether all that was yielded up to them is known to be complete."""
+    """Rows of a walk.
+
+    Attributes:
+        rows: Which.
+        is_settled: Whether all that was yielded up to them is known to be complete.
+        reached: Then, up to which second the walk has come; rows that were found beside it may be later ones.
+    """
 
     rows: Page
     is_settled: bool
+    reached: int | None = None
 
 
 class Walk:
@@ -126,10 +133,10 @@ class Walk:
                 yield from self._window_ended(self._seen.position or 0)
             is_tied, before = self._is_tied(page, before), self._seen.position
             page = (yield from self._past(page)) if is_tied else self._next()
-            if (is_settled or self.proof.is_trusted) and any(map(self._seen.stands, page)):
-                yield Piece([], True)
+            if (is_settled or self.proof.is_proven) and any(map(self._seen.stands, page)):
+                yield Piece([], True, self._seen.position)
         yield from self._last_window_ended(page)
-        yield Piece([], True)
+        yield Piece([], True, self._seen.position)
 
     def _note_pace(self) -> None:
         before = self._seen.second_before(PAGE_ROWS)
@@ -259,13 +266,13 @@ class Walk:
         """What lies between this walk's end and another that begins there: nothing, where a row is in both."""
         known = ids(following.first)
         if missing := [row for row in self.beyond if row[PRIMARY_KEY] not in known]:
-            yield Piece(missing, True)
+            yield Piece(missing, True, self.bounds.axis.second(missing[-1]))
         if len(missing) < len(self.beyond) or not following.first:
             return
         self.bounds = replace(self.bounds, until=None)
         page = self._next()
         while fresh := self._seen.take(page):
-            yield Piece(list(filter(self.bounds.holds, fresh)), True)
+            yield Piece(list(filter(self.bounds.holds, fresh)), True, self._seen.position)
             if known & ids(page):
                 return
             page = self._next()
@@ -366,13 +373,12 @@ class Walk:
         raise self._lost()
 
     def _anew(self) -> Page:
-        """The first page, where it reaches behind all that was seen: rows that were all updated stand elsewhere now."""
+        """The first page, where it reaches behind all that was seen: rows that were updated, or deleted, are gone."""
         position, second = self._seen.position, self.bounds.axis.second
-        if position is None or self.bounds.axis is not UPDATED:
-            return []
         page = self._begin()
-        has_moved = any(map(self._seen.knows, page)) and second(page[-1]) > position
-        return page if has_moved else []
+        if self.bounds.since is None and page:
+            page = self._from_the_first_row(page)
+        return page if page and position is not None and second(page[-1]) > position else []
 
     def _steps(self) -> list[int | None]:
         """Where to begin, ever further back: where the rows that were seen stand, an hour, a day, the beginning."""
