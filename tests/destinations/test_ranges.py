@@ -104,6 +104,16 @@ def left(folder: Path) -> list[str]:
     return [each.name for each in (folder / "dlt/pipelines").iterdir() if each.is_dir() and "T000000" in each.name]
 
 
+@pytest.mark.usefixtures("here")
+def test_a_table_that_nobody_has_named_stops_no_range(account: Account, serve: Serve, known: Known) -> None:
+    known(serve(account, refuses=frozenset({"segments", "survey_templates"})))
+    done = load_range(MONTHS[OCTOBER], MONTHS[NOVEMBER], destination="duckdb")
+    assert held("duckdb", "responses") == month_of(account, "responses", OCTOBER)
+    assert done.rows["responses"] == 3
+    with pytest.raises(WootricError, match="segments"):
+        load_range(MONTHS[OCTOBER], MONTHS[NOVEMBER], destination="duckdb", tables="responses,segments")
+
+
 def test_a_range_is_closed_open_and_can_be_loaded_again(
     here: Path, account: Account, serve: Serve, known: Known
 ) -> None:
