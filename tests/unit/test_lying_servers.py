@@ -648,3 +648,18 @@ def test_rows_beside_a_tied_second_do_not_move_the_reading_on(seed: int) -> None
         rows[row_id] = Row(row_id, created, created + later)
     server = LyingServer(rows, Lies(only_created_filter=True, page_rows=25, shown="rounded"), seed=seed)
     assert fault(server, read(server, server.table)) is None
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_rows_of_later_seconds_do_not_join_the_page_behind_a_tied_one(seed: int) -> None:
+    chance, first = random.Random(seed), (NOW - 86_400 - 300 * 3_600) * SECOND
+    times = sorted(chance.randrange(first, (NOW - 86_400) * SECOND) for _ in range(300))
+    begin = chance.randrange(150)
+    times[begin : begin + 150] = [times[begin] // SECOND * SECOND] * 150
+    rows = {}
+    for row_id, created in enumerate(times, 1):
+        updated = created if chance.random() < 0.5 else chance.randint(created, (NOW - 43_200) * SECOND)
+        rows[row_id] = Row(row_id, created, updated, f"person{chance.randrange(10**6)}@example.com")
+    lies = Lies(created_ignored=True, only_created_filter=True, page_rows=23)
+    server = LyingServer(rows, lies, "end_users", seed=seed)
+    assert fault(server, read(server, server.table)) is None

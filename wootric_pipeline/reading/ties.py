@@ -133,7 +133,7 @@ class Tie:
                 inside = self._inside(tied, other, *others)
                 try:
                     for rows, *_ in inside.pieces():
-                        found |= ids(rows)
+                        found |= ids(filter(tied.holds, rows))
                         # Where one filter is ignored beside the other, there are rows of later seconds among them.
                         yield self._seen.take(rows, moves=False)
                 except (OrderIgnored, FilterIgnored, IncompleteScan, RequestRefused):
@@ -145,7 +145,7 @@ class Tie:
         """Adds the rows of a tied second that pages show; whether that is all."""
         pages = Tied(self._listing, tied, *self._within)
         for rows in pages.pages():
-            found |= ids(rows)
+            found |= ids(filter(tied.holds, rows))
             yield self._seen.take(rows, moves=False)
         return pages.is_whole
 
@@ -157,10 +157,11 @@ class Tie:
         for number in range(first, min(first + 2, self._listing.pages_max) + 1):
             page = self._ask(second, number, size)
             if page and self._axis.second(page[-1]) > second:
-                if any(map(self._seen.stands, page)):
+                # Rows of later seconds may be known as well, which joins nothing.
+                if self._is_joined(page, second):
                     return page
                 before = self._ask(second, number - 1, size)
-                return page if before and self._seen.stands(before[-1]) else []
+                return page if self._is_joined(before[-1:], second) else []
         return []
 
     def _behind(self, second: int) -> Generator[Page, None, Page]:
