@@ -101,6 +101,12 @@ def test_a_second_at_the_beginning_of_a_list_is_read_by_pages_as_long_as_its_fir
     complete_or_said(rows, [], neither, 1, False, None, PAGE_ROWS)
 
 
+def test_two_rows_on_pages_of_one_take_no_more_requests_than_they_may() -> None:
+    rows = [row(0, NOON - 998, created=NOON - 998), row(1, NOON - 997, created=NOON - 1_000)]
+    sort_key_ignored = Behaviour(ignores_sort_key=frozenset({"responses"}))
+    complete_or_said(rows, [], sort_key_ignored, 0, True, None, 1)
+
+
 @pytest.mark.slow
 @settings(FEW, max_examples=2_000)
 @given(**SCANS)

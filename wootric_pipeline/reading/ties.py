@@ -152,10 +152,12 @@ class Tie:
     def _numbered_behind(self, second: int, found: int, size: int) -> Page:
         """The page that begins with the last rows of a second, and reaches behind it; none if no query does."""
         size = size if found % size else max(size - 1, 1)
-        first = found // size + 1
+        first, empty = found // size + 1, 0
         # There are more pages where rows are left out of them.
         for number in range(first, min(first + 2, self._listing.pages_max) + 1):
             page = self._ask(second, number, size)
+            if (empty := 0 if page else empty + 1) > 1:
+                break
             if page and self._axis.second(page[-1]) > second:
                 # Rows of later seconds may be known as well, which joins nothing.
                 if self._is_joined(page, second):
