@@ -60,17 +60,7 @@ def read(
     Over several connections it is read in more parts than so few rows are worth. With a number of batches it is broken
     off behind them, each of which may have been committed.
     """
-    began = server.local_time()
-
-    def clocks() -> Clocks:
-        return Clocks(began + server.date() - server.local_time(), began)
-
-    scan = Scan(
-        Listing(TABLES[table], partial(_fetched, server, TABLES[table])),
-        Pool(connections, 240),
-        clocks,
-        lambda: connections > 1,
-    )
+    scan = _scan(server, TABLES[table], connections)
     rows: dict[Any, dict[str, Any]] = {}
     state, error, asked_before = state or State(), None, server.requests
     progress: Progress | None = None
@@ -90,6 +80,16 @@ def read(
     state = replace(state, history=kept, was_empty=error is None and not rows and state.cursor is None)
     warnings = list(filter(None, [Clocks(server.date(), server.local_time()).warning()]))
     return Outcome(rows, error, error is None, server.requests - asked_before, warnings, state)
+
+
+def _scan(server: LyingServer, table: Table, connections: int) -> Scan:
+    began = server.local_time()
+
+    def clocks() -> Clocks:
+        return Clocks(began + server.date() - server.local_time(), began)
+
+    listing = Listing(table, partial(_fetched, server, table))
+    return Scan(listing, Pool(connections, 240), clocks, lambda: connections > 1)
 
 
 def _fetched(server: LyingServer, table: Table, params: Params) -> Page:
